@@ -1,0 +1,23 @@
+// The list of designs: the only file that knows them all. A new design adds one line here.
+import { UserError } from '../base/assert.ts';
+import type { Design } from '../hooks/design.ts';
+import { skeleton } from './_skeleton.ts';
+import { allocatorGate } from './allocator_gate.ts';
+import { limitedNode } from './limited_node.ts';
+import { stock } from './stock.ts';
+import { zonelist } from './zonelist.ts';
+
+export const DESIGNS: readonly Design[] = [stock, allocatorGate, zonelist, limitedNode, skeleton];
+
+/** Designs that a comparison runs when none are named. */
+export const DEFAULT_DESIGNS: readonly Design[] = [stock, allocatorGate, zonelist, limitedNode];
+
+/** The design of that id; throws UserError with the ids there are. */
+export function findDesign(id: string): Design {
+  const found = DESIGNS.find((d) => d.id === id);
+  if (found === undefined) {
+    const ids = DESIGNS.map((d) => d.id).join(', ');
+    throw new UserError(`no design is called "${id}"; there are: ${ids}`);
+  }
+  return found;
+}

@@ -1,0 +1,104 @@
+// The Design interface: all that an isolation design can answer, and all that it may see. Each
+// member is a decision point that some kernel function really has. No answer means stock Linux.
+// Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
+//          is built and compiled into flat tables; only `zoneGate.admits` runs inside a walk, and only
+//          when the walk meets a zone of a gated node.
+import type { NodeId } from '../base/ids.ts';
+import type { Nodemask } from '../base/nodemask.ts';
+
+/** What a design may see of the machine while it answers. */
+export interface NodesView {
+  /** N_POSSIBLE: every node the firmware named. */
+  readonly possible: Nodemask;
+  readonly online: Nodemask;
+  /** N_MEMORY. */
+  readonly memory: Nodemask;
+  /** N_NORMAL_MEMORY: nodes with memory that the kernel itself can use. */
+  readonly normalMemory: Nodemask;
+  /** N_CPU. */
+  readonly cpu: Nodemask;
+  /** N_COHERENT_DEVICE, as the design's own `coherentDevice` answered. */
+  readonly coherentDevice: Nodemask;
+  /** Nodes whose memory firmware or driver says belongs to a device. */
+  readonly device: Nodemask;
+}
+
+/** Where the nodemask of a walk came from. */
+export const MASK_NONE = 0;
+/** The request carried it: MPOL_BIND, MPOL_PREFERRED_MANY, or a kernel caller's own. */
+export const MASK_REQUEST = 1;
+/** The request carried none; the cpuset's mems stand in for it on the first attempt. */
+export const MASK_CPUSET = 2;
+export type MaskOrigin = typeof MASK_NONE | typeof MASK_REQUEST | typeof MASK_CPUSET;
+
+/** get_page_from_freelist: zones that a walk passes over unless the request may have them. */
+export interface ZoneGate {
+  /** In advance: the nodes whose zones are gated. */
+  gated(view: NodesView): Nodemask;
+  /** May this request use a gated zone? */
+  admits(thisNode: boolean, mask: MaskOrigin): boolean;
+  /** Why not, in words, for `explain`. */
+  readonly refusal: string;
+}
+
+/** What a policy asks of policy_node, before the answer. */
+export interface PolicyNodeRequest {
+  readonly mode: number;
+  readonly nodes: Nodemask;
+  /** The node stock Linux would start from when no home node is set. */
+  readonly nid: NodeId;
+}
+
+/** Where the idea comes from. */
+export interface DesignSource {
+  readonly author: string;
+  /** ISO date. */
+  readonly date: string;
+  /** Subject of the message or title of the document. */
+  readonly title: string;
+}
+
+/** A kernel function that the design would change, and how. */
+export interface DecisionPoint {
+  /** `mm/page_alloc.c: get_page_from_freelist`. */
+  readonly kernelFunction: string;
+  /** The member of `answers` that stands for it. */
+  readonly answer: keyof DesignAnswers;
+  /** One sentence. */
+  readonly change: string;
+}
+
+export interface DesignAnswers {
+  /** In advance, when memory of a node comes up: is it coherent device memory (N_COHERENT_DEVICE)? */
+  readonly coherentDevice?: (nid: NodeId, view: NodesView) => boolean;
+  /** In advance, while a FALLBACK list is built: may `candidate` follow in the list of `owner`? */
+  readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
+  /** While a list is walked: zones kept from requests that did not ask. */
+  readonly zoneGate?: ZoneGate;
+  /** In advance, per policy and CPU node: the node whose list a policy starts from. A home node still wins. */
+  readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
+  /** In advance: the nodes that HugeTLB pools use when no policy names any. */
+  readonly hugetlbNodes?: (view: NodesView) => Nodemask;
+}
+
+/** What the design promises, as a property that checkers test. */
+export interface DesignPromise {
+  /** In words. */
+  readonly text: string;
+  /**
+   * The nodes on which no page may be that nobody asked for; empty when the design promises nothing.
+   */
+  isolated(view: NodesView): Nodemask;
+}
+
+export interface Design {
+  /** `allocator-gate`. */
+  readonly id: string;
+  readonly title: string;
+  /** A paragraph: what it does. */
+  readonly summary: string;
+  readonly sources: readonly DesignSource[];
+  readonly promise: DesignPromise;
+  readonly decisionPoints: readonly DecisionPoint[];
+  readonly answers: DesignAnswers;
+}

@@ -1,0 +1,145 @@
+// An address space: its areas, in order, and its page tables.
+// Models   linux@v6.1 include/linux/mm_types.h: struct mm_struct, struct vm_area_struct; mm/mmap.c:
+//          find_vma, __split_vma, vma_merge as far as policies and flags keep areas apart.
+// Omits    the areas of the program itself (text, heap, stack); only what a scenario maps is here.
+// Holds    VMA1 areas ascend, do not overlap, are not empty. VMA2 neighbours that could be one area are.
+import { assert } from '../base/assert.ts';
+import type { Frame } from '../base/ids.ts';
+import type { Mempolicy } from './mempolicy.ts';
+import { policiesEqual } from './mempolicy.ts';
+import { PageTable } from './page_table.ts';
+import type { ShmemObject } from './shmem.ts';
+
+export interface Vma {
+  startVpn: number;
+  endVpn: number;
+  /** Page number in the object; for private memory the virtual page number itself (vm_pgoff). */
+  pgoff: number;
+  /** null for private anonymous memory. */
+  readonly object: ShmemObject | null;
+  /** vm_policy. */
+  policy: Mempolicy | null;
+  isLocked: boolean;
+  wipesOnFork: boolean;
+  isKeptFromChild: boolean;
+  /** Some private page of it was once written: fork must copy its entries (anon_vma). */
+  hasAnonVma: boolean;
+}
+
+export class AddressSpace {
+  readonly id: number;
+  readonly pageTable = new PageTable();
+  #vmas: Vma[] = [];
+  /** The top page table, once a fork has made one. */
+  pgd: Frame | undefined;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  get vmas(): readonly Vma[] {
+    return this.#vmas;
+  }
+
+  /** Position of the first area that ends above `vpn`. */
+  #position(vpn: number): number {
+    let low = 0;
+    let high = this.#vmas.length;
+    while (low < high) {
+      const mid = (low + high) >> 1;
+      if ((this.#vmas[mid] as Vma).endVpn > vpn) high = mid;
+      else low = mid + 1;
+    }
+    return low;
+  }
+
+  /** The first area that ends above `vpn`, which may start above it too (find_vma). */
+  findVma(vpn: number): Vma | undefined {
+    return this.#vmas[this.#position(vpn)];
+  }
+
+  /** The area that holds `vpn` (vma_lookup). */
+  lookup(vpn: number): Vma | undefined {
+    const vma = this.findVma(vpn);
+    return vma !== undefined && vma.startVpn <= vpn ? vma : undefined;
+  }
+
+  /** Areas that overlap [startVpn, endVpn), in order. */
+  vmasIn(startVpn: number, endVpn: number): Vma[] {
+    const found: Vma[] = [];
+    for (let i = this.#position(startVpn); i < this.#vmas.length; i++) {
+      const vma = this.#vmas[i] as Vma;
+      if (vma.startVpn >= endVpn) break;
+      found.push(vma);
+    }
+    return found;
+  }
+
+  /** Adds an area where nothing is mapped. */
+  insert(vma: Vma): void {
+    const at = this.#position(vma.startVpn);
+    const next = this.#vmas[at];
+    assert(next === undefined || next.startVpn >= vma.endVpn, 'areas do not overlap');
+    this.#vmas.splice(at, 0, vma);
+    this.#mergeAround(vma.startVpn, vma.endVpn);
+  }
+
+  /** Takes the areas of [startVpn, endVpn) out, splitting at the edges; the caller has unmapped them. */
+  remove(startVpn: number, endVpn: number): Vma[] {
+    const removed = this.isolate(startVpn, endVpn);
+    this.#vmas = this.#vmas.filter((vma) => !removed.includes(vma));
+    return removed;
+  }
+
+  /** Splits areas so that [startVpn, endVpn) is made of whole ones, and returns those. */
+  isolate(startVpn: number, endVpn: number): Vma[] {
+    this.#splitAt(startVpn);
+    this.#splitAt(endVpn);
+    return this.vmasIn(startVpn, endVpn);
+  }
+
+  /** Changes every area of [startVpn, endVpn), split at the edges and merged again where alike. */
+  change(startVpn: number, endVpn: number, apply: (vma: Vma) => void): void {
+    for (const vma of this.isolate(startVpn, endVpn)) apply(vma);
+    this.#mergeAround(startVpn, endVpn);
+  }
+
+  #splitAt(vpn: number): void {
+    const vma = this.lookup(vpn);
+    if (vma === undefined || vma.startVpn === vpn) return;
+    const upper: Vma = {
+      ...vma,
+      startVpn: vpn,
+      pgoff: vma.pgoff + (vpn - vma.startVpn),
+      policy: vma.policy?.dup() ?? null,
+    };
+    vma.endVpn = vpn;
+    this.#vmas.splice(this.#position(vpn), 0, upper);
+  }
+
+  #mergeAround(startVpn: number, endVpn: number): void {
+    let i = Math.max(0, this.#position(startVpn - 1));
+    while (i + 1 < this.#vmas.length) {
+      const a = this.#vmas[i] as Vma;
+      const b = this.#vmas[i + 1] as Vma;
+      if (a.startVpn >= endVpn) return;
+      if (canMerge(a, b)) {
+        a.endVpn = b.endVpn;
+        a.hasAnonVma ||= b.hasAnonVma;
+        this.#vmas.splice(i + 1, 1);
+      } else i++;
+    }
+  }
+}
+
+function canMerge(a: Vma, b: Vma): boolean {
+  return (
+    a.endVpn === b.startVpn &&
+    a.object === b.object &&
+    a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
+    a.isLocked === b.isLocked &&
+    a.wipesOnFork === b.wipesOnFork &&
+    a.isKeptFromChild === b.isKeptFromChild &&
+    policiesEqual(a.policy, b.policy)
+  );
+}

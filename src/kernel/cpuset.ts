@@ -1,0 +1,169 @@
+// cpusets of the unified hierarchy: which nodes the tasks of a group may use, and what happens to
+// tasks, policies and pages when that changes.
+// Models   linux@v6.1 kernel/cgroup/cpuset.c (version 2 semantics): update_nodemask, validate_change,
+//          update_nodemasks_hier, update_tasks_nodemask, cpuset_change_task_nodemask, cpuset_attach,
+//          guarantee_online_mems, nearest_hardwall_ancestor, check_insane_mems_config.
+// Omits    cpuset.cpus and partitions, version 1 (its flags and files).
+// Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when that is
+//          empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
+import {
+  EACCES,
+  EBUSY,
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  ENOSPC,
+  ERANGE,
+} from '../base/errno.ts';
+import { Nodemask, parseNodelist } from '../base/nodemask.ts';
+import type { Kernel } from './kernel.ts';
+import { rebindPolicy } from './mempolicy.ts';
+import { migrateBetweenNodes } from './migrate.ts';
+import type { Task } from './task.ts';
+
+export class Cpuset {
+  readonly name: string;
+  readonly parent: Cpuset | null;
+  readonly children = new Map<string, Cpuset>();
+  /** cpuset.mems as written. */
+  mems = Nodemask.EMPTY;
+  effectiveMems: Nodemask;
+  /** What the tasks' pages were last placed by (old_mems_allowed). */
+  oldMems: Nodemask;
+  /** cgroup.subtree_control names cpuset: children have cpuset files. */
+  isDelegating = false;
+
+  constructor(name: string, parent: Cpuset | null, effectiveMems: Nodemask) {
+    this.name = name;
+    this.parent = parent;
+    this.effectiveMems = effectiveMems;
+    this.oldMems = effectiveMems;
+  }
+
+  /** Kernel requests may go up to this cpuset's nodes; in version 2 that is the root. */
+  nearestHardwall(): Cpuset {
+    return this.parent === null ? this : this.parent.nearestHardwall();
+  }
+
+  /** The group whose mems count: this one, or the nearest above that is a cpuset. */
+  get controlling(): Cpuset {
+    return this.parent === null || this.parent.isDelegating ? this : this.parent.controlling;
+  }
+
+  /** Path below the mount point: `/`, `/a/x`. */
+  get path(): string {
+    if (this.parent === null) return '/';
+    return this.parent.parent === null ? `/${this.name}` : `${this.parent.path}/${this.name}`;
+  }
+
+  /** This group and all below it, parents first. */
+  *descendants(): IterableIterator<Cpuset> {
+    yield this;
+    for (const child of this.children.values()) yield* child.descendants();
+  }
+}
+
+/** Finds a group by its path below the mount point. */
+export function findCpuset(root: Cpuset, path: string): Cpuset | undefined {
+  let group: Cpuset | undefined = root;
+  for (const part of path.split('/').filter((p) => p !== '')) group = group?.children.get(part);
+  return group;
+}
+
+/** mkdir in the cgroup file system. Returns 0, -EEXIST or -ENOENT. */
+export function makeCpuset(k: Kernel, path: string): number {
+  const parts = path.split('/').filter((p) => p !== '');
+  const name = parts.pop();
+  const parent = findCpuset(k.rootCpuset, parts.join('/'));
+  if (parent === undefined) return -ENOENT;
+  if (name === undefined || parent.children.has(name)) return -EEXIST;
+  parent.children.set(name, new Cpuset(name, parent, parent.effectiveMems));
+  if (parent.isDelegating) k.allocator.cpusetsEnabled = true;
+  return 0;
+}
+
+/** rmdir: groups with tasks or children are busy. */
+export function removeCpuset(k: Kernel, path: string): number {
+  const group = findCpuset(k.rootCpuset, path);
+  if (group === undefined) return -ENOENT;
+  if (group.parent === null || group.children.size > 0 || tasksOf(k, group).length > 0) return -EBUSY;
+  group.parent.children.delete(group.name);
+  k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(
+    (g) => g.parent?.isDelegating === true,
+  );
+  return 0;
+}
+
+/** Writes cgroup.subtree_control: children get cpuset files of their own, or lose them. Returns 0. */
+export function setDelegating(k: Kernel, group: Cpuset, isDelegating: boolean): number {
+  group.isDelegating = isDelegating;
+  k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(
+    (g) => g.parent?.isDelegating === true,
+  );
+  return 0;
+}
+
+const tasksOf = (k: Kernel, group: Cpuset): Task[] =>
+  k.liveTasks().filter((task) => task.cpuset === group);
+
+/** Is some task in the group or below it? (cgroup_is_populated) */
+const isPopulated = (k: Kernel, group: Cpuset): boolean =>
+  [...group.descendants()].some((g) => tasksOf(k, g).length > 0);
+
+/**
+ * Writes cpuset.mems (update_nodemask).
+ * @returns 0; -EINVAL for malformed lists and nodes without memory, -ERANGE for nodes that cannot
+ *   exist, -ENOSPC for emptying a group with tasks, -EACCES for the root.
+ */
+export function writeMems(k: Kernel, group: Cpuset, text: string): number {
+  if (group.parent === null) return -EACCES;
+  const mems = parseNodelist(text.trim());
+  if (mems === 'EINVAL') return -EINVAL;
+  if (mems === 'ERANGE') return -ERANGE;
+  if (mems.toArray().some((n) => n >= k.maxNodes)) return -ERANGE;
+  if (!mems.isSubsetOf(k.rootCpuset.effectiveMems)) return -EINVAL;
+  if (mems.equals(group.mems)) return 0;
+  if (isPopulated(k, group) && !group.mems.isEmpty() && mems.isEmpty()) return -ENOSPC;
+  const { normalMemory } = k.states;
+  if (!mems.isEmpty() && !mems.intersects(normalMemory)) k.allocator.cpusetsInsane = true;
+  group.mems = mems;
+  updateHierarchy(k, group);
+  return 0;
+}
+
+/** Works the new mems out for a group and those below it (update_nodemasks_hier). */
+function updateHierarchy(k: Kernel, group: Cpuset): void {
+  const parent = group.parent as Cpuset;
+  let effective = group.mems.and(parent.effectiveMems);
+  if (effective.isEmpty()) effective = parent.effectiveMems;
+  if (effective.equals(group.effectiveMems)) return;
+  group.effectiveMems = effective;
+  for (const task of tasksOf(k, group)) {
+    changeTaskMems(task, effective);
+    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, group.mems);
+    migrateBetweenNodes(k, k.kthread, task.mm, group.oldMems, effective, true);
+  }
+  group.oldMems = effective;
+  for (const child of group.children.values()) updateHierarchy(k, child);
+}
+
+function changeTaskMems(task: Task, mems: Nodemask): void {
+  rebindPolicy(task.mempolicy, mems);
+  task.memsAllowed = mems;
+}
+
+/** Moves a task into a group (cgroup.procs; cpuset_attach). */
+export function attachTask(k: Kernel, task: Task, target: Cpuset): number {
+  const group = target.controlling;
+  const old = task.cpuset;
+  task.cpuset = group;
+  const mems = group.effectiveMems;
+  const isChanged = !mems.equals(old.effectiveMems);
+  if (isChanged) {
+    changeTaskMems(task, mems);
+    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems);
+    if (group.parent !== null) migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
+  }
+  group.oldMems = mems;
+  return 0;
+}

@@ -1,0 +1,258 @@
+// Page faults: what a touch of a page does to page tables, and which page it gets.
+// Models   linux@v6.1 mm/memory.c: handle_mm_fault, do_anonymous_page, do_wp_page, wp_page_copy,
+//          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
+//          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
+// Omits    swap, huge pages, userfaultfd, NUMA hinting faults.
+// Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private page
+//          is written in place by its only owner and copied by others. FLT3 a run of faults handled at
+//          once gets what the same faults one after another would get.
+import type { Frame } from '../base/ids.ts';
+import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gfp.ts';
+import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
+import { FAILURE, MAX_RUN } from '../mm/page_alloc.ts';
+import type { Vma } from './address_space.ts';
+import type { Kernel } from './kernel.ts';
+import { outOfMemory } from './oom.ts';
+import {
+  makePte,
+  PTE_NONE,
+  PTE_ZERO_PAGE,
+  PTRS_PER_LEAF,
+  pteFrame,
+  pteIsPage,
+  pteIsWritable,
+} from './page_table.ts';
+import { allocPages, allocUserPages, type FoundPolicy, taskPolicy } from './policy_alloc.ts';
+import type { ShmemObject } from './shmem.ts';
+import type { Task } from './task.ts';
+
+export const FAULT = {
+  OK: 0,
+  /** Nothing is mapped there. */
+  SIGSEGV: 1,
+  /** VM_FAULT_OOM: an allocation failed without an OOM kill; the CPU would retry for ever. */
+  RETRY: 2,
+  /** The OOM killer took the task itself. */
+  KILLED: 3,
+  /** Reclaim would decide, and is not modelled. */
+  EXHAUSTED: 4,
+} as const;
+export type Fault = (typeof FAULT)[keyof typeof FAULT];
+
+/** /sys/kernel/debug/fault_around_bytes: 64 KiB. */
+const FAULT_AROUND_BYTES = 65536;
+
+export interface FaultRun {
+  /** Pages done before something stopped the run. */
+  readonly done: number;
+  readonly fault: Fault;
+}
+
+/** The policy for a page of an area: the object's or the area's, else the task's (get_vma_policy). */
+export function policyOfPage(task: Task, vma: Vma, vpn: number): FoundPolicy {
+  if (vma.object !== null) {
+    const shared = vma.object.policyAt(vma.pgoff + (vpn - vma.startVpn));
+    return shared === null ? taskPolicy(task) : { policy: shared, from: 'shared object' };
+  }
+  return vma.policy === null ? taskPolicy(task) : { policy: vma.policy, from: 'area' };
+}
+
+/**
+ * Touches pages [startVpn, startVpn + nrPages) in order, writing or reading one byte in each.
+ * Stops at the first page that cannot be had.
+ */
+export function touchPages(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  nrPages: number,
+  isWrite: boolean,
+): FaultRun {
+  const endVpn = startVpn + nrPages;
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    const vma = task.mm.lookup(vpn);
+    if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
+    const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
+    const end = Math.min(endVpn, vma.endVpn, leafEnd);
+    const run = touchInLeaf(k, task, vma, vpn, end, isWrite);
+    vpn += run.done;
+    if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
+  }
+  return { done: nrPages, fault: FAULT.OK };
+}
+
+/** Pages of one area under one leaf of the page table. */
+function touchInLeaf(
+  k: Kernel,
+  task: Task,
+  vma: Vma,
+  startVpn: number,
+  endVpn: number,
+  isWrite: boolean,
+): FaultRun {
+  const tables = allocTables(k, task, startVpn);
+  if (tables !== FAULT.OK) return { done: 0, fault: tables };
+  const leaf = task.mm.pageTable.leafOf(startVpn);
+  const entries = (leaf as { entries: Uint32Array }).entries;
+  const base = startVpn - (startVpn % PTRS_PER_LEAF);
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    const pte = entries[vpn - base] as number;
+    let fault: Fault = FAULT.OK;
+    let n = 1;
+    if (pte === PTE_NONE) {
+      if (vma.object !== null) fault = faultShared(k, task, vma, vpn, isWrite);
+      else if (isWrite) {
+        let end = vpn + 1;
+        while (end < endVpn && entries[end - base] === PTE_NONE) end++;
+        n = faultAnonRun(k, task, vma, vpn, end, entries, base);
+        if (n < 0) {
+          fault = -n as Fault;
+          n = 0;
+        }
+      } else entries[vpn - base] = PTE_ZERO_PAGE;
+    } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
+    if (fault !== FAULT.OK) return { done: vpn - startVpn, fault };
+    k.mem.stat.events.pgfault += n;
+    vpn += n;
+  }
+  return { done: endVpn - startVpn, fault: FAULT.OK };
+}
+
+/** Allocates the page table pages that are missing above a page, from the top down. */
+export function allocTables(k: Kernel, task: Task, vpn: number): Fault {
+  const { pageTable } = task.mm;
+  while (pageTable.missing(vpn) > 0) {
+    if (allocPages(k, task, GFP_PGTABLE_USER, 0, 'page table') === 0) {
+      const fault = allocationFailed(k, task);
+      if (fault !== FAULT.OK) return fault;
+      continue;
+    }
+    const f = k.allocator.out[0] as Frame;
+    k.mem.map.claim(f, KIND_PAGE_TABLE, task.mm.id, 0, 0);
+    pageTable.addLevel(vpn, f);
+  }
+  return FAULT.OK;
+}
+
+/** Fills some pages of [vpn, endVpn), all empty, with fresh ones. Returns how many, or -Fault. */
+function faultAnonRun(
+  k: Kernel,
+  task: Task,
+  vma: Vma,
+  startVpn: number,
+  endVpn: number,
+  entries: Uint32Array,
+  base: number,
+): number {
+  vma.hasAnonVma = true;
+  const found = policyOfPage(task, vma, startVpn);
+  const { map } = k.mem;
+  const { kind, link, index, mapcount } = map;
+  const { out } = k.allocator;
+  const space = task.mm.id;
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    const pgoff = vma.pgoff + (vpn - vma.startVpn);
+    const want = Math.min(endVpn - vpn, MAX_RUN);
+    const n = allocUserPages(k, task, GFP_ANON_FAULT, found, pgoff, want, 'page fault');
+    if (n === 0) {
+      const fault = allocationFailed(k, task);
+      if (fault === FAULT.OK) continue;
+      return vpn > startVpn ? vpn - startVpn : -fault;
+    }
+    for (let i = 0; i < n; i++) {
+      const f = out[i] as number;
+      kind[f] = KIND_ANON;
+      link[f] = space;
+      index[f] = vpn;
+      mapcount[f] = 1;
+      entries[vpn - base] = makePte(f, true);
+      vpn++;
+    }
+  }
+  return vpn - startVpn;
+}
+
+/** An allocation for a fault gave nothing: what becomes of the task. OK means try again. */
+function allocationFailed(k: Kernel, task: Task): Fault {
+  const { failure } = k.allocator;
+  if (failure === FAILURE.RECLAIM) return FAULT.EXHAUSTED;
+  if (failure !== FAILURE.NOT_ADMITTED) return FAULT.RETRY;
+  outOfMemory(k, task);
+  return task.isAlive ? FAULT.OK : FAULT.KILLED;
+}
+
+/** A write to the zero page or to a page that others map too (do_wp_page). */
+function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
+  const { map } = k.mem;
+  const { pageTable } = task.mm;
+  if (vma.object !== null) {
+    pageTable.set(vpn, makePte(pteFrame(pte), true));
+    return FAULT.OK;
+  }
+  if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1) {
+    const f = pteFrame(pte);
+    map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+    pageTable.set(vpn, makePte(f, true));
+    return FAULT.OK;
+  }
+  vma.hasAnonVma = true;
+  const found = policyOfPage(task, vma, vpn);
+  const pgoff = vma.pgoff + (vpn - vma.startVpn);
+  const gfp = pteIsPage(pte) ? GFP_HIGHUSER_MOVABLE : GFP_ANON_FAULT;
+  for (;;) {
+    if (allocUserPages(k, task, gfp, found, pgoff, 1, 'copy on write') > 0) break;
+    const fault = allocationFailed(k, task);
+    if (fault !== FAULT.OK) return fault;
+  }
+  const f = k.allocator.out[0] as Frame;
+  map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+  pageTable.set(vpn, makePte(f, true));
+  if (pteIsPage(pte)) map.removeMap(pteFrame(pte));
+  return FAULT.OK;
+}
+
+function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
+  const object = vma.object as ShmemObject;
+  if (!isWrite) {
+    mapAround(k, task, vma, vpn);
+    if (task.mm.pageTable.get(vpn) !== PTE_NONE) return FAULT.OK;
+  }
+  const pgoff = vma.pgoff + (vpn - vma.startVpn);
+  let f = object.page(pgoff);
+  if (f === undefined) {
+    const found = policyOfPage(task, vma, vpn);
+    for (;;) {
+      const n = pgoff + object.ino;
+      if (allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, n, 1, 'shared page') > 0) break;
+      const fault = allocationFailed(k, task);
+      if (fault !== FAULT.OK) return fault;
+    }
+    f = k.allocator.out[0] as Frame;
+    k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);
+    object.setPage(pgoff, f);
+  }
+  k.mem.map.addMap(f);
+  task.mm.pageTable.set(vpn, makePte(f, true));
+  return FAULT.OK;
+}
+
+/** A read of a shared page maps the pages around it that the object already has. */
+function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
+  const object = vma.object as ShmemObject;
+  const nr = Math.max(1, FAULT_AROUND_BYTES / k.mem.pageBytes);
+  if (nr === 1) return;
+  const { pageTable } = task.mm;
+  const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
+  const start = Math.max(vpn - (vpn % nr), vma.startVpn);
+  const end = Math.min(start + nr, vma.endVpn, leafEnd);
+  for (let v = start; v < end; v++) {
+    if (pageTable.get(v) !== PTE_NONE) continue;
+    const f = object.page(vma.pgoff + (v - vma.startVpn));
+    if (f === undefined) continue;
+    k.mem.map.addMap(f);
+    pageTable.set(v, makePte(f, true));
+  }
+}

@@ -1,0 +1,122 @@
+// Birth and death of tasks, as far as memory goes.
+// Models   linux@v6.1 kernel/fork.c: copy_process, dup_mmap; mm/memory.c: copy_page_range,
+//          vma_needs_copy, copy_present_pte; kernel/exit.c: exit_mm.
+// Omits    threads, vfork; the program's own areas are one page, and what forking the rest costs in
+//          kernel pages is a measured constant (SPEC FRK3).
+// Holds    FRK1 private pages are shared until written; FRK2 entries of shared mappings are not copied.
+import type { Frame } from '../base/ids.ts';
+import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
+import { KIND_PAGE_TABLE } from '../mm/memmap.ts';
+import type { Vma } from './address_space.ts';
+import type { Kernel } from './kernel.ts';
+import { FAULT, type Fault, touchPages } from './fault.ts';
+import { mmap, releaseMapping, zapPages } from './mmap.ts';
+import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { allocPages, isTaskInterleaving, nextInterleaveNode } from './policy_alloc.ts';
+import type { Task, TaskEnd } from './task.ts';
+
+/**
+ * Kernel pages that a fork takes besides page tables that the model knows (task and area structures,
+ * tables of the program's own areas): measured on Debian's 6.1 for a small static program, on parents
+ * that interleave, by where the counter stands afterwards. The parent pays them before the child
+ * runs; the child pays its own when it first runs.
+ */
+const KERNEL_PAGES_OF_PARENT = 39;
+const KERNEL_PAGES_OF_CHILD = 35;
+
+/** Where a program's own memory is: one private page that stands for its stack and data. */
+const IMAGE_VPN = 0x400;
+
+/** Starts a program in a task's empty address space: it has written to its stack. */
+export function startImage(k: Kernel, task: Task): void {
+  mmap(k, task, { startVpn: IMAGE_VPN, nrPages: 1, object: null, isLocked: false, populates: true });
+}
+
+/** Is the page part of the program itself, which no operation names? */
+export const isImagePage = (vpn: number): boolean => vpn === IMAGE_VPN;
+
+export interface Forked {
+  readonly child: Task | undefined;
+  /** What became of the parent when it went on and wrote to its stack. */
+  readonly fault: Fault;
+}
+
+/**
+ * Makes a copy of a task: policy, counter, CPU, cpuset, areas with their policies, private pages;
+ * then both go on and write to their stacks, which copies them.
+ * @returns no child when not even its top page table could be had (-ENOMEM).
+ */
+export function forkTask(k: Kernel, parent: Task, name: string): Forked {
+  if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) {
+    return { child: undefined, fault: FAULT.OK };
+  }
+  const pgd = k.allocator.out[0] as Frame;
+  k.mem.map.claim(pgd, KIND_PAGE_TABLE, 0, 0, 0);
+  const child = k.addTask(name, parent.cpu, k.newSpace(), parent.cpuset);
+  child.memsAllowed = parent.memsAllowed;
+  child.mempolicy = parent.mempolicy?.dup() ?? null;
+  child.interleavePrev = parent.interleavePrev;
+  child.mm.pgd = pgd;
+  k.mem.map.link[pgd] = child.mm.id;
+  advanceCounter(parent, KERNEL_PAGES_OF_PARENT);
+  for (const vma of parent.mm.vmas) {
+    if (vma.isKeptFromChild) continue;
+    if (vma.object !== null) vma.object.nrMappings++;
+    const copy: Vma = { ...vma, policy: vma.policy?.dup() ?? null, isLocked: false };
+    if (vma.wipesOnFork) copy.hasAnonVma = false;
+    child.mm.insert(copy);
+    if (vma.hasAnonVma && !vma.wipesOnFork) copyEntries(k, parent, child, vma);
+  }
+  const fault = touchPages(k, parent, IMAGE_VPN, 1, true).fault;
+  if (child.isAlive) {
+    touchPages(k, child, IMAGE_VPN, 1, true);
+    advanceCounter(child, KERNEL_PAGES_OF_CHILD);
+  }
+  return { child, fault };
+}
+
+/** Kernel pages of which only the interleave counter is visible. */
+function advanceCounter(task: Task, nrPages: number): void {
+  if (!isTaskInterleaving(task) || task.mempolicy === null) return;
+  for (let i = 0; i < nrPages; i++) nextInterleaveNode(task, task.mempolicy);
+}
+
+/** Lets the child map the parent's private pages, both read-only until one writes. */
+function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): void {
+  const from = parent.mm.pageTable;
+  const to = child.mm.pageTable;
+  from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
+    while (to.missing(vpn) > 0) {
+      if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) {
+        if (allocPages(k, k.kthread, GFP_KERNEL, 0, 'page table') === 0) return false;
+      }
+      const f = k.allocator.out[0] as Frame;
+      k.mem.map.claim(f, KIND_PAGE_TABLE, child.mm.id, 0, 0);
+      to.addLevel(vpn, f);
+    }
+    if (!pteIsPage(pte)) {
+      to.set(vpn, PTE_ZERO_PAGE);
+      return true;
+    }
+    const shared = makePte(pteFrame(pte), false);
+    k.mem.map.addMap(pteFrame(pte));
+    from.set(vpn, shared);
+    to.set(vpn, shared);
+    return true;
+  });
+}
+
+/** Ends a task and frees what only it used. */
+export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
+  task.end = end;
+  const { mm } = task;
+  k.setCurrent(task);
+  for (const vma of mm.vmas) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
+  const objects = mm.remove(0, Number.POSITIVE_INFINITY).map((vma) => vma.object);
+  for (const object of objects) releaseMapping(k, object);
+  mm.pageTable.freeTables(0, Number.POSITIVE_INFINITY, (f) => k.allocator.free(f));
+  if (mm.pgd !== undefined) k.allocator.free(mm.pgd);
+  mm.pgd = undefined;
+  k.spaces.delete(mm.id);
+  task.mempolicy = null;
+}

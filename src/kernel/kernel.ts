@@ -1,0 +1,119 @@
+// One running kernel: memory, tasks, groups, shared objects, devices. Everything above drives the
+// model through one of these; several live side by side in one process.
+// Models   linux@v6.1 as booted on a machine, with one task.
+// State    owns the tables of tasks, address spaces and shared objects.
+import { assert } from '../base/assert.ts';
+import type { Cpu, NodeId } from '../base/ids.ts';
+import { MAX_NUMNODES } from '../base/ids.ts';
+import type { Design } from '../hooks/design.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Memory, type MemoryOptions } from '../mm/memory.ts';
+import type { NodeStates } from '../mm/node_states.ts';
+import type { PageAllocator } from '../mm/page_alloc.ts';
+import { AddressSpace } from './address_space.ts';
+import { Cpuset } from './cpuset.ts';
+import { MoveCount } from './move_count.ts';
+import { ShmemObject } from './shmem.ts';
+import { Task } from './task.ts';
+
+export interface KernelOptions extends MemoryOptions {
+  /** MAX_NUMNODES of the kernel, 1024 unless it was configured smaller. */
+  readonly maxNodes?: number | undefined;
+  /** Linux 6.9's MPOL_WEIGHTED_INTERLEAVE is there, as an extension of 6.1. */
+  readonly hasWeightedInterleave?: boolean | undefined;
+  /** Inode number that the first shared object gets. */
+  readonly firstIno?: number | undefined;
+}
+
+export class Kernel {
+  readonly machine: Machine;
+  readonly design: Design;
+  readonly mem: Memory;
+  readonly maxNodes: number;
+  readonly hasWeightedInterleave: boolean;
+  readonly rootCpuset: Cpuset;
+  readonly tasks: Task[] = [];
+  /** A kernel thread, for work that no task of the scenario does: root cpuset, default policy. */
+  readonly kthread: Task;
+  /** SysV segments by key. */
+  readonly segments = new Map<number, ShmemObject>();
+  /** All shared objects that still hold pages or are mapped, by id. */
+  readonly objects = new Map<number, ShmemObject>();
+  /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
+  readonly interleaveWeights = new Map<number, number>();
+  /** Address spaces in use, by id. */
+  readonly spaces = new Map<number, AddressSpace>();
+  /** Inode numbers that shared regions are to get, by region name: those of a run to compare with. */
+  readonly inoHints = new Map<string, number>();
+  /** Pages moved, by cause. */
+  readonly moves = new MoveCount();
+  /** Lines the kernel would log. */
+  readonly log: string[] = [];
+  #nextPid = 1;
+  #nextSpace = 1;
+  #nextObject = 1;
+  #nextIno: number;
+
+  constructor(machine: Machine, design: Design, options: KernelOptions = {}) {
+    this.machine = machine;
+    this.design = design;
+    this.mem = new Memory(machine, design, options);
+    this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
+    this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
+    this.#nextIno = options.firstIno ?? 1;
+    this.rootCpuset = new Cpuset('', null, this.states.memory);
+    this.rootCpuset.isDelegating = true;
+    const bootCpu = Math.min(...this.mem.onlineCpus) as Cpu;
+    assert(Number.isFinite(bootCpu), 'a machine has at least one CPU');
+    this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);
+    this.allocator.current = this.kthread;
+  }
+
+  get states(): NodeStates {
+    return this.mem.states;
+  }
+
+  get allocator(): PageAllocator {
+    return this.mem.allocator;
+  }
+
+  newSpace(): AddressSpace {
+    const space = new AddressSpace(this.#nextSpace++);
+    this.spaces.set(space.id, space);
+    return space;
+  }
+
+  /** Starts a task with an empty address space on the first CPU, under the default policy. */
+  newTask(name: string): Task {
+    const { cpu } = this.kthread;
+    return this.addTask(name, cpu, this.newSpace(), this.rootCpuset);
+  }
+
+  addTask(name: string, cpu: Cpu, mm: AddressSpace, cpuset: Cpuset): Task {
+    const task = new Task(this.#nextPid++, name, cpu, mm, cpuset, this.maxNodes);
+    this.tasks.push(task);
+    return task;
+  }
+
+  liveTasks(): Task[] {
+    return this.tasks.filter((t) => t.isAlive);
+  }
+
+  /** Makes the task the one on whose behalf the allocator works, until the next call. */
+  setCurrent(task: Task): void {
+    this.allocator.current = task;
+  }
+
+  /** The node of the task's CPU (numa_node_id). */
+  localNode(task: Task): NodeId {
+    return this.mem.nodeOfCpu[task.cpu] as NodeId;
+  }
+
+  /** Makes a shared object, with the next inode number unless one is given. */
+  newObject(nrPages: number, isPersistent: boolean, ino?: number): ShmemObject {
+    const number = ino ?? this.#nextIno++;
+    const object = new ShmemObject(this.#nextObject++, number, nrPages, isPersistent);
+    this.objects.set(object.id, object);
+    return object;
+  }
+}

@@ -1,0 +1,320 @@
+// The system calls of memory policy.
+// Models   linux@v6.1 mm/mempolicy.c: kernel_set_mempolicy, do_set_mempolicy, kernel_get_mempolicy,
+//          do_get_mempolicy, kernel_mbind, do_mbind, queue_pages_range, queue_pages_pte_range,
+//          migrate_page_add, mbind_range, new_page, set_mempolicy_home_node, get_nodes, lookup_node.
+// Holds    MBD1 MPOL_MF_STRICT without a move flag fails at the first misplaced page and sets nothing.
+//          MBD2 pages that others map stay without MPOL_MF_MOVE_ALL, and are no failure.
+import { EFAULT, EINVAL, EIO, ENOENT, ENOMEM, EOPNOTSUPP } from '../base/errno.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import {
+  MPOL_BIND,
+  MPOL_DEFAULT,
+  MPOL_INTERLEAVE,
+  MPOL_PREFERRED_MANY,
+  MPOL_WEIGHTED_INTERLEAVE,
+} from '../hooks/policy_modes.ts';
+import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
+import type { Vma } from './address_space.ts';
+import { FAULT, policyOfPage, touchPages } from './fault.ts';
+import type { Kernel } from './kernel.ts';
+import {
+  isInterleaving,
+  type Mempolicy,
+  newPolicy,
+  policiesEqual,
+  sanitizeMode,
+  showPolicy,
+} from './mempolicy.ts';
+import { migrateFrames } from './migrate.ts';
+import { PTE_NONE, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { allocUserPages, taskPolicy } from './policy_alloc.ts';
+import type { Task } from './task.ts';
+
+export const MPOL_MF_STRICT = 1;
+export const MPOL_MF_MOVE = 2;
+export const MPOL_MF_MOVE_ALL = 4;
+const MPOL_MF_VALID = MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL;
+
+export const MPOL_F_NODE = 1;
+export const MPOL_F_ADDR = 2;
+export const MPOL_F_MEMS_ALLOWED = 4;
+
+/** A nodemask argument: where the mask is and how many bits of it count. */
+export interface MaskArg {
+  /** `null`: a null pointer. `bad`: an address that is not mapped. */
+  readonly mask: Nodemask | null | 'bad';
+  /** Bits, plus one, as the calls count. */
+  readonly maxnode: number;
+}
+
+/** Reads a nodemask argument (get_nodes). Returns the mask, -EINVAL or -EFAULT. */
+export function readMask(k: Kernel, arg: MaskArg): Nodemask | number {
+  const bits = arg.maxnode - 1;
+  if (bits === 0 || arg.mask === null) return Nodemask.EMPTY;
+  if (bits < 0 || bits > k.mem.pageBytes * 8) return -EINVAL;
+  if (arg.mask === 'bad') return -EFAULT;
+  const nodes = arg.mask.toArray().filter((n) => n < bits);
+  if (nodes.some((n) => n >= k.maxNodes)) return -EINVAL;
+  return Nodemask.from(nodes);
+}
+
+/** Number of the modes that exist (MPOL_MAX). */
+const maxMode = (k: Kernel): number =>
+  k.hasWeightedInterleave ? MPOL_WEIGHTED_INTERLEAVE + 1 : MPOL_PREFERRED_MANY + 1;
+
+function makePolicy(
+  k: Kernel,
+  task: Task,
+  rawMode: number,
+  arg: MaskArg,
+): { policy: Mempolicy | null; nodes: Nodemask; mode: number } | number {
+  const sane = sanitizeMode(rawMode, maxMode(k));
+  if (typeof sane === 'number') return sane;
+  const nodes = readMask(k, arg);
+  if (typeof nodes === 'number') return nodes;
+  const context = { memsAllowed: task.memsAllowed, memory: k.states.memory };
+  const policy = newPolicy(sane.mode, sane.flags, nodes, context);
+  return typeof policy === 'number' ? policy : { policy, nodes, mode: sane.mode };
+}
+
+/** set_mempolicy. Returns 0, -EINVAL or -EFAULT. */
+export function setMempolicy(k: Kernel, task: Task, rawMode: number, arg: MaskArg): number {
+  const made = makePolicy(k, task, rawMode, arg);
+  if (typeof made === 'number') return made;
+  task.mempolicy = made.policy;
+  if (made.policy !== null && isInterleaving(made.policy)) task.interleavePrev = k.maxNodes - 1;
+  return 0;
+}
+
+export interface PolicyShown {
+  readonly mode: number;
+  readonly flags: string[];
+  readonly nodes: Nodemask;
+}
+
+/** What get_mempolicy answers: a policy, a node, or the allowed nodes. */
+export type GetMempolicyResult =
+  | { readonly kind: 'policy'; readonly shown: PolicyShown }
+  | { readonly kind: 'node'; readonly node: number }
+  | { readonly kind: 'mems'; readonly nodes: Nodemask };
+
+export interface GetMempolicyRequest {
+  readonly flags: number;
+  /** undefined: a null address. */
+  readonly vpn: number | undefined;
+  /** Size of the caller's mask in bits; undefined: no mask is asked for. */
+  readonly maxnode: number | undefined;
+}
+
+/** get_mempolicy. Returns the answer, -EINVAL or -EFAULT. */
+export function getMempolicy(
+  k: Kernel,
+  task: Task,
+  request: GetMempolicyRequest,
+): GetMempolicyResult | number {
+  const { flags, vpn, maxnode } = request;
+  if (maxnode !== undefined && maxnode < k.mem.nrNodeIds) return -EINVAL;
+  if (flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED)) return -EINVAL;
+  if (flags & MPOL_F_MEMS_ALLOWED) {
+    if (flags & (MPOL_F_NODE | MPOL_F_ADDR)) return -EINVAL;
+    return { kind: 'mems', nodes: task.memsAllowed };
+  }
+  let policy = task.mempolicy;
+  if (flags & MPOL_F_ADDR) {
+    const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
+    if (vma === undefined || vpn === undefined) return -EFAULT;
+    policy = vma.object === null ? vma.policy : vma.object.policyAt(vma.pgoff + vpn - vma.startVpn);
+    if (flags & MPOL_F_NODE) return nodeAt(k, task, vpn);
+  } else if (vpn !== undefined) return -EINVAL;
+  if (flags & MPOL_F_NODE) {
+    if (policy === null || policy.mode !== MPOL_INTERLEAVE) return -EINVAL;
+    return { kind: 'node', node: policy.nodes.nextIn(task.interleavePrev) };
+  }
+  return { kind: 'policy', shown: showPolicy(policy) };
+}
+
+/** The node of a page, which is faulted in for reading first (lookup_node). */
+function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
+  if (task.mm.pageTable.get(vpn) === PTE_NONE) {
+    if (touchPages(k, task, vpn, 1, false).fault !== FAULT.OK) return -ENOMEM;
+  }
+  const pte = task.mm.pageTable.get(vpn);
+  if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: k.mem.zeroPageNid };
+  return { kind: 'node', node: k.allocator.nidOf(pteFrame(pte)) };
+}
+
+export interface MbindRequest {
+  readonly startVpn: number;
+  /** Bytes by which the address misses the page, 0 for an aligned one. */
+  readonly addressOffsetBytes: number;
+  readonly nrPages: number;
+  readonly mode: number;
+  readonly mask: MaskArg;
+  readonly flags: number;
+}
+
+/** mbind. Returns 0, -EINVAL, -EFAULT or -EIO. */
+export function mbind(k: Kernel, task: Task, request: MbindRequest): number {
+  const { startVpn, nrPages } = request;
+  let { flags } = request;
+  const sane = sanitizeMode(request.mode, maxMode(k));
+  if (typeof sane === 'number') return sane;
+  const nodes = readMask(k, request.mask);
+  if (typeof nodes === 'number') return nodes;
+  if (flags & ~MPOL_MF_VALID) return -EINVAL;
+  if (request.addressOffsetBytes !== 0) return -EINVAL;
+  if (sane.mode === MPOL_DEFAULT) flags &= ~MPOL_MF_STRICT;
+  if (nrPages === 0) return 0;
+  const made = makePolicy(k, task, request.mode, request.mask);
+  if (typeof made === 'number') return made;
+
+  const endVpn = startVpn + nrPages;
+  const queued = queuePages(k, task, startVpn, endVpn, {
+    nodes,
+    flags,
+    allowsHoles: made.policy === null,
+  });
+  if (typeof queued === 'number') return queued;
+  mbindRange(task, startVpn, endVpn, made.policy);
+  const failed = migrateFrames(k, queued, policyTarget(k, task), 'mbind');
+  return failed !== 0 && flags & MPOL_MF_STRICT ? -EIO : 0;
+}
+
+interface QueueOptions {
+  readonly nodes: Nodemask;
+  readonly flags: number;
+  readonly allowsHoles: boolean;
+}
+
+/**
+ * Finds the pages of a range that are not on the nodes of a mask.
+ * @returns the pages to move; -EFAULT for holes; -EIO for a misplaced page under STRICT alone.
+ */
+function queuePages(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  endVpn: number,
+  options: QueueOptions,
+): Frame[] | number {
+  const { nodes, flags, allowsHoles } = options;
+  const frames = new Set<Frame>();
+  const vmas = task.mm.vmasIn(startVpn, endVpn);
+  if (vmas.length === 0) return -EFAULT;
+  let expected = startVpn;
+  for (const [i, vma] of vmas.entries()) {
+    const next = vmas[i + 1];
+    if (!allowsHoles) {
+      if (vma.startVpn > expected) return -EFAULT;
+      if (vma.endVpn < endVpn && (next === undefined || next.startVpn > vma.endVpn)) return -EFAULT;
+    }
+    expected = vma.endVpn;
+    if ((flags & MPOL_MF_VALID) === 0) continue;
+    const isClean = queueVma(k, task, vma, Math.max(startVpn, vma.startVpn), Math.min(endVpn, vma.endVpn), {
+      nodes,
+      flags,
+      frames,
+    });
+    if (!isClean) return -EIO;
+  }
+  return [...frames];
+}
+
+/** Queues the misplaced pages of one area; false when one is found and must not move. */
+function queueVma(
+  k: Kernel,
+  task: Task,
+  _vma: Vma,
+  startVpn: number,
+  endVpn: number,
+  queue: { nodes: Nodemask; flags: number; frames: Set<Frame> },
+): boolean {
+  const { nodes, flags, frames } = queue;
+  let isClean = true;
+  task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+    if (!pteIsPage(pte)) return true;
+    const f = pteFrame(pte);
+    if (nodes.has(k.allocator.nidOf(f))) return true;
+    if ((flags & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) === 0) {
+      isClean = false;
+      return false;
+    }
+    if (flags & MPOL_MF_MOVE_ALL || k.mem.map.mapcount[f] === 1) frames.add(f);
+    return true;
+  });
+  return isClean;
+}
+
+/** Gives the areas of a range a policy, each a copy of its own (mbind_range, vma_replace_policy). */
+function mbindRange(task: Task, startVpn: number, endVpn: number, policy: Mempolicy | null): void {
+  for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
+    if (policiesEqual(vma.policy, policy)) continue;
+    const start = Math.max(startVpn, vma.startVpn);
+    const end = Math.min(endVpn, vma.endVpn);
+    task.mm.change(start, end, (part) => {
+      if (part.object !== null) {
+        part.object.setPolicy(part.pgoff, part.pgoff + (part.endVpn - part.startVpn), policy);
+      }
+      part.policy = policy?.dup() ?? null;
+    });
+  }
+}
+
+/** A target frame by the policy of the area that maps the page (new_page). */
+function policyTarget(k: Kernel, task: Task): (old: Frame) => Frame | undefined {
+  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL;
+  return (old) => {
+    const vpn = vpnOf(k, task, old);
+    const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
+    const found =
+      vma === undefined || vpn === undefined ? taskPolicy(task) : policyOfPage(task, vma, vpn);
+    const n = vma === undefined || vpn === undefined ? 0 : vma.pgoff + (vpn - vma.startVpn);
+    const got = allocUserPages(k, task, gfp, found, n, 1, 'migration target');
+    return got === 0 ? undefined : (k.allocator.out[0] as Frame);
+  };
+}
+
+/** Where a task maps a page, by the page's own record of owner and place (page_address_in_vma). */
+function vpnOf(k: Kernel, task: Task, f: Frame): number | undefined {
+  const index = k.mem.map.index[f] as number;
+  const link = k.mem.map.link[f] as number;
+  const object = k.objects.get(link);
+  for (const vma of task.mm.vmas) {
+    const vpn = vma.object === null ? index : vma.startVpn + (index - vma.pgoff);
+    if (vpn < vma.startVpn || vpn >= vma.endVpn) continue;
+    if (vma.object !== null && vma.object !== object) continue;
+    const pte = task.mm.pageTable.get(vpn);
+    if (pteIsPage(pte) && pteFrame(pte) === f) return vpn;
+  }
+  return undefined;
+}
+
+export interface HomeNodeRequest {
+  readonly startVpn: number;
+  readonly addressOffsetBytes: number;
+  readonly nrPages: number;
+  readonly node: number;
+  readonly flags: number;
+}
+
+/** set_mempolicy_home_node. Returns 0, -EINVAL, -ENOENT where no area has a policy, -EOPNOTSUPP. */
+export function setHomeNode(k: Kernel, task: Task, request: HomeNodeRequest): number {
+  const { startVpn, nrPages, node } = request;
+  if (request.addressOffsetBytes !== 0 || request.flags !== 0) return -EINVAL;
+  if (node < 0 || node >= k.maxNodes || !k.states.online.has(node)) return -EINVAL;
+  if (nrPages === 0) return 0;
+  let result = -ENOENT;
+  const endVpn = startVpn + nrPages;
+  for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
+    const old = vma.policy;
+    if (old === null) continue;
+    if (old.mode !== MPOL_BIND && old.mode !== MPOL_PREFERRED_MANY) return -EOPNOTSUPP;
+    const policy = old.dup();
+    policy.homeNode = node as NodeId;
+    mbindRange(task, Math.max(startVpn, vma.startVpn), Math.min(endVpn, vma.endVpn), policy);
+    result = 0;
+  }
+  return result;
+}
+

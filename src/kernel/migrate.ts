@@ -1,0 +1,147 @@
+// Moving pages between frames while their owners look elsewhere: isolate, allocate a target, move
+// every page table entry over, free the old frame.
+// Models   linux@v6.1 mm/migrate.c: migrate_pages, unmap_and_move, alloc_migration_target;
+//          mm/mempolicy.c: do_migrate_pages, migrate_to_node; mm/rmap.c as far as finding mappers goes.
+// Omits    retries, batching cost, huge pages, pages under writeback (there are none).
+// Holds    MIG1 a moved page is mapped where it was mapped before, by all who mapped it. MIG2 the policy
+//          of the area does not matter to a move with a target node.
+import { ENOMEM } from '../base/errno.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
+import { type Nodemask, remapNode } from '../base/nodemask.ts';
+import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
+import { KIND_ANON } from '../mm/memmap.ts';
+import type { AddressSpace } from './address_space.ts';
+import type { Kernel } from './kernel.ts';
+import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { noteNodeRequest } from './policy_alloc.ts';
+import type { Task } from './task.ts';
+
+/** Why pages move; every move is counted under its cause. */
+export type MoveCause =
+  | 'mbind'
+  | 'move_pages'
+  | 'migrate_pages'
+  | 'cpuset'
+  | 'device'
+  | 'device back';
+
+/** Gives a target frame for a page, or undefined when there is none. */
+export type TargetSource = (old: Frame) => Frame | undefined;
+
+/** A frame on a node and nowhere else, asked for by `task` (alloc_migration_target). */
+export function targetOn(k: Kernel, task: Task, nid: NodeId): TargetSource {
+  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
+  return () => {
+    k.setCurrent(task);
+    noteNodeRequest(k, task, gfp, nid, 'migration target');
+    return k.allocator.alloc(gfp, 0, nid, null, 1) === 0
+      ? undefined
+      : (k.allocator.out[0] as Frame);
+  };
+}
+
+/**
+ * Moves pages to frames that `target` gives; stops when it gives none.
+ * @returns 0, or -ENOMEM.
+ */
+export function migrateFrames(
+  k: Kernel,
+  frames: readonly Frame[],
+  target: TargetSource,
+  cause: MoveCause,
+): number {
+  for (const [i, old] of frames.entries()) {
+    const fresh = target(old);
+    if (fresh === undefined) {
+      k.mem.stat.events.pgmigrate_fail += frames.length - i;
+      return -ENOMEM;
+    }
+    moveOne(k, old, fresh);
+    k.mem.stat.events.pgmigrate_success++;
+    k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh));
+    k.allocator.free(old);
+  }
+  return 0;
+}
+
+/** Lets every entry and the object that refer to `old` refer to `fresh`. */
+function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
+  const { map } = k.mem;
+  const kind = map.kind[old] as number;
+  const link = map.link[old] as number;
+  const index = map.index[old] as number;
+  map.claim(fresh, kind, link, index, map.mapcount[old] as number);
+  if (kind === KIND_ANON) {
+    const owner = k.spaces.get(link);
+    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(owner, index, old, fresh)) return;
+    for (const space of k.spaces.values()) remapEntry(space, index, old, fresh);
+    return;
+  }
+  const object = k.objects.get(link);
+  object?.setPage(index, fresh);
+  for (const space of k.spaces.values()) {
+    for (const vma of space.vmas) {
+      if (vma.object !== object) continue;
+      const vpn = vma.startVpn + (index - vma.pgoff);
+      if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(space, vpn, old, fresh);
+    }
+  }
+}
+
+function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
+  const pte = space.pageTable.get(vpn);
+  if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  return true;
+}
+
+/** Pages of an address space on one node, in address order; with `all` also those that others map. */
+function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Frame[] {
+  const frames: Frame[] = [];
+  for (const vma of mm.vmas) {
+    mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
+      if (!pteIsPage(pte)) return;
+      const f = pteFrame(pte);
+      if (k.allocator.nidOf(f) !== nid) return;
+      if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
+    });
+  }
+  return frames;
+}
+
+/**
+ * Moves all pages of an address space from one set of nodes to another, keeping their relative
+ * places (do_migrate_pages).
+ * @param task who asks: targets are allocated on its behalf.
+ * @returns 0, or -ENOMEM when a target could not be had.
+ */
+export function migrateBetweenNodes(
+  k: Kernel,
+  task: Task,
+  mm: AddressSpace,
+  from: Nodemask,
+  to: Nodemask,
+  all: boolean,
+  cause: MoveCause = 'cpuset',
+): number {
+  const isSameSize = from.weight === to.weight;
+  let left = from;
+  while (!left.isEmpty()) {
+    let source: NodeId | undefined;
+    let dest: NodeId | undefined;
+    for (const s of left) {
+      if (!isSameSize && to.has(s)) continue;
+      const d = remapNode(s, from, to);
+      if (s === d) continue;
+      source = s;
+      dest = d;
+      if (!left.has(d)) break;
+    }
+    if (source === undefined || dest === undefined) break;
+    left = left.without(source);
+    const frames = [...new Set(pagesOnNode(k, mm, source, all))];
+    const error = migrateFrames(k, frames, targetOn(k, task, dest), cause);
+    if (error !== 0) return error;
+  }
+  return 0;
+}

@@ -1,0 +1,222 @@
+// Mapping and unmapping memory, and advice about it.
+// Models   linux@v6.1 mm/mmap.c: do_mmap, __vm_munmap; mm/memory.c: zap_pte_range, free_pgtables;
+//          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
+//          mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
+// Omits    file mappings, mremap, mprotect, hugetlb (SPEC DEV-5).
+import { NotModelled } from '../base/assert.ts';
+import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
+import type { Vma } from './address_space.ts';
+import { FAULT, touchPages } from './fault.ts';
+import type { Kernel } from './kernel.ts';
+import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+import type { ShmemObject } from './shmem.ts';
+import type { Task } from './task.ts';
+
+export interface MmapRequest {
+  readonly startVpn: number;
+  readonly nrPages: number;
+  /** The object behind a shared mapping; null for private anonymous memory. */
+  readonly object: ShmemObject | null;
+  readonly isLocked: boolean;
+  readonly populates: boolean;
+}
+
+/** Maps memory at a fixed place; what was mapped there is gone (MAP_FIXED). Returns 0. */
+export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
+  const { startVpn, nrPages, object } = request;
+  munmap(k, task, startVpn, nrPages);
+  if (object !== null) object.nrMappings++;
+  task.mm.insert({
+    startVpn,
+    endVpn: startVpn + nrPages,
+    pgoff: object === null ? startVpn : 0,
+    object,
+    policy: null,
+    isLocked: request.isLocked,
+    wipesOnFork: false,
+    isKeptFromChild: false,
+    hasAnonVma: false,
+  });
+  if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true);
+  return 0;
+}
+
+/** Unmaps [startVpn, startVpn + nrPages) and frees table pages that serve nothing any more. Returns 0. */
+export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
+  const { mm } = task;
+  const endVpn = startVpn + nrPages;
+  const removed = mm.remove(startVpn, endVpn);
+  if (removed.length === 0) return 0;
+  for (const vma of removed) {
+    zapPages(k, task, vma, vma.startVpn, vma.endVpn);
+    releaseMapping(k, vma.object);
+  }
+  const after = mm.findVma(startVpn);
+  const before = mm.vmas.filter((v) => v.endVpn <= startVpn).at(-1);
+  k.setCurrent(task);
+  mm.pageTable.freeTables(before?.endVpn ?? 0, after?.startVpn ?? Number.POSITIVE_INFINITY, (f) =>
+    k.allocator.free(f),
+  );
+  return 0;
+}
+
+/** A mapping of an object is gone; with the last one, an object that is not a segment goes too. */
+export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
+  if (object === null) return;
+  object.nrMappings = mappingsOf(k, object);
+  if (object.nrMappings > 0 || object.isPersistent) return;
+  object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
+  k.objects.delete(object.id);
+}
+
+function mappingsOf(k: Kernel, object: ShmemObject): number {
+  let n = 0;
+  for (const space of k.spaces.values()) for (const vma of space.vmas) if (vma.object === object) n++;
+  return n;
+}
+
+/** Clears the entries of [startVpn, endVpn) in an area; private pages that nobody maps any more are freed. */
+export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endVpn: number): void {
+  const { pageTable } = task.mm;
+  const { map } = k.mem;
+  k.setCurrent(task);
+  pageTable.walk(startVpn, endVpn, (vpn, pte) => {
+    pageTable.set(vpn, PTE_NONE);
+    if (!pteIsPage(pte)) return;
+    const f = pteFrame(pte);
+    if (map.removeMap(f) === 0 && vma.object === null) k.allocator.free(f);
+  });
+}
+
+/** Visits the areas of a range; holes make the result -ENOMEM but do not stop the walk (madvise_walk_vmas). */
+function walkVmas(
+  task: Task,
+  startVpn: number,
+  endVpn: number,
+  visit: (vma: Vma, start: number, end: number) => number,
+): number {
+  let unmapped = 0;
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    const vma = task.mm.findVma(vpn);
+    if (vma === undefined) return -ENOMEM;
+    if (vma.startVpn > vpn) {
+      unmapped = -ENOMEM;
+      vpn = vma.startVpn;
+      if (vpn >= endVpn) break;
+    }
+    const end = Math.min(vma.endVpn, endVpn);
+    const error = visit(vma, vpn, end);
+    if (error !== 0) return error;
+    vpn = end;
+  }
+  return unmapped;
+}
+
+/**
+ * madvise over [startVpn, startVpn + nrPages).
+ * @returns 0; -EINVAL for advice that does not fit the area; -ENOMEM for holes.
+ */
+export function madvise(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  nrPages: number,
+  advice: string,
+): number {
+  const endVpn = startVpn + nrPages;
+  if (nrPages === 0) return 0;
+  switch (advice) {
+    case 'dontneed':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isLocked) return -EINVAL;
+        zapPages(k, task, vma, start, end);
+        return 0;
+      });
+    case 'free':
+      return walkVmas(task, startVpn, endVpn, (vma) =>
+        vma.isLocked || vma.object !== null ? -EINVAL : 0,
+      );
+    case 'remove':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isLocked || vma.object === null) return -EINVAL;
+        removeFromObject(k, vma.object, vma.pgoff + (start - vma.startVpn), end - start);
+        return 0;
+      });
+    case 'wipeonfork':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.object !== null) return -EINVAL;
+        task.mm.change(start, end, (v) => {
+          v.wipesOnFork = true;
+        });
+        return 0;
+      });
+    case 'dontfork':
+      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+        task.mm.change(start, end, (v) => {
+          v.isKeptFromChild = true;
+        });
+        return 0;
+      });
+    case 'populate_read':
+    case 'populate_write':
+      return populate(k, task, startVpn, nrPages, advice === 'populate_write') === FAULT.OK
+        ? 0
+        : -ENOMEM;
+    default:
+      throw new NotModelled(`madvise ${advice}`);
+  }
+}
+
+const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>
+  touchPages(k, task, startVpn, nrPages, isWrite).fault;
+
+/** Takes pages out of an object, and out of every page table that maps them (shmem_fallocate). */
+function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages: number): void {
+  for (const space of k.spaces.values()) {
+    for (const vma of space.vmas) {
+      if (vma.object !== object) continue;
+      const from = Math.max(start, vma.pgoff);
+      const to = Math.min(start + nrPages, vma.pgoff + (vma.endVpn - vma.startVpn));
+      const delta = vma.startVpn - vma.pgoff;
+      space.pageTable.walk(from + delta, to + delta, (vpn, pte) => {
+        space.pageTable.set(vpn, PTE_NONE);
+        k.mem.map.removeMap(pteFrame(pte));
+      });
+    }
+  }
+  object.removePages(start, start + nrPages, (f) => k.allocator.free(f));
+}
+
+/** mlock: marks the areas, then faults every page in. Returns 0, -ENOMEM for holes, -EAGAIN. */
+export function mlock(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
+  const error = setLocked(task, startVpn, nrPages, true);
+  if (error !== 0) return error;
+  for (const vma of task.mm.vmasIn(startVpn, startVpn + nrPages)) {
+    const start = Math.max(vma.startVpn, startVpn);
+    const end = Math.min(vma.endVpn, startVpn + nrPages);
+    const isWrite = vma.object === null;
+    if (populate(k, task, start, end - start, isWrite) !== FAULT.OK) return -EAGAIN;
+  }
+  return 0;
+}
+
+export function munlock(task: Task, startVpn: number, nrPages: number): number {
+  return setLocked(task, startVpn, nrPages, false);
+}
+
+/** Marks areas in order up to the first hole, which is -ENOMEM. */
+function setLocked(task: Task, startVpn: number, nrPages: number, isLocked: boolean): number {
+  const endVpn = startVpn + nrPages;
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    const vma = task.mm.lookup(vpn);
+    if (vma === undefined) return -ENOMEM;
+    const end = Math.min(vma.endVpn, endVpn);
+    task.mm.change(vpn, end, (v) => {
+      v.isLocked = isLocked;
+    });
+    vpn = end;
+  }
+  return 0;
+}

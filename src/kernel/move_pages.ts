@@ -1,0 +1,144 @@
+// The system calls that move pages, or say where they are.
+// Models   linux@v6.1 mm/migrate.c: kernel_move_pages, do_pages_move, do_pages_stat,
+//          add_page_for_migration, move_pages_and_store_status; mm/mempolicy.c: kernel_migrate_pages;
+//          mm/gup.c: follow_page with FOLL_DUMP.
+// Omits    permission checks: programs run as root.
+import { EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import type { Kernel } from './kernel.ts';
+import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
+import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
+import { pteFrame, pteIsPage } from './page_table.ts';
+import type { Task } from './task.ts';
+
+/**
+ * The frame behind an address as move_pages sees it.
+ * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT for
+ *   pages of a shared mapping that are not mapped here.
+ */
+export function followPage(task: Task, vpn: number): Frame | number {
+  const vma = task.mm.lookup(vpn);
+  if (vma === undefined) return -EFAULT;
+  const pte = task.mm.pageTable.get(vpn);
+  if (pteIsPage(pte)) return pteFrame(pte);
+  return vma.object === null ? -EFAULT : -ENOENT;
+}
+
+/** Node of each page, or a negative errno (move_pages without nodes). */
+export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: number): number[] {
+  const nodes: number[] = [];
+  for (let vpn = startVpn; vpn < startVpn + nrPages; vpn++) {
+    const f = followPage(task, vpn);
+    nodes.push(f < 0 ? f : k.allocator.nidOf(f));
+  }
+  return nodes;
+}
+
+export interface MovePagesRequest {
+  readonly startVpn: number;
+  readonly nrPages: number;
+  /** Used in turn. */
+  readonly nodes: readonly number[];
+  readonly flags: number;
+}
+
+/** Status of a page that the call did not get to. */
+export const UNSET = undefined;
+
+export interface MovePagesResult {
+  /** 0, -EINVAL, -ENODEV, -EACCES, -ESRCH or -ENOMEM. */
+  readonly ret: number;
+  /** By page: node, negative errno, or undefined where the call wrote nothing. */
+  readonly status: readonly (number | undefined)[];
+}
+
+/** move_pages with target nodes. @param owner whose pages; undefined when there is no such process. */
+export function movePages(
+  k: Kernel,
+  task: Task,
+  owner: Task | undefined,
+  request: MovePagesRequest,
+): MovePagesResult {
+  const { startVpn, nrPages, nodes, flags } = request;
+  const status: (number | undefined)[] = new Array(nrPages).fill(UNSET);
+  if (flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) return { ret: -EINVAL, status };
+  if (owner === undefined) return { ret: -ESRCH, status };
+  const allowed = owner.cpuset.effectiveMems;
+  let batch: Frame[] = [];
+  let batchNode: NodeId | undefined;
+  let batchStart = 0;
+
+  /** Moves what is queued; the statuses from its start to `end` become the node. */
+  const flush = (end: number): number => {
+    if (batchNode === undefined) return 0;
+    const failed = migrateFrames(k, batch, targetOn(k, task, batchNode), 'move_pages');
+    batch = [];
+    if (failed !== 0) return failed;
+    for (let i = batchStart; i < end; i++) status[i] = batchNode;
+    return 0;
+  };
+
+  for (let i = 0; i < nrPages; i++) {
+    const node = nodes[i % nodes.length] as NodeId;
+    let error = 0;
+    if (node < 0 || node >= k.maxNodes || !k.states.memory.has(node)) error = -ENODEV;
+    else if (!allowed.has(node)) error = -EACCES;
+    if (error !== 0) {
+      flush(i);
+      return { ret: error, status };
+    }
+    if (batchNode === undefined) {
+      batchNode = node;
+      batchStart = i;
+    } else if (node !== batchNode) {
+      const failed = flush(i);
+      if (failed !== 0) return { ret: failed, status };
+      batchStart = i;
+      batchNode = node;
+    }
+    const got = addPage(k, owner, startVpn + i, node, (flags & MPOL_MF_MOVE_ALL) !== 0);
+    if (typeof got !== 'number') {
+      batch.push(got.frame);
+      continue;
+    }
+    status[i] = got === 0 ? node : got;
+    const failed = flush(i);
+    if (failed !== 0) return { ret: failed, status };
+    batchNode = undefined;
+  }
+  return { ret: flush(nrPages), status };
+}
+
+/** Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. */
+function addPage(
+  k: Kernel,
+  owner: Task,
+  vpn: number,
+  node: NodeId,
+  all: boolean,
+): { frame: Frame } | number {
+  const f = followPage(owner, vpn);
+  if (f < 0) return f;
+  if (k.allocator.nidOf(f) === node) return 0;
+  if ((k.mem.map.mapcount[f] as number) > 1 && !all) return -EACCES;
+  return { frame: f as Frame };
+}
+
+/** migrate_pages. Returns 0, -EINVAL, -EFAULT, -ESRCH or -ENOMEM. */
+export function migratePages(
+  k: Kernel,
+  task: Task,
+  owner: Task | undefined,
+  from: MaskArg,
+  to: MaskArg,
+): number {
+  const old = readMask(k, from);
+  if (typeof old === 'number') return old;
+  const fresh = readMask(k, to);
+  if (typeof fresh === 'number') return fresh;
+  if (owner === undefined) return -ESRCH;
+  const target = fresh.and(task.cpuset.effectiveMems);
+  if (target.isEmpty()) return -EINVAL;
+  return migrateBetweenNodes(k, task, owner.mm, Nodemask.from(old), target, true, 'migrate_pages');
+}

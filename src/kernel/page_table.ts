@@ -1,0 +1,132 @@
+// Page tables of an address space: leaves of 512 entries, and the upper levels as far as their own
+// pages cost memory.
+// Models   linux@v6.1 x86-64 with four levels (POWER and arm64 differ in shape, not in kind): a pgd
+//          entry covers 2^27 pages, a pud entry 2^18, a pmd entry 2^9; mm/memory.c: __pud_alloc,
+//          __pmd_alloc, __pte_alloc, free_pgtables.
+// State    entries: Uint32Array of 512 a leaf: 0 not present, 1 the zero page, else
+//          2 * frame + 2, plus 1 when writable.
+//          Table pages are frames of kind page table.
+// Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
+import { type Frame, frame } from '../base/ids.ts';
+
+export const PTRS_PER_LEAF = 512;
+const LEAF_SHIFT = 9;
+const PMD_SHIFT = 18;
+const PUD_SHIFT = 27;
+
+export const PTE_NONE = 0;
+export const PTE_ZERO_PAGE = 1;
+
+export const makePte = (f: number, isWritable: boolean): number => f * 2 + 2 + (isWritable ? 1 : 0);
+export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE;
+export const pteFrame = (pte: number): Frame => frame((pte - 2) >>> 1);
+export const pteIsWritable = (pte: number): boolean => pte > PTE_ZERO_PAGE && (pte & 1) !== 0;
+
+export interface Leaf {
+  readonly entries: Uint32Array;
+  readonly tableFrame: Frame;
+}
+
+/** How many levels are missing above a page, from the top: what a fault must allocate first. */
+export type MissingLevels = 0 | 1 | 2 | 3;
+
+export class PageTable {
+  readonly #leaves = new Map<number, Leaf>();
+  readonly #pmds = new Map<number, Frame>();
+  readonly #puds = new Map<number, Frame>();
+  #lastKey = -1;
+  #lastLeaf: Leaf | undefined;
+
+  leafOf(vpn: number): Leaf | undefined {
+    const key = Math.floor(vpn / PTRS_PER_LEAF);
+    if (key !== this.#lastKey || this.#lastLeaf === undefined) {
+      this.#lastLeaf = this.#leaves.get(key);
+      this.#lastKey = key;
+    }
+    return this.#lastLeaf;
+  }
+
+  get(vpn: number): number {
+    const leaf = this.leafOf(vpn);
+    return leaf === undefined ? PTE_NONE : (leaf.entries[vpn % PTRS_PER_LEAF] as number);
+  }
+
+  /** Sets an entry of a leaf that exists. */
+  set(vpn: number, pte: number): void {
+    (this.leafOf(vpn) as Leaf).entries[vpn % PTRS_PER_LEAF] = pte;
+  }
+
+  /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */
+  missing(vpn: number): MissingLevels {
+    if (this.leafOf(vpn) !== undefined) return 0;
+    if (this.#pmds.has(Math.floor(vpn / 2 ** PMD_SHIFT))) return 1;
+    return this.#puds.has(Math.floor(vpn / 2 ** PUD_SHIFT)) ? 2 : 3;
+  }
+
+  /** Gives the highest missing level its page. */
+  addLevel(vpn: number, tableFrame: Frame): void {
+    const missing = this.missing(vpn);
+    if (missing === 3) this.#puds.set(Math.floor(vpn / 2 ** PUD_SHIFT), tableFrame);
+    else if (missing === 2) this.#pmds.set(Math.floor(vpn / 2 ** PMD_SHIFT), tableFrame);
+    else {
+      const leaf = { entries: new Uint32Array(PTRS_PER_LEAF), tableFrame };
+      const key = Math.floor(vpn / 2 ** LEAF_SHIFT);
+      this.#leaves.set(key, leaf);
+      this.#lastKey = key;
+      this.#lastLeaf = leaf;
+    }
+  }
+
+  /** Visits every present entry of [startVpn, endVpn) in order; stop by returning false. */
+  walk(
+    startVpn: number,
+    endVpn: number,
+    visit: (vpn: number, pte: number) => boolean | void,
+  ): void {
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
+      const end = Math.min(endVpn, leafEnd);
+      const leaf = this.leafOf(vpn);
+      if (leaf === undefined) {
+        vpn = end;
+        continue;
+      }
+      for (; vpn < end; vpn++) {
+        const pte = leaf.entries[vpn % PTRS_PER_LEAF] as number;
+        if (pte !== PTE_NONE && visit(vpn, pte) === false) return;
+      }
+    }
+  }
+
+  /**
+   * Drops table pages that serve only pages below [floorVpn, ceilingVpn), all of them unmapped, and
+   * gives their frames to `release` (free_pgtables).
+   */
+  freeTables(floorVpn: number, ceilingVpn: number, release: (f: Frame) => void): void {
+    const drop = (table: Map<number, Leaf | Frame>, shift: number): void => {
+      const size = 2 ** shift;
+      for (const [key, value] of table) {
+        if (key * size < floorVpn || (key + 1) * size > ceilingVpn) continue;
+        release(typeof value === 'number' ? value : value.tableFrame);
+        table.delete(key);
+      }
+    };
+    drop(this.#leaves, LEAF_SHIFT);
+    drop(this.#pmds, PMD_SHIFT);
+    drop(this.#puds, PUD_SHIFT);
+    this.#lastKey = -1;
+    this.#lastLeaf = undefined;
+  }
+
+  /** Frames of all table pages, for checkers. */
+  *tableFrames(): IterableIterator<Frame> {
+    for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
+    yield* this.#pmds.values();
+    yield* this.#puds.values();
+  }
+
+  /** Bytes of model state of the leaves. */
+  get sizeBytes(): number {
+    return this.#leaves.size * PTRS_PER_LEAF * 4;
+  }
+}

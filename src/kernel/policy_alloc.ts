@@ -1,0 +1,217 @@
+// Allocation under a policy: which node to start from, which nodes may be used, and which of the
+// page allocator's forms to call.
+// Models   linux@v6.1 mm/mempolicy.c: get_task_policy, policy_nodemask, policy_node, apply_policy_zone,
+//          interleave_nodes, interleave_nid, alloc_page_interleave, alloc_pages_preferred_many,
+//          alloc_pages, vma_alloc_folio; kernel/cgroup/cpuset.c: cpuset_nodemask_valid_mems_allowed.
+// Hooks    policyNode (policy_node).
+// Holds    POL3 kernel pages made for a task follow its policy too, and advance its interleave counter.
+import { NUMA_NO_NODE, type NodeId } from '../base/ids.ts';
+import type { Nodemask } from '../base/nodemask.ts';
+import {
+  MPOL_BIND,
+  MPOL_INTERLEAVE,
+  MPOL_PREFERRED,
+  MPOL_PREFERRED_MANY,
+  MPOL_WEIGHTED_INTERLEAVE,
+} from '../hooks/policy_modes.ts';
+import {
+  __GFP_COMP,
+  __GFP_DIRECT_RECLAIM,
+  __GFP_NOFAIL,
+  __GFP_NOWARN,
+  gfpNames,
+  gfpZone,
+  ZONE_MOVABLE,
+} from '../mm/gfp.ts';
+import type { Kernel } from './kernel.ts';
+import {
+  isInterleaving,
+  type Mempolicy,
+  offsetInterleaveNode,
+  offsetWeightedNode,
+  usesHomeNode,
+} from './mempolicy.ts';
+import type { Task } from './task.ts';
+
+/** Where the policy of a request was found. */
+export type PolicyFrom = 'area' | 'shared object' | 'task' | 'default' | 'none';
+
+/** A policy with its origin; `policy` is null for the default, local placement. */
+export interface FoundPolicy {
+  readonly policy: Mempolicy | null;
+  readonly from: PolicyFrom;
+}
+
+/** The task's own policy or the default (get_task_policy). */
+export const taskPolicy = (task: Task): FoundPolicy =>
+  task.mempolicy === null
+    ? { policy: null, from: 'default' }
+    : { policy: task.mempolicy, from: 'task' };
+
+/** The mask a policy gives to a request, or null for none (policy_nodemask). */
+export function policyNodemask(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  policy: Mempolicy | null,
+): Nodemask | null {
+  if (policy === null) return null;
+  if (policy.mode === MPOL_PREFERRED_MANY) return policy.nodes;
+  if (policy.mode !== MPOL_BIND || !appliesToZone(k, policy, gfpZone(gfp))) return null;
+  return policy.nodes.intersects(task.memsAllowed) ? policy.nodes : null;
+}
+
+/** A mask that names only movable memory leaves requests for other zones alone (apply_policy_zone). */
+function appliesToZone(k: Kernel, policy: Mempolicy, zoneType: number): boolean {
+  const isMovableOnly = !policy.nodes.intersects(k.states.normalMemory);
+  return zoneType >= (isMovableOnly ? ZONE_MOVABLE : k.mem.lists.policyZone);
+}
+
+/** The node whose list a request starts from (policy_node). */
+export function policyNode(k: Kernel, policy: Mempolicy | null, local: NodeId): NodeId {
+  if (policy === null) return local;
+  const { mode } = policy;
+  const nid = mode === MPOL_PREFERRED ? policy.nodes.first() : local;
+  if (usesHomeNode(policy) && policy.homeNode !== NUMA_NO_NODE) return policy.homeNode;
+  const answer = k.design.answers.policyNode;
+  return answer === undefined ? nid : answer({ mode, nodes: policy.nodes, nid }, k.states);
+}
+
+/** Why policyNode answered so, for explanations. */
+function startWhy(k: Kernel, policy: Mempolicy | null, local: NodeId, start: NodeId): string {
+  if (policy === null) return `node of CPU ${k.allocator.current.cpu}`;
+  if (usesHomeNode(policy) && policy.homeNode !== NUMA_NO_NODE) return 'home node of the policy';
+  if (isInterleaving(policy)) return 'its turn in the interleave';
+  if (policy.mode === MPOL_PREFERRED) return 'the preferred node';
+  if (start === local) return `node of CPU ${k.allocator.current.cpu}`;
+  return `first node of the mask, by the design (policy_node)`;
+}
+
+/** Takes the next node of the task's interleave counter (interleave_nodes). */
+export function nextInterleaveNode(task: Task, policy: Mempolicy): NodeId {
+  const next = policy.nodes.nextIn(task.interleavePrev);
+  task.interleavePrev = next;
+  return next;
+}
+
+/** Does the task's own policy spread pages one by one? */
+export const isTaskInterleaving = (task: Task): boolean =>
+  task.mempolicy !== null && isInterleaving(task.mempolicy);
+
+/** What is allocated for whom, for the decision log. */
+export type Purpose =
+  | 'page fault'
+  | 'copy on write'
+  | 'shared page'
+  | 'page table'
+  | 'kernel page'
+  | 'migration target';
+
+function note(
+  k: Kernel,
+  task: Task,
+  purpose: Purpose,
+  found: FoundPolicy,
+  gfp: number,
+  start: NodeId,
+  nodemask: Nodemask | null,
+): void {
+  const { log } = k.allocator;
+  if (log === null) return;
+  const { policy } = found;
+  const isSame = log.isContextOf(task, purpose, policy, start, nodemask, gfp);
+  if (isSame) return;
+  log.setContext({
+    task: task.name,
+    purpose,
+    gfp: gfpNames(gfp),
+    policy: policy === null ? 'default (local)' : policy.describe(),
+    policyFrom: found.from,
+    startWhy: startWhy(k, policy, k.localNode(task), start),
+    cpuset: k.allocator.cpusetsEnabled ? `${task.cpuset.path} mems ${task.memsAllowed}` : undefined,
+    nodemask: nodemask === null ? undefined : nodemask.toString(),
+  });
+}
+
+/**
+ * Allocates for the kernel on behalf of a task, under the task's policy (alloc_pages).
+ * @returns as PageAllocator.alloc; frames in allocator.out.
+ */
+export function allocPages(k: Kernel, task: Task, gfp: number, order: number, why: Purpose): number {
+  k.setCurrent(task);
+  const found = taskPolicy(task);
+  const { policy } = found;
+  if (policy !== null && isInterleaving(policy)) {
+    const nid = nextInterleaveNode(task, policy);
+    note(k, task, why, found, gfp, nid, null);
+    return allocInterleave(k, gfp, order, nid);
+  }
+  return allocFrom(k, task, gfp, order, found, 1, why);
+}
+
+/** One page of an interleaved area; a page on its node counts as a hit (alloc_page_interleave). */
+function allocInterleave(k: Kernel, gfp: number, order: number, nid: NodeId): number {
+  const n = k.allocator.alloc(gfp, order, nid, null, 1);
+  if (n > 0 && k.mem.zones.nid[k.allocator.lastZone] === nid) k.mem.stat.countInterleaveHit(nid);
+  return n;
+}
+
+function allocFrom(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  order: number,
+  found: FoundPolicy,
+  want: number,
+  why: Purpose,
+): number {
+  const { policy } = found;
+  const start = policyNode(k, policy, k.localNode(task));
+  const nodemask = policyNodemask(k, task, gfp, policy);
+  if (policy?.mode === MPOL_PREFERRED_MANY) {
+    const tryGfp = (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+    note(k, task, why, found, tryGfp, start, nodemask);
+    const n = k.allocator.alloc(tryGfp, order, start, nodemask, want);
+    if (n > 0) return n;
+    note(k, task, why, found, gfp, start, null);
+    return k.allocator.alloc(gfp, order, start, null, want);
+  }
+  note(k, task, why, found, gfp, start, nodemask);
+  return k.allocator.alloc(gfp, order, start, nodemask, want);
+}
+
+/**
+ * Allocates pages of an area or a shared object under a policy (vma_alloc_folio).
+ * @param interleaveIndex the page's number for interleaving: in an area its vm_pgoff, in an object
+ *   its page number plus the inode number.
+ * @param want how many pages in a row are asked for alike; interleaved pages come one by one.
+ * @returns as PageAllocator.alloc; frames in allocator.out.
+ */
+export function allocUserPages(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  found: FoundPolicy,
+  interleaveIndex: number,
+  want: number,
+  why: Purpose,
+): number {
+  k.setCurrent(task);
+  const { policy } = found;
+  if (policy === null) return allocFrom(k, task, gfp, 0, found, want, why);
+  if (policy.mode === MPOL_INTERLEAVE || policy.mode === MPOL_WEIGHTED_INTERLEAVE) {
+    const local = k.localNode(task);
+    const nid =
+      policy.mode === MPOL_INTERLEAVE
+        ? offsetInterleaveNode(policy, interleaveIndex, local)
+        : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
+    note(k, task, why, found, gfp | __GFP_COMP, nid, null);
+    return allocInterleave(k, gfp | __GFP_COMP, 0, nid);
+  }
+  return allocFrom(k, task, gfp, 0, found, want, why);
+}
+
+/** Notes a request that names its node itself, such as a migration target, for the decision log. */
+export function noteNodeRequest(k: Kernel, task: Task, gfp: number, nid: NodeId, why: Purpose): void {
+  note(k, task, why, { policy: null, from: 'none' }, gfp, nid, null);
+}

@@ -1,0 +1,97 @@
+// Shared memory objects: the pages behind MAP_SHARED anonymous mappings and SysV segments, and the
+// policy that belongs to the object instead of to a task or an area.
+// Models   linux@v6.1 mm/shmem.c: shmem_get_folio, shmem_pseudo_vma_init; mm/mempolicy.c:
+//          mpol_set_shared_policy, mpol_shared_policy_lookup, shared_policy_replace.
+// Omits    tmpfs mounts and their mpol= option, swap.
+// State    pages: frame + 1 by page number in the object, 0 when not there.
+// Holds    SHM1 ranges of the shared policy ascend and do not overlap.
+import type { Frame } from '../base/ids.ts';
+import type { Mempolicy } from './mempolicy.ts';
+
+interface PolicyRange {
+  readonly start: number;
+  readonly end: number;
+  readonly policy: Mempolicy;
+}
+
+export class ShmemObject {
+  readonly id: number;
+  /** Inode number: where interleaving over the object starts. */
+  readonly ino: number;
+  readonly nrPages: number;
+  readonly #pages: Uint32Array;
+  #policies: PolicyRange[] = [];
+  /** Mappings of the object, all address spaces together. */
+  nrMappings = 0;
+  /** A SysV segment lives on without mappings. */
+  readonly isPersistent: boolean;
+
+  constructor(id: number, ino: number, nrPages: number, isPersistent: boolean) {
+    this.id = id;
+    this.ino = ino;
+    this.nrPages = nrPages;
+    this.isPersistent = isPersistent;
+    this.#pages = new Uint32Array(nrPages);
+  }
+
+  /** The frame of a page, or undefined when the object has none there. */
+  page(index: number): Frame | undefined {
+    const stored = this.#pages[index] as number;
+    return stored === 0 ? undefined : ((stored - 1) as Frame);
+  }
+
+  setPage(index: number, f: Frame): void {
+    this.#pages[index] = f + 1;
+  }
+
+  /** Takes pages [start, end) out and gives them to `release`. */
+  removePages(start: number, end: number, release: (f: Frame) => void): void {
+    for (let i = start; i < Math.min(end, this.nrPages); i++) {
+      const stored = this.#pages[i] as number;
+      if (stored === 0) continue;
+      this.#pages[i] = 0;
+      release((stored - 1) as Frame);
+    }
+  }
+
+  /** mpol_shared_policy_lookup. */
+  policyAt(index: number): Mempolicy | null {
+    for (const range of this.#policies) {
+      if (index < range.start) return null;
+      if (index < range.end) return range.policy;
+    }
+    return null;
+  }
+
+  /** First page number after `index` at which policyAt may answer differently. */
+  policyEnd(index: number): number {
+    for (const range of this.#policies) {
+      if (index < range.start) return range.start;
+      if (index < range.end) return range.end;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Replaces the policy of pages [start, end); null removes it (mpol_set_shared_policy). */
+  setPolicy(start: number, end: number, policy: Mempolicy | null): void {
+    const kept: PolicyRange[] = [];
+    for (const range of this.#policies) {
+      if (range.end <= start || range.start >= end) {
+        kept.push(range);
+        continue;
+      }
+      if (range.start < start) kept.push({ ...range, end: start });
+      if (range.end > end) kept.push({ start: end, end: range.end, policy: range.policy.dup() });
+    }
+    if (policy !== null) kept.push({ start, end, policy: policy.dup() });
+    this.#policies = kept.sort((a, b) => a.start - b.start);
+  }
+
+  /** Visits every page of the object, for checkers and the state hash. */
+  forEachPage(visit: (index: number, f: Frame) => void): void {
+    for (let i = 0; i < this.nrPages; i++) {
+      const stored = this.#pages[i] as number;
+      if (stored !== 0) visit(i, (stored - 1) as Frame);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+// Tasks: who asks for memory, from which CPU, under which policy and cpuset.
+// Models   linux@v6.1 include/linux/sched.h: struct task_struct (mempolicy, il_prev, mems_allowed,
+//          cpus); kernel/exit.c as far as memory goes.
+import type { Cpu } from '../base/ids.ts';
+import type { Nodemask } from '../base/nodemask.ts';
+import type { AllocTask } from '../mm/page_alloc.ts';
+import type { AddressSpace } from './address_space.ts';
+import type { Cpuset } from './cpuset.ts';
+import type { Mempolicy } from './mempolicy.ts';
+
+/** Why a task is no more: it exited, or a signal killed it. */
+export type TaskEnd = 'exit' | 'SIGKILL';
+
+export class Task implements AllocTask {
+  readonly pid: number;
+  readonly name: string;
+  cpu: Cpu;
+  /** null: the default policy. */
+  mempolicy: Mempolicy | null = null;
+  /** The node that the task's interleave counter used last (il_prev). */
+  interleavePrev: number;
+  memsAllowed: Nodemask;
+  cpuset: Cpuset;
+  mm: AddressSpace;
+  end: TaskEnd | undefined;
+
+  constructor(pid: number, name: string, cpu: Cpu, mm: AddressSpace, cpuset: Cpuset, maxNodes: number) {
+    this.pid = pid;
+    this.name = name;
+    this.cpu = cpu;
+    this.mm = mm;
+    this.cpuset = cpuset;
+    this.memsAllowed = cpuset.effectiveMems;
+    this.interleavePrev = maxNodes - 1;
+  }
+
+  get isAlive(): boolean {
+    return this.end === undefined;
+  }
+
+  get hardwallMems(): Nodemask {
+    return this.cpuset.nearestHardwall().effectiveMems;
+  }
+}

@@ -1,0 +1,158 @@
+// Runs cases of real kernels in the model and compares every result.
+// Holds    CNF1 a case is equal when every result that the real kernel gave twice alike is equal.
+//          CNF2 operations that are not modelled make their case fail, and are named.
+import { NotModelled } from '../base/assert.ts';
+import type { Op, OpResult } from '../scenario/ops.ts';
+import { parseOpLine } from '../scenario/parser.ts';
+import { fromRunList, type RunList } from '../scenario/run_list.ts';
+import { Runner } from '../scenario/runner.ts';
+import {
+  caseOptions,
+  designOfCase,
+  machineOfCase,
+  type OracleCase,
+  type OracleOp,
+} from './oracle_case.ts';
+
+export type CaseVerdict = 'equal' | 'different' | 'not modelled' | 'out of memory';
+
+export interface CaseOutcome {
+  readonly id: string;
+  readonly family: string;
+  readonly kind: string;
+  readonly design: string;
+  readonly verdict: CaseVerdict;
+  /** The first difference, in words; absent when equal. */
+  readonly difference?: string | undefined;
+  /** What is not modelled, by operation. */
+  readonly missing?: string | undefined;
+}
+
+/** Fields that say nothing about placement, or that no two runs share. */
+const IGNORED = new Set(['note', 'klog', 'oom', 'ino', 'killedBy', 'freeAtOom']);
+/** Fields that count pages of the whole machine: compared loosely, if at all. */
+const LOOSE = new Set(['free', 'zones', 'numastat']);
+/** Pages by which whole-machine counters may differ (FORMAT.md: a few hundred). */
+const COUNTER_TOLERANCE = 600;
+
+const slots = (prefix: string, count: number): Record<string, number> =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`${prefix}${i}`, i]));
+
+const NAMES = { tasks: slots('T', 16), regions: slots('R', 32) };
+
+/** Runs one case and says how it compares. */
+export function conformCase(c: OracleCase): CaseOutcome {
+  const head = { id: c.id, family: c.family, kind: c.kind, design: c.design };
+  const design = designOfCase(c);
+  if (design === undefined) {
+    return { ...head, verdict: 'not modelled', missing: `design ${c.design}` };
+  }
+  const runner = new Runner(machineOfCase(c), design, NAMES, caseOptions(c));
+  const differs = compareFallback(runner, c);
+  if (differs !== undefined) return { ...head, verdict: 'different', difference: differs };
+  const numastat: NumastatPair = { was: undefined, real: undefined };
+  for (const [i, step] of c.ops.entries()) {
+    let result: OpResult;
+    try {
+      const op = parseOpLine(step.op, { file: c.id, line: i + 1 });
+      takeInode(runner, op, step);
+      result = runner.run(op);
+    } catch (error) {
+      if (!(error instanceof NotModelled)) throw error;
+      return { ...head, verdict: 'not modelled', missing: error.message };
+    }
+    if (step.variable === true) continue;
+    const difference =
+      compareResults(result, step.result) ?? compareNumastat(result, step.result, numastat);
+    if (difference === undefined) continue;
+    const words = `step ${i + 1}, ${step.op}: ${difference}`;
+    const isMemory = isOutOfMemory(step.result, result);
+    return { ...head, verdict: isMemory ? 'out of memory' : 'different', difference: words };
+  }
+  return { ...head, verdict: 'equal' };
+}
+
+/** A kill for lack of pages, which reclaim would have to decide. */
+function isOutOfMemory(real: OpResult, model: OpResult): boolean {
+  return real.ret === 'KILLED' && model.ret === 'EXHAUSTED';
+}
+
+/** Shared objects get the inode number they had on the real kernel, since placement depends on it. */
+function takeInode(runner: Runner, op: Op, step: OracleOp): void {
+  const { act } = op;
+  if (act.on !== 'task' || act.act.verb !== 'mmap' || typeof step.result.ino !== 'number') return;
+  runner.kernel.inoHints.set(act.act.region, step.result.ino);
+}
+
+function compareFallback(runner: Runner, c: OracleCase): string | undefined {
+  for (const [nid, order] of Object.entries(c.fallbackOrder ?? {})) {
+    const ours = (runner.kernel.mem.lists.fallbackOrder[Number(nid)] ?? []).map(Number);
+    if (ours.join() === order.join()) continue;
+    return `fallback order of node ${nid}: model ${ours.join(' ')}, kernel ${order.join(' ')}`;
+  }
+  return undefined;
+}
+
+/** The first field that differs, in words; undefined when none does. */
+export function compareResults(model: OpResult, real: OpResult): string | undefined {
+  if (model.ret !== real.ret) return `model ${show(model.ret)}, kernel ${show(real.ret)}`;
+  for (const field of Object.keys(real)) {
+    if (field === 'ret' || IGNORED.has(field) || LOOSE.has(field)) continue;
+    const ours = canonical(field, model[field]);
+    const theirs = canonical(field, real[field]);
+    if (ours === theirs) continue;
+    return `${field}: model ${show(model[field])}, kernel ${show(real[field])}`;
+  }
+  return undefined;
+}
+
+/** Lists a page each are compared expanded, everything else as it is. */
+function canonical(field: string, value: unknown): string {
+  if ((field === 'where' || field === 'status') && isRunList(value)) {
+    return JSON.stringify(fromRunList(value));
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+  return JSON.stringify(value);
+}
+
+const isRunList = (value: unknown): value is RunList =>
+  Array.isArray(value) && value.every((item) => Array.isArray(item) && item.length === 2);
+
+const show = (value: unknown): string => {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text === undefined ? 'nothing' : text.length > 160 ? `${text.slice(0, 160)}...` : text;
+};
+
+type Numastat = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+interface NumastatPair {
+  was: Numastat | undefined;
+  real: Numastat | undefined;
+}
+
+/** numastat is compared by how much it grew between two looks. */
+function compareNumastat(
+  model: OpResult,
+  real: OpResult,
+  pair: NumastatPair,
+): string | undefined {
+  const ours = model.numastat as Numastat | undefined;
+  const theirs = real.numastat as Numastat | undefined;
+  if (ours === undefined || theirs === undefined) return undefined;
+  const { was, real: realWas } = pair;
+  pair.was = ours;
+  pair.real = theirs;
+  if (was === undefined || realWas === undefined) return undefined;
+  for (const [nid, counters] of Object.entries(theirs)) {
+    for (const [name, value] of Object.entries(counters)) {
+      const realGrew = value - (realWas[nid]?.[name] ?? 0);
+      const grew = (ours[nid]?.[name] ?? 0) - (was[nid]?.[name] ?? 0);
+      if (Math.abs(realGrew - grew) > COUNTER_TOLERANCE) {
+        return `numastat of node ${nid}, ${name} grew by: model ${grew}, kernel ${realGrew}`;
+      }
+    }
+  }
+  return undefined;
+}

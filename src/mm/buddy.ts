@@ -1,0 +1,315 @@
+// The buddy lists of a zone: blocks of 2^order frames, split on the way out, merged on the way in.
+// Models   linux@v6.1 mm/page_alloc.c: __free_one_page, buddy_merge_likely, expand,
+//          __rmqueue_smallest, __rmqueue_fallback, find_suitable_fallback, steal_suitable_fallback,
+//          rmqueue_bulk.
+// Omits    page isolation, CMA, guard pages, page reporting, random placement.
+// Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one order
+//          below the largest. BUD3 a block lies in one zone.
+import { assert } from '../base/assert.ts';
+import type { Frame, ZoneIndex } from '../base/ids.ts';
+import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_TYPES, MIGRATE_UNMOVABLE } from './gfp.ts';
+import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
+import type { Zones } from './mmzone.ts';
+import { ALLOC_NOFRAGMENT } from './watermark.ts';
+
+const ORDER_BITS = 5;
+const ORDER_MASK = (1 << ORDER_BITS) - 1;
+
+/** Which other types to take from, in order, when a type's own lists are empty. */
+const FALLBACKS: readonly (readonly number[])[] = [
+  [MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE],
+  [MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE],
+  [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE],
+];
+
+export class Buddy {
+  readonly zones: Zones;
+  readonly map: MemMap;
+  readonly maxOrder: number;
+  readonly pageblockOrder: number;
+  /** Migrate type of each page block (frame >> pageblockOrder), plus one; 0 means still as at boot: movable. */
+  readonly #blockType: Uint8Array;
+
+  constructor(zones: Zones, map: MemMap, pageblockOrder: number) {
+    this.zones = zones;
+    this.map = map;
+    this.maxOrder = zones.nrOrders - 1;
+    this.pageblockOrder = Math.min(pageblockOrder, this.maxOrder);
+    this.#blockType = new Uint8Array((map.nrFrames >> this.pageblockOrder) + 1);
+  }
+
+  /** get_pageblock_migratetype. */
+  pageblockType(f: number): number {
+    const stored = this.#blockType[f >> this.pageblockOrder] as number;
+    return stored === 0 ? MIGRATE_MOVABLE : stored - 1;
+  }
+
+  setPageblockType(f: number, type: number): void {
+    this.#blockType[f >> this.pageblockOrder] = type + 1;
+  }
+
+  #list(z: number, order: number, type: number): number {
+    return (z * this.zones.nrOrders + order) * MIGRATE_TYPES + type;
+  }
+
+  #add(z: number, f: number, order: number, type: number, toTail: boolean): void {
+    const { zones, map } = this;
+    const list = this.#list(z, order, type);
+    map.kind[f] = KIND_BUDDY;
+    map.order[f] = order | (type << ORDER_BITS);
+    const end = toTail ? zones.listTail : zones.listHead;
+    const other = end[list] as number;
+    map.link[f] = toTail ? NIL : other;
+    map.index[f] = toTail ? other : NIL;
+    if (other === NIL) {
+      zones.listHead[list] = f;
+      zones.listTail[list] = f;
+      const m = z * MIGRATE_TYPES + type;
+      zones.orderMask[m] = (zones.orderMask[m] as number) | (1 << order);
+    } else {
+      if (toTail) map.link[other] = f;
+      else map.index[other] = f;
+      end[list] = f;
+    }
+    zones.listCount[list] = (zones.listCount[list] as number) + 1;
+  }
+
+  #remove(z: number, f: number): void {
+    const { zones, map } = this;
+    const code = map.order[f] as number;
+    const order = code & ORDER_MASK;
+    const type = code >> ORDER_BITS;
+    const list = this.#list(z, order, type);
+    const next = map.link[f] as number;
+    const prev = map.index[f] as number;
+    if (prev === NIL) zones.listHead[list] = next;
+    else map.link[prev] = next;
+    if (next === NIL) zones.listTail[list] = prev;
+    else map.index[next] = prev;
+    map.kind[f] = KIND_NONE;
+    zones.listCount[list] = (zones.listCount[list] as number) - 1;
+    if (next === NIL && prev === NIL) this.#updateMask(z, order, type);
+  }
+
+  #updateMask(z: number, order: number, type: number): void {
+    const { zones } = this;
+    const m = z * MIGRATE_TYPES + type;
+    const isEmpty = zones.listHead[this.#list(z, order, type)] === NIL;
+    const hasVirgin =
+      order === this.maxOrder &&
+      type === MIGRATE_MOVABLE &&
+      zones.virginNext[z] !== zones.virginEnd[z];
+    if (isEmpty && !hasVirgin) zones.orderMask[m] = (zones.orderMask[m] as number) & ~(1 << order);
+  }
+
+  /** Makes [start, end), both multiples of the largest block, free memory that nobody has touched. */
+  setVirgin(z: ZoneIndex, start: number, end: number): void {
+    const { zones } = this;
+    assert(zones.virginNext[z] === zones.virginEnd[z], 'a zone has one untouched stretch');
+    assert((start & ((1 << this.maxOrder) - 1)) === 0 && (end & ((1 << this.maxOrder) - 1)) === 0);
+    if (start === end) return;
+    zones.virginNext[z] = start;
+    zones.virginEnd[z] = end;
+    zones.free[z] = (zones.free[z] as number) + (end - start);
+    const m = z * MIGRATE_TYPES + MIGRATE_MOVABLE;
+    zones.orderMask[m] = (zones.orderMask[m] as number) | (1 << this.maxOrder);
+  }
+
+  /** Takes the first block of a list, or the next untouched block behind it. The list is not empty. */
+  #take(z: number, order: number, type: number): number {
+    const { zones } = this;
+    const head = zones.listHead[this.#list(z, order, type)] as number;
+    if (head !== NIL) {
+      this.#remove(z, head);
+      return head;
+    }
+    const block = zones.virginNext[z] as number;
+    assert(order === this.maxOrder && block < (zones.virginEnd[z] as number));
+    zones.virginNext[z] = block + (1 << order);
+    this.#updateMask(z, order, type);
+    return block;
+  }
+
+  /** Frees a block and merges it with its free buddies as far as it goes. */
+  free(z: ZoneIndex, f: Frame, order: number, type: number, toTail = false): void {
+    const { map, zones, maxOrder } = this;
+    zones.free[z] = (zones.free[z] as number) + (1 << order);
+    let block: number = f;
+    let o = order;
+    while (o < maxOrder) {
+      const buddy = block ^ (1 << o);
+      if (!this.#isFree(z, buddy, o)) break;
+      this.#remove(z, buddy);
+      block &= buddy;
+      o++;
+    }
+    this.#add(z, block, o, type, toTail || this.#mergeLikely(z, block, o));
+    map.kind[f] = block === f ? KIND_BUDDY : KIND_NONE;
+  }
+
+  #isFree(z: number, f: number, order: number): boolean {
+    return (
+      this.map.kind[f] === KIND_BUDDY &&
+      ((this.map.order[f] as number) & ORDER_MASK) === order &&
+      this.zones.frameInZone(z as ZoneIndex, f as Frame)
+    );
+  }
+
+  /** Will the block soon merge into one two orders up? Then it goes to the tail, to be left alone. */
+  #mergeLikely(z: number, block: number, order: number): boolean {
+    if (order >= this.maxOrder - 1) return false;
+    const combined = block & ~(1 << order);
+    return this.#isFree(z, combined ^ (1 << (order + 1)), order + 1);
+  }
+
+  /** Takes one block, or NIL when the zone has none for this type (__rmqueue). */
+  alloc(z: ZoneIndex, order: number, type: number, allocFlags: number): Frame | typeof NIL {
+    const { zones } = this;
+    for (;;) {
+      const mask = (zones.orderMask[z * MIGRATE_TYPES + type] as number) & (-1 << order);
+      if (mask !== 0) {
+        const from = 31 - Math.clz32(mask & -mask);
+        const block = this.#take(z, from, type);
+        for (let o = from - 1; o >= order; o--) this.#add(z, block + (1 << o), o, type, false);
+        zones.free[z] = (zones.free[z] as number) - (1 << order);
+        return block as Frame;
+      }
+      if (!this.#stealFallback(z, order, type, allocFlags)) return NIL;
+    }
+  }
+
+  /**
+   * Takes up to `count` single frames into `out` from `start` on, as that many calls of alloc with
+   * order 0 would, but a block at a time: when the smallest free block has 2^k frames, all lists
+   * below are empty, so its first frames go out in order and the rest stays as one block an order.
+   * Returns how many (rmqueue_bulk).
+   */
+  allocBulk(
+    z: ZoneIndex,
+    count: number,
+    type: number,
+    allocFlags: number,
+    out: Int32Array,
+    outMask: number,
+    start: number,
+  ): number {
+    const { zones } = this;
+    let done = 0;
+    while (done < count) {
+      const mask = zones.orderMask[z * MIGRATE_TYPES + type] as number;
+      if (mask === 0) {
+        if (!this.#stealFallback(z, 0, type, allocFlags)) break;
+        continue;
+      }
+      const order = 31 - Math.clz32(mask & -mask);
+      const block = this.#take(z, order, type);
+      const size = 1 << order;
+      const n = Math.min(count - done, size);
+      for (let i = 0; i < n; i++) out[(start + done + i) & outMask] = block + i;
+      for (let rest = n; rest < size; ) {
+        const o = 31 - Math.clz32(rest & -rest);
+        this.#add(z, block + rest, o, type, false);
+        rest += 1 << o;
+      }
+      done += n;
+    }
+    zones.free[z] = (zones.free[z] as number) - done;
+    return done;
+  }
+
+  /** Moves a block of another type onto this type's lists; false when there is none. */
+  #stealFallback(z: number, order: number, type: number, allocFlags: number): boolean {
+    const minOrder = allocFlags & ALLOC_NOFRAGMENT ? Math.max(order, this.pageblockOrder) : order;
+    for (let o = this.maxOrder; o >= minOrder; o--) {
+      const other = this.#fallbackType(z, o, type);
+      if (other === NIL) continue;
+      if (this.#canSteal(o, type) || type !== MIGRATE_MOVABLE || o <= order) {
+        this.#steal(z, o, other, type);
+        return true;
+      }
+      for (let small = order; small <= this.maxOrder; small++) {
+        const from = this.#fallbackType(z, small, type);
+        if (from === NIL) continue;
+        this.#steal(z, small, from, type);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #fallbackType(z: number, order: number, type: number): number {
+    for (const other of FALLBACKS[type] as readonly number[]) {
+      if ((((this.zones.orderMask[z * MIGRATE_TYPES + other] as number) >>> order) & 1) !== 0)
+        return other;
+    }
+    return NIL;
+  }
+
+  /** can_steal_fallback, with page_group_by_mobility on. */
+  #canSteal(order: number, type: number): boolean {
+    if (order >= this.pageblockOrder) return true;
+    return (
+      order >= this.pageblockOrder / 2 || type === MIGRATE_RECLAIMABLE || type === MIGRATE_UNMOVABLE
+    );
+  }
+
+  #steal(z: number, order: number, from: number, type: number): void {
+    const block = this.#take(z, order, from);
+    if (order >= this.pageblockOrder) {
+      for (let f = block; f < block + (1 << order); f += 1 << this.pageblockOrder) {
+        this.setPageblockType(f, type);
+      }
+    } else if (this.#canSteal(order, type)) {
+      this.#stealPageblock(z, block, order, from, type);
+    }
+    this.#add(z, block, order, type, false);
+  }
+
+  /**
+   * Takes over a whole page block when at least half of it is free or of a like type: its free
+   * blocks move to the new type's lists and the block changes its type.
+   */
+  #stealPageblock(z: number, block: number, order: number, from: number, type: number): void {
+    const size = 1 << this.pageblockOrder;
+    const start = block & ~(size - 1);
+    const first = Math.max(start, this.zones.startFrame[z] as number);
+    const end = Math.min(start + size, this.zones.endFrame[z] as number);
+    let nrFree = 1 << order;
+    let nrMovable = 0;
+    for (let f = first; f < end; ) {
+      if (f === block) f += 1 << order;
+      else if (this.map.kind[f] === KIND_BUDDY) {
+        const o = (this.map.order[f] as number) & ORDER_MASK;
+        this.#remove(z, f);
+        this.#add(z, f, o, type, false);
+        nrFree += 1 << o;
+        f += 1 << o;
+      } else {
+        if ((this.map.kind[f] as number) > 3) nrMovable++;
+        f++;
+      }
+    }
+    const alike =
+      type === MIGRATE_MOVABLE
+        ? nrMovable
+        : from === MIGRATE_MOVABLE
+          ? size - nrFree - nrMovable
+          : 0;
+    if (nrFree + alike >= size >> 1) this.setPageblockType(block, type);
+  }
+
+  /** Free blocks of one order, all types, as /proc/buddyinfo counts them. */
+  countFree(z: number, order: number): number {
+    let n = 0;
+    for (let type = 0; type < MIGRATE_TYPES; type++) n += this.countFreeOfType(z, order, type);
+    return n;
+  }
+
+  /** Free blocks of one order and type, as /proc/pagetypeinfo counts them. */
+  countFreeOfType(z: number, order: number, type: number): number {
+    const { zones } = this;
+    const listed = zones.listCount[this.#list(z, order, type)] as number;
+    if (order !== this.maxOrder || type !== MIGRATE_MOVABLE) return listed;
+    return listed + (((zones.virginEnd[z] as number) - (zones.virginNext[z] as number)) >> order);
+  }
+}

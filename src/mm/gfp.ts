@@ -1,0 +1,123 @@
+// Allocation flags by name, and what follows from them: the highest zone, the list to walk, the
+// migrate type.
+// Models   linux@v6.1 include/linux/gfp_types.h, gfp.h: gfp_zone, gfp_migratetype, gfp_zonelist.
+// Omits    flags that decide nothing about placement (__GFP_ZERO is kept for its name only).
+
+/** Zone types in the kernel's order; a zone index compares by these numbers. */
+export const ZONE_DMA = 0;
+export const ZONE_DMA32 = 1;
+export const ZONE_NORMAL = 2;
+export const ZONE_MOVABLE = 3;
+export const ZONE_DEVICE = 4;
+export const MAX_NR_ZONES = 5;
+export const ZONE_NAMES = ['DMA', 'DMA32', 'Normal', 'Movable', 'Device'] as const;
+export type ZoneName = (typeof ZONE_NAMES)[number];
+
+export const __GFP_DMA = 0x1;
+export const __GFP_HIGHMEM = 0x2;
+export const __GFP_DMA32 = 0x4;
+export const __GFP_MOVABLE = 0x8;
+export const __GFP_RECLAIMABLE = 0x10;
+export const __GFP_HIGH = 0x20;
+export const __GFP_IO = 0x40;
+export const __GFP_FS = 0x80;
+export const __GFP_ZERO = 0x100;
+export const __GFP_ATOMIC = 0x200;
+export const __GFP_DIRECT_RECLAIM = 0x400;
+export const __GFP_KSWAPD_RECLAIM = 0x800;
+export const __GFP_WRITE = 0x1000;
+export const __GFP_NOWARN = 0x2000;
+export const __GFP_RETRY_MAYFAIL = 0x4000;
+export const __GFP_NOFAIL = 0x8000;
+export const __GFP_NORETRY = 0x10000;
+export const __GFP_MEMALLOC = 0x20000;
+export const __GFP_COMP = 0x40000;
+export const __GFP_NOMEMALLOC = 0x80000;
+export const __GFP_HARDWALL = 0x100000;
+export const __GFP_THISNODE = 0x200000;
+export const __GFP_ACCOUNT = 0x400000;
+
+export const __GFP_RECLAIM = __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM;
+export const GFP_ATOMIC = __GFP_HIGH | __GFP_ATOMIC | __GFP_KSWAPD_RECLAIM;
+export const GFP_KERNEL = __GFP_RECLAIM | __GFP_IO | __GFP_FS;
+export const GFP_KERNEL_ACCOUNT = GFP_KERNEL | __GFP_ACCOUNT;
+export const GFP_USER = GFP_KERNEL | __GFP_HARDWALL;
+export const GFP_HIGHUSER = GFP_USER | __GFP_HIGHMEM;
+export const GFP_HIGHUSER_MOVABLE = GFP_HIGHUSER | __GFP_MOVABLE;
+/** Page tables of user processes (asm-generic/pgalloc.h: GFP_PGTABLE_USER). */
+export const GFP_PGTABLE_USER = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+/** An anonymous page at a fault (do_anonymous_page). */
+export const GFP_ANON_FAULT = GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_ZERO;
+
+/** Migrate types of page blocks and free lists. */
+export const MIGRATE_UNMOVABLE = 0;
+export const MIGRATE_MOVABLE = 1;
+export const MIGRATE_RECLAIMABLE = 2;
+/** The types that have per-CPU lists. */
+export const MIGRATE_PCPTYPES = 3;
+export const MIGRATE_HIGHATOMIC = 3;
+export const MIGRATE_TYPES = 4;
+export const MIGRATE_NAMES = ['Unmovable', 'Movable', 'Reclaimable', 'HighAtomic'] as const;
+
+/** The highest zone type a request may use (gfp_zone). */
+export function gfpZone(gfp: number): number {
+  if (gfp & __GFP_DMA) return ZONE_DMA;
+  if (gfp & __GFP_DMA32) return ZONE_DMA32;
+  if ((gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)) === (__GFP_HIGHMEM | __GFP_MOVABLE))
+    return ZONE_MOVABLE;
+  return ZONE_NORMAL;
+}
+
+/** The migrate type a request is served from (gfp_migratetype). */
+export function gfpMigratetype(gfp: number): number {
+  if (gfp & __GFP_MOVABLE) return MIGRATE_MOVABLE;
+  return gfp & __GFP_RECLAIMABLE ? MIGRATE_RECLAIMABLE : MIGRATE_UNMOVABLE;
+}
+
+const COMPOUND_NAMES: readonly (readonly [string, number])[] = [
+  ['GFP_HIGHUSER_MOVABLE', GFP_HIGHUSER_MOVABLE],
+  ['GFP_HIGHUSER', GFP_HIGHUSER],
+  ['GFP_USER', GFP_USER],
+  ['GFP_KERNEL_ACCOUNT', GFP_KERNEL_ACCOUNT],
+  ['GFP_KERNEL', GFP_KERNEL],
+  ['GFP_ATOMIC', GFP_ATOMIC],
+];
+
+const SINGLE_NAMES: readonly (readonly [string, number])[] = [
+  ['__GFP_DMA', __GFP_DMA],
+  ['__GFP_HIGHMEM', __GFP_HIGHMEM],
+  ['__GFP_DMA32', __GFP_DMA32],
+  ['__GFP_MOVABLE', __GFP_MOVABLE],
+  ['__GFP_RECLAIMABLE', __GFP_RECLAIMABLE],
+  ['__GFP_HIGH', __GFP_HIGH],
+  ['__GFP_IO', __GFP_IO],
+  ['__GFP_FS', __GFP_FS],
+  ['__GFP_ZERO', __GFP_ZERO],
+  ['__GFP_ATOMIC', __GFP_ATOMIC],
+  ['__GFP_DIRECT_RECLAIM', __GFP_DIRECT_RECLAIM],
+  ['__GFP_KSWAPD_RECLAIM', __GFP_KSWAPD_RECLAIM],
+  ['__GFP_WRITE', __GFP_WRITE],
+  ['__GFP_NOWARN', __GFP_NOWARN],
+  ['__GFP_RETRY_MAYFAIL', __GFP_RETRY_MAYFAIL],
+  ['__GFP_NOFAIL', __GFP_NOFAIL],
+  ['__GFP_NORETRY', __GFP_NORETRY],
+  ['__GFP_MEMALLOC', __GFP_MEMALLOC],
+  ['__GFP_COMP', __GFP_COMP],
+  ['__GFP_NOMEMALLOC', __GFP_NOMEMALLOC],
+  ['__GFP_HARDWALL', __GFP_HARDWALL],
+  ['__GFP_THISNODE', __GFP_THISNODE],
+  ['__GFP_ACCOUNT', __GFP_ACCOUNT],
+];
+
+/** Flags as the kernel's log prints them: `GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO`. */
+export function gfpNames(gfp: number): string {
+  const names: string[] = [];
+  let rest = gfp;
+  for (const [name, bits] of [...COMPOUND_NAMES, ...SINGLE_NAMES]) {
+    if (bits !== 0 && (rest & bits) === bits) {
+      names.push(name);
+      rest &= ~bits;
+    }
+  }
+  return names.join('|') || 'none';
+}

@@ -1,0 +1,37 @@
+// The node_states masks: which nodes are possible, online, have memory, have CPUs, are devices.
+// Models   linux@v6.1 include/linux/nodemask.h: enum node_states; mm/memory_hotplug.c:
+//          node_states_set_node, node_states_clear_node. N_COHERENT_DEVICE and the system memory mask
+//          are those of the thread's patch 1/4 (Khandual, 2017-02-15).
+// Notes    4.10 says N_HIGH_MEMORY where 6.1 on 64 bits says N_NORMAL_MEMORY.
+import type { NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import type { NodesView } from '../hooks/design.ts';
+
+export class NodeStates implements NodesView {
+  possible: Nodemask = Nodemask.EMPTY;
+  online: Nodemask = Nodemask.EMPTY;
+  memory: Nodemask = Nodemask.EMPTY;
+  normalMemory: Nodemask = Nodemask.EMPTY;
+  cpu: Nodemask = Nodemask.EMPTY;
+  coherentDevice: Nodemask = Nodemask.EMPTY;
+  device: Nodemask = Nodemask.EMPTY;
+
+  /** Memory minus coherent device memory (system_mem_nodemask of the thread's patch 1/4). */
+  get systemMemory(): Nodemask {
+    return this.memory.andNot(this.coherentDevice);
+  }
+
+  /** A node's first memory has come online. */
+  setMemory(nid: NodeId, hasNormalZone: boolean, isCoherentDevice: boolean): void {
+    if (isCoherentDevice) this.coherentDevice = this.coherentDevice.with(nid);
+    if (hasNormalZone) this.normalMemory = this.normalMemory.with(nid);
+    this.memory = this.memory.with(nid);
+  }
+
+  /** A node's last memory has gone offline. */
+  clearMemory(nid: NodeId): void {
+    this.coherentDevice = this.coherentDevice.without(nid);
+    this.normalMemory = this.normalMemory.without(nid);
+    this.memory = this.memory.without(nid);
+  }
+}

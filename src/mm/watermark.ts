@@ -1,0 +1,109 @@
+// Watermarks and lowmem reserves: how many pages each zone keeps back, and for whom.
+// Models   linux@v6.1 mm/page_alloc.c: __setup_per_zone_wmarks, calculate_min_free_kbytes,
+//          setup_per_zone_lowmem_reserve, zone_watermark_fast, __zone_watermark_ok.
+// Omits    watermark boosting (kswapd undoes it; SPEC DEV-3), CMA.
+// Holds    WMK1 min <= low <= high in every zone.
+import type { ZoneIndex } from '../base/ids.ts';
+import {
+  MAX_NR_ZONES,
+  MIGRATE_HIGHATOMIC,
+  MIGRATE_PCPTYPES,
+  MIGRATE_TYPES,
+  ZONE_DMA,
+  ZONE_DMA32,
+  ZONE_MOVABLE,
+  ZONE_NORMAL,
+} from './gfp.ts';
+import type { Zones } from './mmzone.ts';
+
+export const ALLOC_WMARK_MIN = 0;
+export const ALLOC_WMARK_LOW = 1;
+export const ALLOC_WMARK_HIGH = 2;
+export const ALLOC_WMARK_MASK = 3;
+export const ALLOC_NO_WATERMARKS = 0x4;
+export const ALLOC_OOM = 0x8;
+export const ALLOC_HARDER = 0x10;
+export const ALLOC_HIGH = 0x20;
+export const ALLOC_CPUSET = 0x40;
+export const ALLOC_NOFRAGMENT = 0x100;
+export const ALLOC_KSWAPD = 0x800;
+
+/** /proc/sys/vm/lowmem_reserve_ratio by zone type. */
+const LOWMEM_RESERVE_RATIO: Readonly<Record<number, number>> = {
+  [ZONE_DMA]: 256,
+  [ZONE_DMA32]: 256,
+  [ZONE_NORMAL]: 32,
+  [ZONE_MOVABLE]: 0,
+};
+
+/** /proc/sys/vm/watermark_scale_factor, in parts of 10,000. */
+const WATERMARK_SCALE_FACTOR = 10;
+
+/** min_free_kbytes as boot sets it for so much low memory: its square root times 4, in bounds. */
+export function minFreeKbytes(lowmemKbytes: number): number {
+  return Math.min(Math.max(Math.floor(Math.sqrt(lowmemKbytes * 16)), 128), 262144);
+}
+
+/** Shares min_free_kbytes out over the zones by size and sets low and high above it. */
+export function setupPerZoneWmarks(zones: Zones, minFreeKb: number, pageBytes: number): void {
+  const pagesMin = Math.floor((minFreeKb * 1024) / pageBytes);
+  let lowmemPages = 0;
+  for (let z = 0; z < zones.nr; z++) lowmemPages += zones.managed[z] as number;
+  for (let z = 0; z < zones.nr; z++) {
+    const managed = zones.managed[z] as number;
+    const min = lowmemPages === 0 ? 0 : Math.floor((pagesMin * managed) / lowmemPages);
+    const gap = Math.max(min >> 2, Math.floor((managed * WATERMARK_SCALE_FACTOR) / 10000));
+    zones.wmarkMin[z] = min;
+    zones.wmarkLow[z] = min + gap;
+    zones.wmarkHigh[z] = min + 2 * gap;
+  }
+}
+
+/** What each zone keeps back from requests that could have used a higher zone of its node. */
+export function setupLowmemReserve(zones: Zones): void {
+  zones.lowmemReserve.fill(0);
+  for (let z = 0; z < zones.nr; z++) {
+    const type = zones.type[z] as number;
+    const ratio = LOWMEM_RESERVE_RATIO[type] as number;
+    const clear = ratio === 0 || zones.managed[z] === 0;
+    let above = 0;
+    for (let upper = type + 1; upper < MAX_NR_ZONES; upper++) {
+      const u = zones.find(zones.nid[z] as number, upper);
+      if (u !== undefined) above += zones.managed[u] as number;
+      zones.lowmemReserve[z * MAX_NR_ZONES + upper] = clear ? 0 : Math.floor(above / ratio);
+    }
+  }
+}
+
+/** The watermark that an attempt must stay above. */
+export function wmarkPages(zones: Zones, z: number, allocFlags: number): number {
+  const which = allocFlags & ALLOC_WMARK_MASK;
+  if (which === ALLOC_WMARK_LOW) return zones.wmarkLow[z] as number;
+  return (which === ALLOC_WMARK_MIN ? zones.wmarkMin[z] : zones.wmarkHigh[z]) as number;
+}
+
+/** May a request take 2^order pages of the zone without falling under `mark`? */
+export function zoneWatermarkOk(
+  zones: Zones,
+  z: ZoneIndex,
+  order: number,
+  mark: number,
+  highestZoneidx: number,
+  allocFlags: number,
+): boolean {
+  const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
+  let free = (zones.free[z] as number) - ((1 << order) - 1);
+  if (!isHarder) free -= zones.reservedHighatomic[z] as number;
+  let min = mark;
+  if (allocFlags & ALLOC_HIGH) min -= min >> 1;
+  if (isHarder) min -= allocFlags & ALLOC_OOM ? min >> 1 : min >> 2;
+  if (free <= min + (zones.lowmemReserve[z * MAX_NR_ZONES + highestZoneidx] as number)) {
+    return false;
+  }
+  if (order === 0) return true;
+  const nrTypes = isHarder ? MIGRATE_HIGHATOMIC + 1 : MIGRATE_PCPTYPES;
+  for (let type = 0; type < nrTypes; type++) {
+    if ((zones.orderMask[z * MIGRATE_TYPES + type] as number) >>> order !== 0) return true;
+  }
+  return false;
+}

@@ -1,0 +1,125 @@
+// Zonelists: for every node the zones that a request walks, in order. FALLBACK holds the node and
+// then the others by distance; NOFALLBACK holds the node alone (__GFP_THISNODE).
+// Models   linux@v6.1 mm/page_alloc.c: find_next_best_node, build_zonelists,
+//          build_zonelists_in_node_order, build_thisnode_zonelists, check_highest_zone.
+//          4.10 differs: it could order by zone instead of by node, and its load penalty fell along
+//          the list instead of being one; the order of nodes is the same unless many tie.
+// Hooks    fallbackListHolds (build_zonelists).
+// State    lists are arrays of zone indices; a node's zones run from the highest type down.
+// Holds    ZL1 a zone is in a list once. ZL2 a node's own zones come first in its FALLBACK list.
+import type { NodeId, ZoneIndex } from '../base/ids.ts';
+import type { Design } from '../hooks/design.ts';
+import { ZONE_MOVABLE } from './gfp.ts';
+import type { Zones } from './mmzone.ts';
+import type { NodeStates } from './node_states.ts';
+
+/** What a node with CPUs costs more than one without, in units of distance (PENALTY_FOR_NODE_WITH_CPUS). */
+const PENALTY_FOR_NODE_WITH_CPUS = 1;
+
+export interface Zonelist {
+  /** Zone indices in the order of the walk. */
+  readonly zones: Int16Array;
+  /** The node whose list it is. */
+  readonly owner: NodeId;
+  readonly isFallback: boolean;
+}
+
+export interface Zonelists {
+  /** By node id; undefined for nodes that are not possible. */
+  readonly fallback: readonly (Zonelist | undefined)[];
+  readonly noFallback: readonly (Zonelist | undefined)[];
+  /** By node id: the kernel's `Fallback order for Node N`. */
+  readonly fallbackOrder: readonly (readonly NodeId[] | undefined)[];
+  /** The highest zone type below Movable that any node has: policies apply from it up (policy_zone). */
+  readonly policyZone: number;
+}
+
+export interface ZonelistInput {
+  readonly zones: Zones;
+  readonly states: NodeStates;
+  /** distances(from, to), both node ids. */
+  readonly distance: (from: NodeId, to: NodeId) => number;
+  readonly design: Design;
+}
+
+/** Builds all lists anew, as boot and every change of memory do. */
+export function buildZonelists(input: ZonelistInput): Zonelists {
+  const { zones, states } = input;
+  const load = new Map<NodeId, number>();
+  const fallback: Zonelist[] = [];
+  const noFallback: Zonelist[] = [];
+  const fallbackOrder: NodeId[][] = [];
+  for (const nid of states.possible) {
+    const order = nodeOrder(input, nid, load);
+    fallbackOrder[nid] = order;
+    fallback[nid] = makeList(zones, nid, order, true);
+    noFallback[nid] = makeList(zones, nid, [nid], false);
+  }
+  let policyZone = 0;
+  for (let z = 0; z < zones.nr; z++) {
+    const type = zones.type[z] as number;
+    if (zones.isManaged(z as ZoneIndex) && type < ZONE_MOVABLE)
+      policyZone = Math.max(policyZone, type);
+  }
+  return { fallback, noFallback, fallbackOrder, policyZone };
+}
+
+/** The nodes of one FALLBACK list: the owner, then by distance, ties broken by load so far. */
+function nodeOrder(input: ZonelistInput, owner: NodeId, load: Map<NodeId, number>): NodeId[] {
+  const used = new Set<NodeId>();
+  const order: NodeId[] = [];
+  let previous = owner;
+  for (;;) {
+    const node = nextBestNode(input, owner, used, load);
+    if (node === undefined) return order;
+    used.add(node);
+    if (!listHolds(input, owner, node)) continue;
+    if (input.distance(owner, node) !== input.distance(owner, previous)) {
+      load.set(node, (load.get(node) ?? 0) + 1);
+    }
+    order.push(node);
+    previous = node;
+  }
+}
+
+function listHolds(input: ZonelistInput, owner: NodeId, candidate: NodeId): boolean {
+  const answer = input.design.answers.fallbackListHolds;
+  return answer === undefined || answer(owner, candidate, input.states);
+}
+
+function nextBestNode(
+  input: ZonelistInput,
+  owner: NodeId,
+  used: ReadonlySet<NodeId>,
+  load: ReadonlyMap<NodeId, number>,
+): NodeId | undefined {
+  if (!used.has(owner)) return owner;
+  let best: NodeId | undefined;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  let bestLoad = 0;
+  for (const node of input.states.memory) {
+    if (used.has(node)) continue;
+    let distance = input.distance(owner, node) + (node < owner ? 1 : 0);
+    if (input.states.cpu.has(node)) distance += PENALTY_FOR_NODE_WITH_CPUS;
+    const nodeLoad = load.get(node) ?? 0;
+    if (distance < bestDistance || (distance === bestDistance && nodeLoad < bestLoad)) {
+      best = node;
+      bestDistance = distance;
+      bestLoad = nodeLoad;
+    }
+  }
+  return best;
+}
+
+function makeList(
+  zones: Zones,
+  owner: NodeId,
+  nodes: readonly NodeId[],
+  isFallback: boolean,
+): Zonelist {
+  const list: number[] = [];
+  for (const nid of nodes) {
+    for (const z of zones.ofNode(nid).reverse()) if (zones.isManaged(z)) list.push(z);
+  }
+  return { zones: Int16Array.from(list), owner, isFallback };
+}

@@ -1,0 +1,403 @@
+// Seeded random workloads: the same seed, size, family and nodes give the same operations.
+// Holds    GEN1 every operation prints as a line that reads back equal, and a real kernel can run
+//          it. GEN2 a task acts only while it lives and on regions that it has mapped or inherited.
+import { UserError } from '../base/assert.ts';
+import { Prng } from '../base/prng.ts';
+import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
+import { type Draft, finish } from './finish.ts';
+import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
+import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
+
+/** The nodes that a workload may name. */
+export interface MachineNodes {
+  /** All nodes, ascending, those without memory too. */
+  readonly nodes: readonly number[];
+  /** Nodes with memory at the start. */
+  readonly memoryNodes: readonly number[];
+  /** Nodes whose memory belongs to a device; named more often than others. */
+  readonly deviceNodes: readonly number[];
+  /** CPUs by node; nodes without CPUs may be absent. */
+  readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
+}
+
+export interface GenerateOptions extends MachineNodes {
+  /** Any text or number. */
+  readonly seed: string | number;
+  /** Operations before the closing look at every region and policy, 1..1,000,000. */
+  readonly ops: number;
+  readonly family: Family;
+  /** Name of the machine, for the scenario's header. */
+  readonly machine?: string | undefined;
+}
+
+/** The nodes of a machine, as generators want them. */
+export function machineNodes(machine: Machine): MachineNodes {
+  const ids = (nodes: Machine['nodes']): number[] => nodes.map((node) => node.id);
+  const hasMemory = machine.nodes.filter((n) => nodeSizeBytes(n) > 0 && n.offlineAtStart !== true);
+  return {
+    nodes: ids(machine.nodes),
+    memoryNodes: ids(hasMemory),
+    deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
+    cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
+  };
+}
+
+const MOST_TASKS = 4;
+const MOST_REGIONS = 8;
+const CGROUP = '/sys/fs/cgroup';
+
+interface Mapped {
+  readonly nrPages: number;
+  readonly kind: MmapKind;
+}
+
+interface LiveTask {
+  readonly name: string;
+  readonly regions: Map<string, Mapped>;
+}
+
+class Workload {
+  readonly drafts: Draft[] = [];
+  readonly #prng: Prng;
+  readonly #nodes: MachineNodes;
+  readonly #family: Family;
+  readonly #cpus: readonly number[];
+  /** Each action as often as its weight says. */
+  readonly #actions: readonly Action[];
+  readonly #alive: LiveTask[] = [{ name: 'T0', regions: new Map() }];
+  #nrTasks = 1;
+
+  constructor(options: GenerateOptions) {
+    this.#prng = new Prng(`generate/${options.family}/${options.seed}`);
+    this.#nodes = options;
+    this.#family = options.family;
+    this.#cpus = Object.values(options.cpusByNode).flat();
+    if (this.#cpus.length === 0 || options.memoryNodes.length === 0) {
+      throw new UserError('generate needs a machine with a CPU and a node with memory');
+    }
+    this.#actions = Object.entries(WEIGHTS[options.family]).flatMap(([action, weight]) =>
+      new Array<Action>(weight).fill(action as Action),
+    );
+  }
+
+  #task(task: string, act: TaskAct): void {
+    this.#push({ on: 'task', task, act });
+  }
+
+  #sys(act: SysAct): void {
+    this.#push({ on: 'sys', act });
+  }
+
+  #push(act: Act): void {
+    this.drafts.push({ act, expect: [] });
+  }
+
+  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  begin(): void {
+    if (this.#family !== 'cpuset2' && this.#family !== 'mixed') return;
+    for (const group of ['a', 'b']) {
+      this.#sys({ verb: 'mkdir', path: `${CGROUP}/${group}` });
+      this.#writeMems(group);
+    }
+    this.#sys({ verb: 'move', task: 'T0', cgroup: `${CGROUP}/a` });
+    this.#task('T0', { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
+  }
+
+  /** One action, which is one to three operations. */
+  step(): void {
+    const task = this.#prng.pick(this.#alive);
+    const action = this.#prng.pick(this.#actions);
+    const region = task.regions.size === 0 ? undefined : this.#prng.pick([...task.regions.keys()]);
+    if (!this.#stepOfTask(task, action)) {
+      if (region === undefined) this.#mmap(task);
+      else this.#stepOnRegion(task, action, region);
+    }
+  }
+
+  /** Actions that need no region; false for any other. */
+  #stepOfTask(task: LiveTask, action: Action): boolean {
+    switch (action) {
+      case 'mmap':
+        this.#mmap(task);
+        return true;
+      case 'cpu':
+        this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
+        return true;
+      case 'set_mempolicy':
+        this.#task(task.name, { verb: 'set_mempolicy', ...this.#policy() });
+        if (this.#prng.chance(70)) this.#task(task.name, { verb: 'get_mempolicy' });
+        return true;
+      case 'migrate_pages':
+        this.#migratePages(task);
+        return true;
+      case 'fork':
+        this.#fork(task);
+        return true;
+      case 'exit':
+        if (this.#alive.length > 1) {
+          this.#task(task.name, { verb: 'exit' });
+          this.#alive.splice(this.#alive.indexOf(task), 1);
+        }
+        return true;
+      case 'mems':
+        this.#writeMems(this.#prng.pick(['a', 'a', 'b']));
+        if (this.#prng.chance(60)) this.#look(task);
+        return true;
+      case 'cgroup':
+        this.#moveToCgroup(task);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #stepOnRegion(task: LiveTask, action: Action, region: string): void {
+    const mapped = task.regions.get(region) as Mapped;
+    const range = { region, ...this.#range(mapped.nrPages) };
+    switch (action) {
+      case 'touch':
+        this.#task(task.name, { verb: 'touch', ...range });
+        if (this.#prng.chance(40)) this.#task(task.name, { verb: 'where', region });
+        break;
+      case 'read':
+        this.#task(task.name, { verb: 'read', ...range });
+        break;
+      case 'where':
+        this.#task(task.name, { verb: 'where', region });
+        break;
+      case 'look':
+        this.#look(task, region);
+        break;
+      case 'mbind':
+        this.#mbind(task, range);
+        break;
+      case 'set_home':
+        this.#setHome(task, range);
+        break;
+      case 'move_pages':
+        this.#movePages(task, range);
+        break;
+      case 'madvise':
+        this.#madvise(task, range, mapped.kind);
+        break;
+      case 'lock':
+        this.#task(task.name, { verb: this.#prng.pick(['mlock', 'munlock']), ...range });
+        break;
+      default:
+        this.#munmap(task, range);
+    }
+  }
+
+  /** A stretch of a region, at its very start or end more often than chance has it. */
+  #range(size: number): { offset: number; nrPages: number } {
+    const p = this.#prng;
+    const nrPages = p.chance(10) ? size : p.between(1, Math.min(size, 16));
+    const last = size - nrPages;
+    const offset = p.chance(15) ? 0 : p.chance(15) ? last : p.between(0, last);
+    return { offset, nrPages };
+  }
+
+  #mmap(task: LiveTask): void {
+    const free = [];
+    for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
+    if (free.length === 0) {
+      this.#look(task);
+      return;
+    }
+    const region = this.#prng.pick(free);
+    const sharing = this.#family === 'shared' ? 75 : this.#family === 'mixed' ? 25 : 0;
+    const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
+    const nrPages = this.#prng.between(8, 64);
+    task.regions.set(region, { nrPages, kind });
+    const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
+    this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
+    if (this.#prng.chance(50)) {
+      this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
+    }
+  }
+
+  #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
+    if (this.#prng.chance(60)) {
+      this.#task(task.name, { verb: 'munmap', ...range });
+    } else {
+      task.regions.delete(range.region);
+      this.#task(task.name, { verb: 'munmap', region: range.region });
+    }
+  }
+
+  /** What a task can ask about itself. */
+  #look(task: LiveTask, region?: string): void {
+    const verb = this.#prng.pick([
+      'get',
+      'get',
+      'next',
+      'mems',
+      'policy',
+      'policy',
+      'node',
+    ] as const);
+    if (verb === 'next') this.#task(task.name, { verb: 'next_node' });
+    else if (verb === 'mems') this.#task(task.name, { verb: 'mems_allowed' });
+    else if (verb === 'get' || region === undefined) {
+      this.#task(task.name, { verb: 'get_mempolicy' });
+    } else {
+      const offset = this.#prng.below((task.regions.get(region) as Mapped).nrPages);
+      const asked = verb === 'policy' ? 'policy_at' : 'node_at';
+      this.#task(task.name, { verb: asked, region, offset });
+    }
+  }
+
+  /** Some nodes with memory, those of devices likelier; now and then one without memory. */
+  #someNodes(): number[] {
+    const p = this.#prng;
+    const { nodes, memoryNodes, deviceNodes } = this.#nodes;
+    const set = new Set<number>();
+    const count = p.chance(45) ? 1 : p.between(1, memoryNodes.length);
+    for (let i = 0; i < count; i++) {
+      const fromDevice = deviceNodes.length > 0 && p.chance(35);
+      set.add(p.pick(fromDevice ? deviceNodes : memoryNodes));
+    }
+    if (p.chance(4)) set.add(p.pick(nodes));
+    return [...set].sort((a, b) => a - b);
+  }
+
+  #policy(): { mode: ModeArg; nodes: NodesArg } {
+    const p = this.#prng;
+    const mode = p.pick([
+      'default',
+      'local',
+      'bind',
+      'bind',
+      'bind',
+      'preferred',
+      'preferred',
+      'interleave',
+      'interleave',
+      'preferred_many',
+      'preferred_many',
+    ]);
+    const flags: string[] = [];
+    if (p.chance(15)) flags.push('static');
+    else if (p.chance(18)) flags.push('relative');
+    if (p.chance(2)) flags.push(p.pick(['static', 'relative', 'numa_balancing']));
+    const distinct = [...new Set(flags)];
+    const needsNodes = mode !== 'default' && mode !== 'local';
+    if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };
+    const nodes = needsNodes || p.chance(2) ? this.#someNodes() : 'none';
+    return { mode: { mode, flags: needsNodes ? distinct : [] }, nodes };
+  }
+
+  #mbind(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
+    const p = this.#prng;
+    const words: string[] = [];
+    if (p.chance(30)) words.push(p.chance(75) ? 'move' : 'moveall');
+    if (p.chance(18)) words.push('strict');
+    const rawFlags = p.chance(1) ? p.pick([0x10, 0x80]) : 0;
+    const addressOffsetBytes = p.chance(1) ? 1 : 0;
+    const policy = this.#policy();
+    this.#task(task.name, {
+      verb: 'mbind',
+      ...range,
+      ...policy,
+      words,
+      rawFlags,
+      addressOffsetBytes,
+    });
+    if (p.chance(35)) {
+      this.#task(task.name, { verb: 'policy_at', region: range.region, offset: range.offset });
+    }
+    if (words.length > 0 && p.chance(50)) {
+      this.#task(task.name, { verb: 'where', region: range.region });
+    }
+  }
+
+  #setHome(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
+    const node = this.#prng.pick(this.#someNodes());
+    const flags = this.#prng.chance(3) ? 1 : 0;
+    this.#task(task.name, { verb: 'set_home', ...range, node, flags, addressOffsetBytes: 0 });
+  }
+
+  #movePages(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
+    const nodes = this.#prng.chance(70) ? [this.#prng.pick(this.#someNodes())] : this.#someNodes();
+    const moveAll = this.#prng.chance(20);
+    this.#task(task.name, { verb: 'move_pages', ...range, nodes, moveAll });
+    if (this.#prng.chance(50)) this.#task(task.name, { verb: 'where', region: range.region });
+  }
+
+  #migratePages(task: LiveTask): void {
+    const from = this.#someNodes();
+    const to = this.#someNodes();
+    const other = this.#prng.pick(this.#alive);
+    const pid = other === task || this.#prng.chance(50) ? {} : { pid: other.name };
+    this.#task(task.name, { verb: 'migrate_pages', from, to, ...pid });
+  }
+
+  #madvise(
+    task: LiveTask,
+    range: { region: string; offset: number; nrPages: number },
+    kind: MmapKind,
+  ): void {
+    const common = ['dontneed', 'populate_read', 'populate_write'];
+    const more = kind === 'anon' ? ['free', 'dontneed'] : ['remove', 'remove'];
+    const advice = this.#prng.pick([...common, ...more]);
+    this.#task(task.name, { verb: 'madvise', ...range, advice });
+  }
+
+  #fork(parent: LiveTask): void {
+    if (this.#nrTasks === MOST_TASKS) {
+      this.#look(parent);
+      return;
+    }
+    const child = `T${this.#nrTasks++}`;
+    this.#push({ on: 'fork', parent: parent.name, child });
+    this.#alive.push({ name: child, regions: new Map(parent.regions) });
+  }
+
+  #writeMems(group: string): void {
+    const value = this.#prng.chance(4) ? '' : this.#someNodes().join(',');
+    this.#sys({ verb: 'write', path: `${CGROUP}/${group}/cpuset.mems`, value });
+  }
+
+  /** A task that moves between cpusets may find its CPUs reset, so it chooses one again. */
+  #moveToCgroup(task: LiveTask): void {
+    const cgroup = this.#prng.pick([`${CGROUP}/a`, `${CGROUP}/b`, CGROUP]);
+    this.#sys({ verb: 'move', task: task.name, cgroup });
+    this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
+  }
+
+  /** The closing look: where all pages are, and each task's policy. */
+  end(): void {
+    for (const { name, regions } of this.#alive) {
+      for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
+      this.#task(name, { verb: 'get_mempolicy' });
+    }
+  }
+}
+
+/**
+ * The operations of a random workload, tasks as T<n> and regions as R<n>.
+ * @throws UserError when no node has memory or no node has a CPU.
+ */
+export function generateDrafts(options: GenerateOptions): readonly Draft[] {
+  const workload = new Workload(options);
+  workload.begin();
+  while (workload.drafts.length < options.ops) workload.step();
+  workload.end();
+  return workload.drafts;
+}
+
+/** A random workload as a scenario, named after its family and seed. */
+export function generateScenario(options: GenerateOptions): Scenario {
+  const { tasks, regions, ops } = finish(generateDrafts(options), 'T0');
+  const seed = String(options.seed).replace(/[^A-Za-z0-9_.-]/g, '-');
+  return {
+    name: `generated-${options.family}-${seed}`,
+    title: `Random ${options.family} workload, seed ${options.seed}`,
+    source: `generate seed=${options.seed} ops=${options.ops} family=${options.family}`,
+    machine: options.machine,
+    tasks,
+    regions,
+    ops,
+    parameters: {},
+  };
+}

@@ -1,0 +1,116 @@
+// Which operations come up how often in a random workload of each family. The
+// `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
+
+/** Kinds of workload; `mixed` has something of all. */
+export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'mixed'] as const;
+export type Family = (typeof FAMILIES)[number];
+
+export type Action =
+  | 'mmap'
+  | 'touch'
+  | 'read'
+  | 'where'
+  | 'look'
+  | 'set_mempolicy'
+  | 'mbind'
+  | 'set_home'
+  | 'move_pages'
+  | 'migrate_pages'
+  | 'madvise'
+  | 'lock'
+  | 'munmap'
+  | 'cpu'
+  | 'fork'
+  | 'exit'
+  | 'mems'
+  | 'cgroup';
+
+export type Weights = Readonly<Partial<Record<Action, number>>>;
+
+/** Relative frequencies; an action that is absent never comes up. */
+export const WEIGHTS: Readonly<Record<Family, Weights>> = {
+  policy: {
+    mmap: 5,
+    touch: 18,
+    read: 2,
+    where: 8,
+    look: 8,
+    set_mempolicy: 10,
+    mbind: 8,
+    set_home: 2,
+    move_pages: 4,
+    migrate_pages: 2,
+    madvise: 4,
+    lock: 1,
+    munmap: 2,
+    cpu: 5,
+    fork: 2,
+    exit: 1,
+  },
+  mbind: {
+    mmap: 4,
+    touch: 14,
+    read: 2,
+    where: 10,
+    look: 14,
+    set_mempolicy: 2,
+    mbind: 26,
+    set_home: 5,
+    move_pages: 3,
+    madvise: 3,
+    munmap: 4,
+    cpu: 5,
+    fork: 2,
+  },
+  shared: {
+    mmap: 4,
+    touch: 18,
+    read: 6,
+    where: 12,
+    look: 10,
+    set_mempolicy: 6,
+    mbind: 10,
+    move_pages: 4,
+    migrate_pages: 2,
+    madvise: 6,
+    munmap: 1,
+    cpu: 6,
+    fork: 5,
+    exit: 1,
+  },
+  cpuset2: {
+    mmap: 4,
+    touch: 14,
+    where: 8,
+    look: 10,
+    set_mempolicy: 9,
+    mbind: 7,
+    move_pages: 2,
+    migrate_pages: 2,
+    madvise: 1,
+    cpu: 6,
+    fork: 2,
+    mems: 14,
+    cgroup: 8,
+  },
+  mixed: {
+    mmap: 5,
+    touch: 18,
+    read: 3,
+    where: 10,
+    look: 10,
+    set_mempolicy: 8,
+    mbind: 10,
+    set_home: 2,
+    move_pages: 4,
+    migrate_pages: 3,
+    madvise: 5,
+    lock: 1,
+    munmap: 2,
+    cpu: 5,
+    fork: 3,
+    exit: 1,
+    mems: 5,
+    cgroup: 3,
+  },
+};

@@ -1,0 +1,243 @@
+// The operations of the language, as data: what a line means once it is read. Scenarios, tests,
+// fuzz traces, the API and runs on real kernels all produce and consume these.
+// Holds    An operation keeps the text it came from; printing it gives a line that reads back the same.
+import type { Place } from '../base/assert.ts';
+
+/** Region contents (FORMAT of the real-kernel runs). */
+export const MMAP_KINDS = [
+  'anon',
+  'anon-populate',
+  'anon-locked',
+  'shared',
+  'shm',
+  'hugetlb',
+  'hugetlb-noreserve',
+  'hugetlb-shared',
+  'shm-hugetlb',
+] as const;
+export type MmapKind = (typeof MMAP_KINDS)[number];
+
+export const MADVICE = [
+  'dontneed',
+  'free',
+  'remove',
+  'populate_read',
+  'populate_write',
+  'wipeonfork',
+  'dontfork',
+  'cold',
+  'pageout',
+  'hugepage',
+  'nohugepage',
+  'mergeable',
+  'unmergeable',
+] as const;
+export type Madvice = (typeof MADVICE)[number];
+
+/** A mode as written: a name or a raw number, with its flags as written. */
+export interface ModeArg {
+  /** `bind`, `preferred`, ..., or the number as text. */
+  readonly mode: string;
+  /** `static`, `relative`, `numa_balancing`, or raw `0x1000`. */
+  readonly flags: readonly string[];
+}
+
+/**
+ * Nodes as written: a list; `none` (a null pointer), `empty` (a pointer to an empty mask) or
+ * `badptr` (an address that is not mapped).
+ */
+export type NodesArg = readonly number[] | 'none' | 'empty' | 'badptr';
+
+/** An operation on a task: the fields say what is done; offsets and lengths count pages. */
+export type TaskAct =
+  | { readonly verb: 'cpu'; readonly cpu: number }
+  | {
+      readonly verb: 'set_mempolicy';
+      readonly mode: ModeArg;
+      readonly nodes: NodesArg;
+      readonly maxnode?: number | undefined;
+    }
+  | { readonly verb: 'get_mempolicy' }
+  | { readonly verb: 'policy_at'; readonly region: string; readonly offset: number }
+  | { readonly verb: 'node_at'; readonly region: string; readonly offset: number }
+  | { readonly verb: 'next_node' }
+  | { readonly verb: 'mems_allowed' }
+  | {
+      readonly verb: 'get_raw';
+      readonly flags: number;
+      readonly maxnode: number;
+      readonly region?: string | undefined;
+      readonly offset?: number | undefined;
+    }
+  | {
+      readonly verb: 'mmap';
+      readonly region: string;
+      readonly nrPages: number;
+      readonly kind: MmapKind;
+      readonly shift: number;
+    }
+  | {
+      readonly verb: 'munmap';
+      readonly region: string;
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  | {
+      readonly verb: 'mbind';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly mode: ModeArg;
+      readonly nodes: NodesArg;
+      /** strict, move, moveall, lazy as written; raw bits added by `flags=N`. */
+      readonly words: readonly string[];
+      readonly rawFlags: number;
+      readonly maxnode?: number | undefined;
+      readonly addressOffsetBytes: number;
+    }
+  | {
+      readonly verb: 'set_home';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly node: number;
+      readonly flags: number;
+      readonly addressOffsetBytes: number;
+    }
+  | {
+      readonly verb: 'touch' | 'read' | 'where';
+      readonly region: string;
+      /** Left out: the whole region. */
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  | {
+      readonly verb: 'tables';
+      readonly region: string;
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  | {
+      readonly verb: 'move_pages';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      /** Used in turn. */
+      readonly nodes: readonly number[];
+      readonly moveAll: boolean;
+      readonly rawFlags?: number | undefined;
+      readonly pid?: string | undefined;
+    }
+  | {
+      readonly verb: 'migrate_pages';
+      readonly from: NodesArg;
+      readonly to: NodesArg;
+      readonly pid?: string | undefined;
+      readonly maxnode?: number | undefined;
+    }
+  | {
+      readonly verb: 'madvise';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly advice: string;
+    }
+  | {
+      readonly verb: 'mlock' | 'munlock';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+    }
+  | { readonly verb: 'swrite'; readonly path: string; readonly value: string }
+  | { readonly verb: 'exit' }
+  /** The device computes on a range; its driver decides where the pages are meanwhile. */
+  | {
+      readonly verb: 'device_compute';
+      readonly device: string;
+      readonly region: string;
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  /** Ask the device's driver to use a migration policy (see drivers/). */
+  | { readonly verb: 'device_policy'; readonly device: string; readonly policy: string };
+
+/** An operation of the controller, which is under no policy and in no tested cpuset. */
+export type SysAct =
+  | { readonly verb: 'write'; readonly path: string; readonly value: string }
+  | { readonly verb: 'read'; readonly path: string }
+  | { readonly verb: 'mkdir' | 'rmdir'; readonly path: string }
+  | { readonly verb: 'move'; readonly task: string; readonly cgroup: string }
+  | {
+      readonly verb:
+        | 'zones'
+        | 'free'
+        | 'numastat'
+        | 'hugetlb'
+        | 'states'
+        | 'fallback'
+        | 'tasks'
+        | 'drop_caches';
+    }
+  | { readonly verb: 'vmstat'; readonly keys: readonly string[] }
+  | { readonly verb: 'offline_node'; readonly node: number; readonly nrBlocks?: number | undefined }
+  | {
+      readonly verb: 'online_node';
+      readonly node: number;
+      readonly zone?: 'KERNEL' | 'MOVABLE' | undefined;
+      readonly nrBlocks?: number | undefined;
+    }
+  | { readonly verb: 'sleep'; readonly ms: number };
+
+export type Act =
+  | { readonly on: 'task'; readonly task: string; readonly act: TaskAct }
+  | { readonly on: 'sys'; readonly act: SysAct }
+  | { readonly on: 'fork'; readonly parent: string; readonly child: string };
+
+/** What a line says must come out; with `design`, only when the run uses that design. */
+export type Expectation = {
+  readonly design?: string | undefined;
+} & /** `-> EINVAL`, `-> 0`, `-> KILLED`, `-> LIVELOCK`: the `ret` of the result. */
+(
+  | { readonly kind: 'ret'; readonly ret: string | number }
+  /** `-> nodes 0:32 2:64`: how many pages of the range lie on each node; other nodes hold none. */
+  | { readonly kind: 'nodes'; readonly counts: Readonly<Record<string, number>> }
+  /** `-> mode bind`, `-> value 0-2`: a field of the result by name, compared as text. */
+  | { readonly kind: 'field'; readonly field: string; readonly value: string }
+);
+
+/** One operation of a scenario. */
+export interface Op {
+  /** The line in canonical form, names and parameters resolved: valid for a real kernel where `act` is. */
+  readonly text: string;
+  readonly act: Act;
+  readonly expect: readonly Expectation[];
+  /** Where it was written; absent for operations built by the API. */
+  readonly place?: Place | undefined;
+}
+
+/** A result: `ret` is 0, a count, or an errno by name; other fields depend on the operation. */
+export interface OpResult {
+  readonly ret: number | string;
+  readonly [field: string]: unknown;
+}
+
+export interface Scenario {
+  /** `hybrid-flow`. */
+  readonly name: string;
+  /** One sentence: what it shows. */
+  readonly title: string;
+  /** Where it is from: a message of the thread, a document. */
+  readonly source: string;
+  /** The machine it wants when none is named, or undefined. */
+  readonly machine: string | undefined;
+  /**
+   * Task names with their slots: T0 is the task that exists at the start. A name such as `T3` has
+   * slot 3; other names take the lowest free slot in the order in which they appear. 0..15.
+   */
+  readonly tasks: Readonly<Record<string, number>>;
+  /** Region names with their slots, likewise; the slot decides the region's address. 0..31. */
+  readonly regions: Readonly<Record<string, number>>;
+  readonly ops: readonly Op[];
+  /** Parameters with their values in force. */
+  readonly parameters: Readonly<Record<string, string>>;
+}

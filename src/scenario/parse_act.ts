@@ -1,0 +1,271 @@
+// The verbs: how the words of one operation become an act.
+// Holds    Optional parts that a line leaves out are absent from the act, never `undefined`.
+
+import { MADVICE, MMAP_KINDS, type SysAct, type TaskAct } from './ops.ts';
+import type { Reader } from './reader.ts';
+import { HUGE_PAGE_BYTES, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
+
+/** Page sizes in force at a line, in bytes. */
+export interface PageSizes {
+  /** The machine's. */
+  readonly base: number;
+  /** Of the region of this name, as it was last mapped; the machine's when it never was. */
+  of(region: string): number;
+}
+
+/** Bytes of a page of a region of this kind. */
+export const pageBytesOfKind = (kind: string, pageBytes: number): number =>
+  kind.includes('hugetlb') ? HUGE_PAGE_BYTES : pageBytes;
+
+interface Range {
+  readonly region: string;
+  readonly offset: number;
+  readonly nrPages: number;
+}
+
+function readRange(r: Reader, pages: PageSizes): Range {
+  const region = r.name('R', 'R');
+  const unit = { pageBytes: pages.of(region) };
+  const offset = r.number('OFF, an offset in pages,', unit);
+  return { region, offset, nrPages: r.number('PAGES, a number of pages,', unit) };
+}
+
+/** VERB R [OFF PAGES]: what most lines are, so no object is made in between. */
+function readOnRange<V extends 'munmap' | 'touch' | 'read' | 'where'>(
+  r: Reader,
+  verb: V,
+  pages: PageSizes,
+): { verb: V; region: string; offset?: number; nrPages?: number } {
+  const region = r.name('R', 'R');
+  if (r.done) return { verb, region };
+  const unit = { pageBytes: pages.of(region) };
+  const offset = r.number('OFF, an offset in pages,', unit);
+  return { verb, region, offset, nrPages: r.number('PAGES, a number of pages,', unit) };
+}
+
+/** An option as a property, absent when it was not given. */
+const given = <K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } =>
+  (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+
+function readMmap(r: Reader, pages: PageSizes): TaskAct {
+  const region = r.name('R', 'R');
+  const fallback = pages.base;
+  const unit = { pageBytes: pageBytesOfKind(r.peek(1) ?? '', fallback) };
+  const nrPages = r.number('PAGES, a number of pages,', unit);
+  const kind = r.oneOf('KIND', MMAP_KINDS);
+  const shift = r.numberOption(r.trailing([], ['shift']), 'shift', unit) ?? 0;
+  return { verb: 'mmap', region, nrPages, kind, shift };
+}
+
+function readMbind(r: Reader, pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  const mode = r.mode();
+  const nodes = r.nodes('NODES');
+  const rest = r.trailing(MBIND_WORDS, ['flags', 'maxnode', 'addroff']);
+  return {
+    verb: 'mbind',
+    ...range,
+    mode,
+    nodes,
+    words: rest.words,
+    rawFlags: r.numberOption(rest, 'flags') ?? 0,
+    ...given('maxnode', r.numberOption(rest, 'maxnode')),
+    addressOffsetBytes: r.numberOption(rest, 'addroff', 'bytes') ?? 0,
+  };
+}
+
+function readSetHome(r: Reader, pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  const node = r.signed('NODE');
+  const rest = r.trailing([], ['flags', 'addroff']);
+  const flags = r.numberOption(rest, 'flags') ?? 0;
+  const addressOffsetBytes = r.numberOption(rest, 'addroff', 'bytes') ?? 0;
+  return { verb: 'set_home', ...range, node, flags, addressOffsetBytes };
+}
+
+function readMovePages(r: Reader, pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  const nodes = r.signedList('NODE');
+  const rest = r.trailing(['moveall'], ['flags', 'pid']);
+  return {
+    verb: 'move_pages',
+    ...range,
+    nodes,
+    moveAll: rest.words.length > 0,
+    ...given('rawFlags', r.numberOption(rest, 'flags')),
+    ...given('pid', r.taskOption(rest, 'pid')),
+  };
+}
+
+function readMigratePages(r: Reader): TaskAct {
+  const from = r.nodes('FROM');
+  const to = r.nodes('TO');
+  const rest = r.trailing([], ['pid', 'maxnode']);
+  const pid = given('pid', r.taskOption(rest, 'pid'));
+  const maxnode = given('maxnode', r.numberOption(rest, 'maxnode'));
+  return { verb: 'migrate_pages', from, to, ...pid, ...maxnode };
+}
+
+function readGetRaw(r: Reader, pages: PageSizes): TaskAct {
+  const flags = r.number('FLAGS');
+  const maxnode = r.number('MAXNODE');
+  if (r.done) return { verb: 'get_raw', flags, maxnode };
+  const region = r.name('R', 'R');
+  const offset = r.number('OFF, an offset in pages,', { pageBytes: pages.of(region) });
+  return { verb: 'get_raw', flags, maxnode, region, offset };
+}
+
+function readAt(r: Reader, verb: 'policy_at' | 'node_at', pages: PageSizes): TaskAct {
+  const region = r.name('R', 'R');
+  const unit = { pageBytes: pages.of(region) };
+  return { verb, region, offset: r.number('OFF, an offset in pages,', unit) };
+}
+
+function readTables(r: Reader, pages: PageSizes): TaskAct {
+  const region = r.name('R', 'R');
+  if (r.done) return { verb: 'tables', region };
+  const unit = { pageBytes: pages.of(region) };
+  const offset = r.number('OFF, an offset in pages,', unit);
+  if (r.done) return { verb: 'tables', region, offset };
+  return { verb: 'tables', region, offset, nrPages: r.number('PAGES, a number of pages,', unit) };
+}
+
+function readMadvise(r: Reader, pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  return { verb: 'madvise', ...range, advice: r.oneOf('ADVICE', MADVICE) };
+}
+
+/** `app alloc_buffer buf 64MiB`: an anonymous mapping, as malloc makes one. */
+function readAllocBuffer(r: Reader, pages: PageSizes): TaskAct {
+  const region = r.name('R', 'R');
+  const nrPages = r.number('SIZE', { pageBytes: pages.base });
+  return { verb: 'mmap', region, nrPages, kind: 'anon', shift: 0 };
+}
+
+/** A word of the person's own: the name of a device or of a driver's policy. */
+function readFreeWord(r: Reader, what: string): string {
+  const word = r.word(what);
+  if (!/^[A-Za-z][A-Za-z0-9_.-]*$/.test(word)) {
+    r.fail(
+      `"${word}" is no name; expected ${what}, such as ${what === 'DEVICE' ? 'gpu0' : 'eager'}`,
+      r.at - 1,
+    );
+  }
+  return word;
+}
+
+/** Reads the arguments of a task's verb; the reader stands after the verb. */
+export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
+  switch (verb) {
+    case 'cpu':
+      return { verb, cpu: r.number('N, a CPU,') };
+    case 'set_mempolicy': {
+      const mode = r.mode();
+      const nodes = r.nodes('NODES');
+      const rest = r.trailing([], ['maxnode']);
+      return { verb, mode, nodes, ...given('maxnode', r.numberOption(rest, 'maxnode')) };
+    }
+    case 'get_mempolicy':
+    case 'next_node':
+    case 'mems_allowed':
+    case 'exit':
+      return { verb };
+    case 'policy_at':
+    case 'node_at':
+      return readAt(r, verb, pages);
+    case 'get_raw':
+      return readGetRaw(r, pages);
+    case 'mmap':
+      return readMmap(r, pages);
+    case 'munmap':
+    case 'touch':
+    case 'read':
+    case 'where':
+      return readOnRange(r, verb, pages);
+    case 'tables':
+      return readTables(r, pages);
+    case 'mbind':
+      return readMbind(r, pages);
+    case 'set_home':
+      return readSetHome(r, pages);
+    case 'move_pages':
+      return readMovePages(r, pages);
+    case 'migrate_pages':
+      return readMigratePages(r);
+    case 'madvise':
+      return readMadvise(r, pages);
+    case 'mlock':
+    case 'munlock':
+      return { verb, ...readRange(r, pages) };
+    case 'swrite': {
+      const path = r.path();
+      return { verb, path, value: r.value() };
+    }
+    case 'device_compute': {
+      const device = readFreeWord(r, 'DEVICE');
+      return r.end - r.at > 1
+        ? { verb, device, ...readRange(r, pages) }
+        : { verb, device, region: r.name('R', 'R') };
+    }
+    case 'device_policy': {
+      const device = readFreeWord(r, 'DEVICE');
+      return { verb, device, policy: readFreeWord(r, 'POLICY') };
+    }
+    case 'alloc_buffer':
+      return readAllocBuffer(r, pages);
+    case 'cpu_compute':
+      return readOnRange(r, 'touch', pages);
+    case 'release_buffer':
+      return { verb: 'munmap', region: r.name('R', 'R') };
+  }
+}
+
+function readOnlineNode(r: Reader): SysAct {
+  const node = r.number('N, a node,');
+  let zone: 'KERNEL' | 'MOVABLE' | undefined;
+  if (r.peek() !== undefined && !/^[0-9]/.test(r.peek() as string)) {
+    zone = r.oneOf('zone', ['KERNEL', 'MOVABLE'] as const);
+  }
+  const nrBlocks = r.done ? undefined : r.number('BLOCKS');
+  const rest = given('nrBlocks', nrBlocks);
+  return zone === undefined
+    ? { verb: 'online_node', node, ...rest }
+    : { verb: 'online_node', node, zone, ...rest };
+}
+
+/** Reads the arguments of a verb of `sys`; the reader stands after the verb. */
+export function readSysAct(r: Reader, verb: SysVerb): SysAct {
+  switch (verb) {
+    case 'write': {
+      const path = r.path();
+      return { verb, path, value: r.value() };
+    }
+    case 'read':
+    case 'mkdir':
+    case 'rmdir':
+      return { verb, path: r.path() };
+    case 'move': {
+      const task = r.name('TASK', 'T');
+      return { verb, task, cgroup: r.path('CGROUP') };
+    }
+    case 'zones':
+    case 'free':
+    case 'numastat':
+    case 'hugetlb':
+    case 'states':
+    case 'fallback':
+    case 'tasks':
+    case 'drop_caches':
+      return { verb };
+    case 'vmstat':
+      return { verb, keys: r.word('KEY').split(',') };
+    case 'offline_node': {
+      const node = r.number('N, a node,');
+      return { verb, node, ...given('nrBlocks', r.done ? undefined : r.number('BLOCKS')) };
+    }
+    case 'online_node':
+      return readOnlineNode(r);
+    case 'sleep':
+      return { verb, ms: r.number('MS') };
+  }
+}

@@ -1,0 +1,191 @@
+// Acts, operations and whole scenarios as text: with names for people and the parser, with slots
+// for a real kernel.
+// Holds    PRN1 what is printed reads back equal. PRN2 one act prints in one way only.
+import { UserError } from '../base/assert.ts';
+import { printExpectations } from './expect.ts';
+import { quoteValue } from './lexer.ts';
+import type { Act, ModeArg, NodesArg, Op, Scenario, SysAct, TaskAct } from './ops.ts';
+import { formatFlags } from './quantity.ts';
+
+/** How names are written. */
+export interface Spelling {
+  task(name: string): string;
+  region(name: string): string;
+}
+
+const OWN_NAMES: Spelling = { task: (name) => name, region: (name) => name };
+
+const printMode = (mode: ModeArg): string =>
+  mode.flags.length === 0 ? mode.mode : `${mode.mode}+${mode.flags.join('+')}`;
+
+const printNodes = (nodes: NodesArg): string =>
+  typeof nodes === 'string' ? nodes : nodes.join(',');
+
+/** ` NAME=N`, or nothing where the option is absent. */
+const option = (name: string, value: number | undefined): string =>
+  value === undefined ? '' : ` ${name}=${value}`;
+const flagsOption = (flags: number | undefined): string =>
+  flags === undefined ? '' : ` flags=${formatFlags(flags)}`;
+const nonZero = (value: number): number | undefined => (value === 0 ? undefined : value);
+
+/** ` OFF PAGES`, ` OFF`, or nothing for the whole region. */
+const range = (act: { offset?: number | undefined; nrPages?: number | undefined }): string => {
+  if (act.offset === undefined) return '';
+  return act.nrPages === undefined ? ` ${act.offset}` : ` ${act.offset} ${act.nrPages}`;
+};
+
+function printMbind(act: Extract<TaskAct, { verb: 'mbind' }>, spell: Spelling): string {
+  const what = `${spell.region(act.region)} ${act.offset} ${act.nrPages}`;
+  const words = act.words.length === 0 ? '' : ` ${act.words.join(' ')}`;
+  const options =
+    flagsOption(nonZero(act.rawFlags)) +
+    option('maxnode', act.maxnode) +
+    option('addroff', nonZero(act.addressOffsetBytes));
+  return `mbind ${what} ${printMode(act.mode)} ${printNodes(act.nodes)}${words}${options}`;
+}
+
+function printMovePages(act: Extract<TaskAct, { verb: 'move_pages' }>, spell: Spelling): string {
+  const what = `${spell.region(act.region)} ${act.offset} ${act.nrPages}`;
+  const all = act.moveAll ? ' moveall' : '';
+  const pid = act.pid === undefined ? '' : ` pid=${spell.task(act.pid)}`;
+  return `move_pages ${what} ${act.nodes.join(',')}${all}${flagsOption(act.rawFlags)}${pid}`;
+}
+
+function printTaskAct(act: TaskAct, spell: Spelling): string {
+  switch (act.verb) {
+    case 'cpu':
+      return `cpu ${act.cpu}`;
+    case 'set_mempolicy': {
+      const maxnode = option('maxnode', act.maxnode);
+      return `set_mempolicy ${printMode(act.mode)} ${printNodes(act.nodes)}${maxnode}`;
+    }
+    case 'get_mempolicy':
+    case 'next_node':
+    case 'mems_allowed':
+    case 'exit':
+      return act.verb;
+    case 'policy_at':
+    case 'node_at':
+      return `${act.verb} ${spell.region(act.region)} ${act.offset}`;
+    case 'get_raw': {
+      const at = act.region === undefined ? '' : ` ${spell.region(act.region)}${range(act)}`;
+      return `get_raw ${act.flags} ${act.maxnode}${at}`;
+    }
+    case 'mmap': {
+      const shift = option('shift', nonZero(act.shift));
+      return `mmap ${spell.region(act.region)} ${act.nrPages} ${act.kind}${shift}`;
+    }
+    case 'mbind':
+      return printMbind(act, spell);
+    case 'set_home': {
+      const options =
+        flagsOption(nonZero(act.flags)) + option('addroff', nonZero(act.addressOffsetBytes));
+      return `set_home ${spell.region(act.region)}${range(act)} ${act.node}${options}`;
+    }
+    case 'munmap':
+    case 'touch':
+    case 'read':
+    case 'where':
+    case 'tables':
+    case 'mlock':
+    case 'munlock':
+      return `${act.verb} ${spell.region(act.region)}${range(act)}`;
+    case 'move_pages':
+      return printMovePages(act, spell);
+    case 'migrate_pages': {
+      const pid = act.pid === undefined ? '' : ` pid=${spell.task(act.pid)}`;
+      const nodes = `${printNodes(act.from)} ${printNodes(act.to)}`;
+      return `migrate_pages ${nodes}${pid}${option('maxnode', act.maxnode)}`;
+    }
+    case 'madvise':
+      return `madvise ${spell.region(act.region)}${range(act)} ${act.advice}`;
+    case 'swrite':
+      return `swrite ${act.path} ${quoteValue(act.value)}`;
+    case 'device_compute':
+      return `device_compute ${act.device} ${spell.region(act.region)}${range(act)}`;
+    case 'device_policy':
+      return `device_policy ${act.device} ${act.policy}`;
+  }
+}
+
+function printSysAct(act: SysAct, spell: Spelling): string {
+  switch (act.verb) {
+    case 'write':
+      return `write ${act.path} ${quoteValue(act.value)}`;
+    case 'read':
+    case 'mkdir':
+    case 'rmdir':
+      return `${act.verb} ${act.path}`;
+    case 'move':
+      return `move ${spell.task(act.task)} ${act.cgroup}`;
+    case 'vmstat':
+      return `vmstat ${act.keys.join(',')}`;
+    case 'offline_node':
+    case 'online_node': {
+      const zone = act.verb === 'online_node' && act.zone !== undefined ? ` ${act.zone}` : '';
+      const blocks = act.nrBlocks === undefined ? '' : ` ${act.nrBlocks}`;
+      return `${act.verb} ${act.node}${zone}${blocks}`;
+    }
+    case 'sleep':
+      return `sleep ${act.ms}`;
+    default:
+      return act.verb;
+  }
+}
+
+/** The line of an act in canonical form, without expectations; names as `spell` writes them. */
+export function printAct(act: Act, spell: Spelling = OWN_NAMES): string {
+  switch (act.on) {
+    case 'task':
+      return `${spell.task(act.task)} ${printTaskAct(act.act, spell)}`;
+    case 'sys':
+      return `sys ${printSysAct(act.act, spell)}`;
+    case 'fork':
+      return `fork ${spell.task(act.parent)} ${spell.task(act.child)}`;
+  }
+}
+
+/** An operation as a line: its act with the names of the scenario, and what must come out. */
+export function printOp(op: Op): string {
+  const expected = printExpectations(op.expect);
+  const line = printAct(op.act);
+  return expected === '' ? line : `${line} -> ${expected}`;
+}
+
+/** The name that `task NAME` gave to the first task, or undefined when it has none but T0. */
+const firstTaskName = (scenario: Scenario): string | undefined =>
+  Object.entries(scenario.tasks).find(([name, slot]) => slot === 0 && name !== 'T0')?.[0];
+
+/** A whole scenario as a text that reads back as the same scenario, but for the places of its lines. */
+export function printScenario(scenario: Scenario): string {
+  const lines = [`scenario ${scenario.name}`];
+  if (scenario.title !== '') lines.push(`title ${scenario.title}`);
+  if (scenario.source !== '') lines.push(`source ${scenario.source}`);
+  if (scenario.machine !== undefined) lines.push(`machine ${scenario.machine}`);
+  for (const [name, value] of Object.entries(scenario.parameters)) {
+    lines.push(`param ${name} = ${value}`);
+  }
+  const first = firstTaskName(scenario);
+  if (first !== undefined) lines.push(`task ${first}`);
+  lines.push('');
+  for (const op of scenario.ops) lines.push(printOp(op));
+  return `${lines.join('\n')}\n`;
+}
+
+/**
+ * The lines that a test program on a real kernel executes: slots instead of names, no expectations.
+ * @throws UserError at an operation of a device, which no kernel of ours can run.
+ */
+export function kernelLines(scenario: Scenario): string[] {
+  return scenario.ops.map((op) => {
+    const verb = op.act.on === 'task' ? op.act.act.verb : '';
+    if (verb === 'device_compute' || verb === 'device_policy') {
+      const place = op.place ?? { file: `scenario ${scenario.name}` };
+      throw new UserError(
+        `"${printOp(op)}" needs a device, and a real kernel here has none`,
+        place,
+      );
+    }
+    return op.text;
+  });
+}

@@ -1,0 +1,140 @@
+// Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
+// Omits    everything outside /sys/fs/cgroup, HugeTLB, memory hot-plug: "not modelled" (SPEC DEV-5).
+import { NotModelled } from '../base/assert.ts';
+import { EINVAL, ENOENT } from '../base/errno.ts';
+import {
+  attachTask,
+  findCpuset,
+  makeCpuset,
+  removeCpuset,
+  setDelegating,
+  writeMems,
+} from '../kernel/cpuset.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Task } from '../kernel/task.ts';
+import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import type { OpResult, SysAct } from './ops.ts';
+import { numbers, plain } from './run_results.ts';
+
+export const CGROUP_ROOT = '/sys/fs/cgroup';
+
+/** Runs one controller operation. @param taskOf finds a task by name, or says what it has become. */
+export function runSys(
+  k: Kernel,
+  act: SysAct,
+  taskOf: (name: string) => Task | OpResult,
+  tasks: ReadonlyMap<string, Task>,
+): OpResult {
+  switch (act.verb) {
+    case 'mkdir':
+      return plain(makeCpuset(k, groupPath(act.path)));
+    case 'rmdir':
+      return plain(removeCpuset(k, groupPath(act.path)));
+    case 'write':
+      return plain(writeFile(k, act.path, act.value));
+    case 'read':
+      return readFile(k, act.path);
+    case 'move': {
+      const task = taskOf(act.task);
+      if ('ret' in task) return task;
+      const group = findCpuset(k.rootCpuset, groupPath(act.cgroup));
+      return plain(group === undefined ? -ENOENT : attachTask(k, task, group));
+    }
+    case 'tasks':
+      return { ret: 0, tasks: Object.fromEntries([...tasks].map(([n, t]) => [n, t.end ?? 'alive'])) };
+    case 'zones':
+      return { ret: 0, zones: zoneRows(k) };
+    case 'free':
+      return {
+        ret: 0,
+        free: zoneRows(k).map(({ node, zone, free, pcp }) => ({ node, zone, free, pcp })),
+      };
+    case 'numastat':
+      return {
+        ret: 0,
+        numastat: Object.fromEntries(
+          k.states.online.toArray().map((nid) => [nid, k.mem.stat.numastat(nid)]),
+        ),
+      };
+    case 'states':
+      return { ret: 0, nodeStates: stateRows(k) };
+    case 'fallback':
+      return {
+        ret: 0,
+        fallbackOrder: Object.fromEntries(
+          k.states.possible
+            .toArray()
+            .map((nid) => [nid, (k.mem.lists.fallbackOrder[nid] ?? []).map(Number)]),
+        ),
+      };
+    case 'drop_caches':
+    case 'sleep':
+      return { ret: 0 };
+    default:
+      throw new NotModelled(`sys ${act.verb}`);
+  }
+}
+
+/** Zones with pages, as /proc/zoneinfo has them. */
+export function zoneRows(k: Kernel) {
+  const { zones, pcp } = k.mem;
+  return Array.from({ length: zones.nr }, (_, z) => ({
+    node: zones.nid[z] as number,
+    zone: k.mem.zoneName(z),
+    spanned: zones.spanned[z] as number,
+    present: zones.present[z] as number,
+    managed: zones.managed[z] as number,
+    free: zones.free[z] as number,
+    pcp: pcp.countOf(z),
+    min: zones.wmarkMin[z] as number,
+    low: zones.wmarkLow[z] as number,
+    high: zones.wmarkHigh[z] as number,
+    boost: 0,
+    startPfn: zones.startPfn[z] as number,
+    protection: Array.from(zones.lowmemReserve.subarray(z * MAX_NR_ZONES, (z + 1) * MAX_NR_ZONES)),
+  }));
+}
+
+/** The node masks of /sys/devices/system/node. */
+export const stateRows = (k: Kernel) => ({
+  possible: numbers(k.states.possible),
+  online: numbers(k.states.online),
+  hasMemory: numbers(k.states.memory),
+  hasNormalMemory: numbers(k.states.normalMemory),
+  hasCpu: numbers(k.states.cpu),
+  cdm: numbers(k.states.coherentDevice),
+});
+
+function groupPath(path: string): string {
+  if (path !== CGROUP_ROOT && !path.startsWith(`${CGROUP_ROOT}/`)) {
+    throw new NotModelled(`files outside ${CGROUP_ROOT}: ${path}`);
+  }
+  return path.slice(CGROUP_ROOT.length);
+}
+
+const splitFile = (path: string): { dir: string; file: string } => {
+  const at = path.lastIndexOf('/');
+  return { dir: path.slice(0, at), file: path.slice(at + 1) };
+};
+
+function writeFile(k: Kernel, path: string, value: string): number {
+  const { dir, file } = splitFile(path);
+  const group = findCpuset(k.rootCpuset, groupPath(dir));
+  if (group === undefined) return -ENOENT;
+  if (file === 'cpuset.mems') return writeMems(k, group, value);
+  if (file === 'cgroup.subtree_control') {
+    if (value.trim() === '+cpuset') return setDelegating(k, group, true);
+    if (value.trim() === '-cpuset') return setDelegating(k, group, false);
+    return -EINVAL;
+  }
+  throw new NotModelled(`writing ${file}`);
+}
+
+function readFile(k: Kernel, path: string): OpResult {
+  const { dir, file } = splitFile(path);
+  const group = findCpuset(k.rootCpuset, groupPath(dir));
+  if (group === undefined) return plain(-ENOENT);
+  if (file === 'cpuset.mems') return { ret: 0, value: group.mems.toString() };
+  if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
+  throw new NotModelled(`reading ${file}`);
+}

@@ -1,0 +1,293 @@
+// Operations of a task: each turns the words of the language into one system call of the model.
+import { NotModelled, UserError } from '../base/assert.ts';
+import { EINVAL } from '../base/errno.ts';
+import { cpuId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import type { CoherentDevice, DevicePolicy } from '../drivers/coherent_device.ts';
+import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
+import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
+import { FAULT, touchPages } from '../kernel/fault.ts';
+import { exitTask } from '../kernel/fork.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import {
+  getMempolicy,
+  type MaskArg,
+  MPOL_F_ADDR,
+  MPOL_F_MEMS_ALLOWED,
+  MPOL_F_NODE,
+  MPOL_MF_MOVE,
+  MPOL_MF_MOVE_ALL,
+  MPOL_MF_STRICT,
+  mbind,
+  setHomeNode,
+  setMempolicy,
+} from '../kernel/mempolicy_calls.ts';
+import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
+import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
+import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
+import type { Task } from '../kernel/task.ts';
+import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
+import type { RegionTable } from './region_table.ts';
+import { countValues, toRunList } from './run_list.ts';
+import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
+
+/** maxnode that a program passes when it names none: one more than the bits of its mask. */
+const DEFAULT_MAXNODE = 1025;
+const MPOL_MF_LAZY = 8;
+
+/** What an operation of a task works with. */
+export interface TaskContext {
+  readonly k: Kernel;
+  readonly task: Task;
+  readonly regions: RegionTable;
+  readonly devices: ReadonlyMap<string, CoherentDevice>;
+  /** A live task by name, for operations on another's pages. */
+  readonly otherTask: (name: string) => Task | undefined;
+}
+
+type Act<V extends TaskAct['verb']> = Extract<TaskAct, { verb: V }>;
+
+/** Runs one operation of a task. */
+export function runTask(c: TaskContext, act: TaskAct): OpResult {
+  const { k, task } = c;
+  switch (act.verb) {
+    case 'cpu':
+      return setCpu(c, act.cpu);
+    case 'set_mempolicy':
+      return plain(setMempolicy(k, task, modeNumber(act.mode), maskArg(act.nodes, act.maxnode)));
+    case 'get_mempolicy':
+      return getPolicy(c, { flags: 0, vpn: undefined, maxnode: DEFAULT_MAXNODE });
+    case 'policy_at':
+      return getPolicy(c, { flags: MPOL_F_ADDR, vpn: vpnOf(c, act), maxnode: DEFAULT_MAXNODE });
+    case 'node_at':
+      return getPolicy(c, {
+        flags: MPOL_F_ADDR | MPOL_F_NODE,
+        vpn: vpnOf(c, act),
+        maxnode: undefined,
+      });
+    case 'next_node':
+      return getPolicy(c, { flags: MPOL_F_NODE, vpn: undefined, maxnode: undefined });
+    case 'mems_allowed':
+      return memsAllowed(c);
+    case 'get_raw':
+      return getRaw(c, act);
+    case 'mmap':
+      return mapRegion(c, act);
+    case 'munmap': {
+      const range = c.regions.range(act);
+      return plain(munmap(k, task, range.startVpn, range.nrPages));
+    }
+    case 'mbind':
+      return runMbind(c, act);
+    case 'set_home':
+      return plain(setHomeNode(k, task, { ...act, startVpn: vpnOf(c, act) }));
+    case 'touch':
+    case 'read':
+      return touch(c, act);
+    case 'tables':
+      return tables(c, act);
+    case 'where':
+      return where(c, act);
+    default:
+      return runTaskMore(c, act);
+  }
+}
+
+function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
+  const { k, task } = c;
+  switch (act.verb) {
+    case 'move_pages':
+      return move(c, act);
+    case 'migrate_pages': {
+      const owner = act.pid === undefined ? task : c.otherTask(act.pid);
+      const from = maskArg(act.from, act.maxnode);
+      return plain(migratePages(k, task, owner, from, maskArg(act.to, act.maxnode)));
+    }
+    case 'madvise':
+      return plain(madvise(k, task, vpnOf(c, act), act.nrPages, act.advice));
+    case 'mlock':
+      return plain(mlock(k, task, vpnOf(c, act), act.nrPages));
+    case 'munlock':
+      return plain(munlock(task, vpnOf(c, act), act.nrPages));
+    case 'exit':
+      exitTask(k, task, 'exit');
+      return { ret: 0, exit: 0 };
+    case 'device_compute':
+      return compute(c, act);
+    case 'device_policy':
+      return setDevicePolicy(c, act);
+    default:
+      throw new NotModelled(act.verb);
+  }
+}
+
+const vpnOf = (c: TaskContext, act: { readonly region: string; readonly offset: number }): number =>
+  c.regions.startOf(act.region) + act.offset;
+
+/** A mode as a number, flags included; raw numbers pass as they are. */
+export function modeNumber(arg: ModeArg): number {
+  const named = MODE_NAMES.indexOf(arg.mode as (typeof MODE_NAMES)[number]);
+  let mode = named >= 0 ? named : Number(arg.mode);
+  for (const flag of arg.flags) mode |= MODE_FLAGS[flag] ?? Number(flag);
+  return mode;
+}
+
+export function maskArg(nodes: NodesArg, maxnode: number | undefined): MaskArg {
+  const bits = maxnode ?? DEFAULT_MAXNODE;
+  if (nodes === 'none') return { mask: null, maxnode: maxnode ?? 0 };
+  if (nodes === 'badptr') return { mask: 'bad', maxnode: bits };
+  return { mask: nodes === 'empty' ? Nodemask.EMPTY : Nodemask.from(nodes), maxnode: bits };
+}
+
+function setCpu(c: TaskContext, cpu: number): OpResult {
+  if (!c.k.mem.onlineCpus.includes(cpu)) return plain(-EINVAL);
+  c.task.cpu = cpuId(cpu);
+  c.k.allocator.log?.forgetContext();
+  return { ret: 0, cpu, node: Number(c.k.localNode(c.task)) };
+}
+
+function getPolicy(c: TaskContext, request: Parameters<typeof getMempolicy>[2]): OpResult {
+  const got = getMempolicy(c.k, c.task, request);
+  if (typeof got === 'number') return plain(got);
+  if (got.kind === 'node') return { ret: 0, node: got.node };
+  return got.kind === 'policy' ? policyResult(got.shown) : { ret: 0, nodes: numbers(got.nodes) };
+}
+
+function memsAllowed(c: TaskContext): OpResult {
+  const request = { flags: MPOL_F_MEMS_ALLOWED, vpn: undefined, maxnode: DEFAULT_MAXNODE };
+  const got = getPolicy(c, request);
+  return got.ret === 0 ? { ...got, status: numbers(c.task.memsAllowed) } : got;
+}
+
+function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
+  const vpn =
+    act.region === undefined ? undefined : c.regions.startOf(act.region) + (act.offset ?? 0);
+  const maxnode = act.maxnode === 0 ? undefined : act.maxnode;
+  const got = getMempolicy(c.k, c.task, { flags: act.flags, vpn, maxnode });
+  return plain(typeof got === 'number' ? got : 0);
+}
+
+function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
+  const { k, task, regions } = c;
+  if (act.kind.includes('hugetlb')) throw new NotModelled(`mmap of kind ${act.kind}`);
+  const startVpn = regions.place(act.region, act.nrPages, act.shift);
+  const isShared = act.kind === 'shared' || act.kind === 'shm';
+  const object = isShared ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages) : null;
+  const result = mmap(k, task, {
+    startVpn,
+    nrPages: act.nrPages,
+    object,
+    isLocked: act.kind === 'anon-locked',
+    populates: act.kind === 'anon-populate',
+  });
+  const ino = object === null ? {} : { ino: object.ino };
+  return { ret: ret(result), pageBytes: k.mem.pageBytes, ...ino };
+}
+
+function runMbind(c: TaskContext, act: Act<'mbind'>): OpResult {
+  const bits: Readonly<Record<string, number>> = {
+    strict: MPOL_MF_STRICT,
+    move: MPOL_MF_MOVE,
+    moveall: MPOL_MF_MOVE_ALL,
+    lazy: MPOL_MF_LAZY,
+  };
+  const flags = act.words.reduce((sum, word) => sum | (bits[word] ?? 0), act.rawFlags);
+  return plain(
+    mbind(c.k, c.task, {
+      startVpn: vpnOf(c, act),
+      addressOffsetBytes: act.addressOffsetBytes,
+      nrPages: act.nrPages,
+      mode: modeNumber(act.mode),
+      mask: maskArg(act.nodes, act.maxnode),
+      flags,
+    }),
+  );
+}
+
+function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
+  const { k, task } = c;
+  const { startVpn, nrPages } = c.regions.range(act);
+  for (const device of c.devices.values()) device.beforeCpuUse(k, task, startVpn, nrPages);
+  const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
+  const died = run.fault === FAULT.RETRY && task.isAlive ? killed(c) : deadOf(c);
+  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', died);
+}
+
+/** A task that can only retry its fault is taken away, as the runs on real kernels do. */
+function killed(c: TaskContext): string[] {
+  exitTask(c.k, c.task, 'SIGKILL');
+  return [c.task.name];
+}
+
+const deadOf = (c: TaskContext): string[] => (c.task.isAlive ? [] : [c.task.name]);
+
+function tables(c: TaskContext, act: Act<'tables'>): OpResult {
+  const { k, task } = c;
+  const { startVpn, nrPages } = c.regions.range(act);
+  let zeroPages = 0;
+  for (let vpn = startVpn; vpn < startVpn + nrPages; vpn += PTRS_PER_LEAF) {
+    const run = touchPages(k, task, vpn, 1, false);
+    if (run.fault !== FAULT.OK) {
+      const died = run.fault === FAULT.RETRY ? killed(c) : deadOf(c);
+      const { zeroPages: _, ...result } = faultResult({ ...run, done: zeroPages }, 'zeroPages', died);
+      return result as OpResult;
+    }
+    if (task.mm.pageTable.get(vpn) === PTE_ZERO_PAGE) zeroPages++;
+  }
+  return { ret: 0, zeroPages };
+}
+
+function where(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
+  const { startVpn, nrPages } = c.regions.range(act);
+  const values = pageNodes(c.k, c.task, startVpn, nrPages).map((n) => (n < 0 ? ret(n) : Number(n)));
+  return { ret: 0, where: toRunList(values), counts: countValues(values) };
+}
+
+function move(c: TaskContext, act: Act<'move_pages'>): OpResult {
+  const { k, task } = c;
+  const owner = act.pid === undefined ? task : c.otherTask(act.pid);
+  const { ret: result, status } = movePages(k, task, owner, {
+    startVpn: vpnOf(c, act),
+    nrPages: act.nrPages,
+    nodes: act.nodes,
+    flags: act.rawFlags ?? (act.moveAll ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE),
+  });
+  const values = status.map((s) => (s === undefined ? 'unset' : s < 0 ? ret(s) : Number(s)));
+  return { ret: ret(result), status: toRunList(values) };
+}
+
+function deviceOf(c: TaskContext, name: string): CoherentDevice {
+  const device = c.devices.get(name);
+  if (device !== undefined) return device;
+  const names = [...c.devices.keys()].join(', ') || 'none';
+  throw new UserError(`the machine has no device "${name}"; it has: ${names}`);
+}
+
+function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
+  const { k, task } = c;
+  const { startVpn, nrPages } = c.regions.range(act);
+  const done = deviceOf(c, act.device).compute(k, task, startVpn, nrPages);
+  if (done.ret < 0) return plain(done.ret);
+  if (done.fault.fault !== FAULT.OK) {
+    const died = done.fault.fault === FAULT.RETRY ? killed(c) : deadOf(c);
+    return faultResult(done.fault, 'computed', died);
+  }
+  return {
+    ret: 0,
+    computed: done.fault.done,
+    local: done.nrLocal,
+    remote: done.nrRemote,
+    moved: done.nrMoved,
+  };
+}
+
+function setDevicePolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
+  if (!DEVICE_POLICIES.includes(act.policy as DevicePolicy)) {
+    throw new UserError(
+      `"${act.policy}" is no device policy; expected ${DEVICE_POLICIES.join(', ')}`,
+    );
+  }
+  deviceOf(c, act.device).policy = act.policy as DevicePolicy;
+  return { ret: 0 };
+}
+

@@ -1,0 +1,103 @@
+// Runs operations on one kernel and says what came of each, in the words of runs on real kernels.
+// Holds    RUN1 a run is a function of machine, design, options and operations; it ends in a state hash.
+import { NotModelled, UserError } from '../base/assert.ts';
+import { ENOMEM } from '../base/errno.ts';
+import { type CoherentDevice, makeDevices } from '../drivers/coherent_device.ts';
+import type { Design } from '../hooks/design.ts';
+import { FAULT } from '../kernel/fault.ts';
+import { forkTask, startImage } from '../kernel/fork.ts';
+import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
+import type { Task } from '../kernel/task.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Act, Op, OpResult, Scenario } from './ops.ts';
+import { RegionTable } from './region_table.ts';
+import { FAULT_WORDS, plain } from './run_results.ts';
+import { runSys } from './run_sys.ts';
+import { runTask } from './run_task.ts';
+
+export class Runner {
+  readonly kernel: Kernel;
+  readonly devices: ReadonlyMap<string, CoherentDevice>;
+  /** Tasks by name, dead ones too. */
+  readonly tasks = new Map<string, Task>();
+  readonly #regions = new Map<string, RegionTable>();
+
+  /** @param names slots of tasks and regions, as a scenario has them. */
+  constructor(
+    machine: Machine,
+    design: Design,
+    names: Pick<Scenario, 'tasks' | 'regions'>,
+    options: KernelOptions = {},
+  ) {
+    this.kernel = new Kernel(machine, design, options);
+    this.devices = makeDevices(this.kernel);
+    const first = Object.entries(names.tasks).find(([, slot]) => slot === 0)?.[0] ?? 'T0';
+    const task = this.kernel.newTask(first);
+    this.tasks.set(first, task);
+    this.#regions.set(first, new RegionTable(names.regions));
+    startImage(this.kernel, task);
+  }
+
+  /** The regions of a task, for those who look at its pages. */
+  regionsOf(task: string): RegionTable {
+    return this.#regions.get(task) ?? new RegionTable({});
+  }
+
+  /**
+   * Runs one operation.
+   * @throws NotModelled for what the model does not do; UserError for names that do not exist.
+   */
+  run(op: Op): OpResult {
+    try {
+      return this.#runAct(op.act);
+    } catch (error) {
+      if (error instanceof NotModelled) throw new NotModelled(`${error.message} (in "${op.text}")`);
+      if (error instanceof UserError && error.place === undefined) {
+        throw new UserError(error.message, op.place);
+      }
+      throw error;
+    }
+  }
+
+  #runAct(act: Act): OpResult {
+    const k = this.kernel;
+    k.allocator.log?.forgetContext();
+    if (act.on === 'sys') return runSys(k, act.act, (name) => this.#find(name), this.tasks);
+    if (act.on === 'fork') return this.#fork(act.parent, act.child);
+    const task = this.#find(act.task);
+    if ('ret' in task) return task;
+    return runTask(
+      {
+        k,
+        task,
+        regions: this.regionsOf(act.task),
+        devices: this.devices,
+        otherTask: (name) => {
+          const other = this.tasks.get(name);
+          return other?.isAlive === true ? other : undefined;
+        },
+      },
+      act.act,
+    );
+  }
+
+  /** A live task, or the result of every operation on one that is not. */
+  #find(name: string): Task | OpResult {
+    const task = this.tasks.get(name);
+    if (task === undefined) return { ret: 'ENOTASK' };
+    if (task.isAlive) return task;
+    return task.end === 'exit' ? { ret: 'DEAD' } : { ret: 'DEAD', killedBy: task.end as string };
+  }
+
+  #fork(parentName: string, childName: string): OpResult {
+    const parent = this.#find(parentName);
+    if ('ret' in parent) return parent;
+    const { child, fault } = forkTask(this.kernel, parent, childName);
+    if (child === undefined) return plain(-ENOMEM);
+    this.tasks.set(childName, child);
+    this.#regions.set(childName, this.regionsOf(parentName).copy());
+    if (fault === FAULT.OK) return { ret: 0, task: childName };
+    const died = [parentName, childName].filter((n) => this.tasks.get(n)?.isAlive !== true);
+    return { ret: FAULT_WORDS[fault] as string, died };
+  }
+}
