@@ -136,6 +136,7 @@ function canMerge(a: Vma, b: Vma): boolean {
   return (
     a.endVpn === b.startVpn &&
     a.object === b.object &&
+    a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
     a.isLocked === b.isLocked &&
     a.wipesOnFork === b.wipesOnFork &&

@@ -112,8 +112,8 @@ const isPopulated = (k: Kernel, group: Cpuset): boolean =>
 
 /**
  * Writes cpuset.mems (update_nodemask).
- * @returns 0; -EINVAL for malformed lists and nodes without memory, -ERANGE for nodes that cannot
- *   exist, -ENOSPC for emptying a group with tasks, -EACCES for the root.
+ * @returns 0; -EINVAL for malformed lists and nodes that are not possible, -ERANGE for numbers no
+ *   node can have, -ENOSPC for emptying a group with tasks, -EACCES for the root.
  */
 export function writeMems(k: Kernel, group: Cpuset, text: string): number {
   if (group.parent === null) return -EACCES;
@@ -121,7 +121,7 @@ export function writeMems(k: Kernel, group: Cpuset, text: string): number {
   if (mems === 'EINVAL') return -EINVAL;
   if (mems === 'ERANGE') return -ERANGE;
   if (mems.toArray().some((n) => n >= k.maxNodes)) return -ERANGE;
-  if (!mems.isSubsetOf(k.rootCpuset.effectiveMems)) return -EINVAL;
+  if (!mems.isSubsetOf(k.states.possible)) return -EINVAL;
   if (mems.equals(group.mems)) return 0;
   if (isPopulated(k, group) && !group.mems.isEmpty() && mems.isEmpty()) return -ENOSPC;
   const { normalMemory } = k.states;

@@ -22,7 +22,13 @@ import {
   pteIsPage,
   pteIsWritable,
 } from './page_table.ts';
-import { allocPages, allocUserPages, type FoundPolicy, taskPolicy } from './policy_alloc.ts';
+import {
+  allocPages,
+  allocUserPages,
+  type FoundPolicy,
+  isTaskInterleaving,
+  taskPolicy,
+} from './policy_alloc.ts';
 import type { ShmemObject } from './shmem.ts';
 import type { Task } from './task.ts';
 
@@ -120,12 +126,17 @@ function touchInLeaf(
   return { done: endVpn - startVpn, fault: FAULT.OK };
 }
 
-/** Allocates the page table pages that are missing above a page, from the top down. */
+/**
+ * Allocates the page table pages that are missing above a page, from the top down. A fault that is
+ * retried asks again, and a task that interleaves then asks another node.
+ */
 export function allocTables(k: Kernel, task: Task, vpn: number): Fault {
   const { pageTable } = task.mm;
+  let retries = isTaskInterleaving(task) ? (task.mempolicy?.nodes.weight ?? 0) : 0;
   while (pageTable.missing(vpn) > 0) {
     if (allocPages(k, task, GFP_PGTABLE_USER, 0, 'page table') === 0) {
       const fault = allocationFailed(k, task);
+      if (fault === FAULT.RETRY && retries-- > 0) continue;
       if (fault !== FAULT.OK) return fault;
       continue;
     }
@@ -243,7 +254,7 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
 function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
   const object = vma.object as ShmemObject;
   const nr = Math.max(1, FAULT_AROUND_BYTES / k.mem.pageBytes);
-  if (nr === 1) return;
+  if (nr === 1 || object.isSegment) return;
   const { pageTable } = task.mm;
   const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
   const start = Math.max(vpn - (vpn % nr), vma.startVpn);

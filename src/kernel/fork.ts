@@ -6,13 +6,13 @@
 // Holds    FRK1 private pages are shared until written; FRK2 entries of shared mappings are not copied.
 import type { Frame } from '../base/ids.ts';
 import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
-import { KIND_PAGE_TABLE } from '../mm/memmap.ts';
+import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { FAULT, type Fault, touchPages } from './fault.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
 import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
-import { allocPages, isTaskInterleaving, nextInterleaveNode } from './policy_alloc.ts';
+import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
 
 /**
@@ -44,9 +44,10 @@ export interface Forked {
 /**
  * Makes a copy of a task: policy, counter, CPU, cpuset, areas with their policies, private pages;
  * then both go on and write to their stacks, which copies them.
- * @returns no child when not even its top page table could be had (-ENOMEM).
+ * @returns no child when kernel pages or page tables for it could not be had (-ENOMEM).
  */
 export function forkTask(k: Kernel, parent: Task, name: string): Forked {
+  const { interleavePrev } = parent;
   if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) {
     return { child: undefined, fault: FAULT.OK };
   }
@@ -55,40 +56,75 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   const child = k.addTask(name, parent.cpu, k.newSpace(), parent.cpuset);
   child.memsAllowed = parent.memsAllowed;
   child.mempolicy = parent.mempolicy?.dup() ?? null;
-  child.interleavePrev = parent.interleavePrev;
+  child.interleavePrev = interleavePrev;
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
-  advanceCounter(parent, KERNEL_PAGES_OF_PARENT);
+  if (!takeKernelPages(k, parent, KERNEL_PAGES_OF_PARENT) || !copyAreas(k, parent, child)) {
+    exitTask(k, child, 'exit');
+    k.tasks.pop();
+    return { child: undefined, fault: FAULT.OK };
+  }
+  const fault = writeStacks(k, parent, child);
+  if (child.isAlive) takeKernelPages(k, child, KERNEL_PAGES_OF_CHILD);
+  return { child, fault };
+}
+
+/** Copies areas and entries (dup_mmap). False when a page table could not be had. */
+function copyAreas(k: Kernel, parent: Task, child: Task): boolean {
   for (const vma of parent.mm.vmas) {
     if (vma.isKeptFromChild) continue;
     if (vma.object !== null) vma.object.nrMappings++;
     const copy: Vma = { ...vma, policy: vma.policy?.dup() ?? null, isLocked: false };
     if (vma.wipesOnFork) copy.hasAnonVma = false;
     child.mm.insert(copy);
-    if (vma.hasAnonVma && !vma.wipesOnFork) copyEntries(k, parent, child, vma);
+    if (vma.hasAnonVma && !vma.wipesOnFork && !copyEntries(k, parent, child, vma)) return false;
   }
+  return true;
+}
+
+/**
+ * Parent and child go on at the same time and both write to the stack they share, so that both
+ * need a page of their own. One that can only retry its fault is saved when the other is gone.
+ * Returns what became of the parent.
+ */
+function writeStacks(k: Kernel, parent: Task, child: Task): Fault {
+  const shared = pteFrame(parent.mm.pageTable.get(IMAGE_VPN));
+  k.mem.map.addMap(shared);
   const fault = touchPages(k, parent, IMAGE_VPN, 1, true).fault;
-  if (child.isAlive) {
-    touchPages(k, child, IMAGE_VPN, 1, true);
-    advanceCounter(child, KERNEL_PAGES_OF_CHILD);
+  if (child.isAlive) touchPages(k, child, IMAGE_VPN, 1, true);
+  k.setCurrent(parent);
+  if (k.mem.map.removeMap(shared) === 0) k.allocator.free(shared);
+  return fault;
+}
+
+/**
+ * Kernel pages of which only the interleave counter is seen: taken one by one and given back.
+ * False when one could not be had.
+ */
+function takeKernelPages(k: Kernel, task: Task, nrPages: number): boolean {
+  if (!isTaskInterleaving(task)) return true;
+  for (let i = 0; i < nrPages; i++) {
+    if (allocPages(k, task, GFP_KERNEL, 0, 'kernel page') === 0) return false;
+    const f = k.allocator.out[0] as Frame;
+    k.mem.map.claim(f, KIND_KERNEL, 0, 0, 0);
+    k.allocator.free(f);
   }
-  return { child, fault };
+  return true;
 }
 
-/** Kernel pages of which only the interleave counter is visible. */
-function advanceCounter(task: Task, nrPages: number): void {
-  if (!isTaskInterleaving(task) || task.mempolicy === null) return;
-  for (let i = 0; i < nrPages; i++) nextInterleaveNode(task, task.mempolicy);
-}
-
-/** Lets the child map the parent's private pages, both read-only until one writes. */
-function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): void {
+/**
+ * Lets the child map the parent's private pages, both read-only until one writes. False when a
+ * page table could not be had.
+ */
+function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
+  let isComplete = true;
   const from = parent.mm.pageTable;
   const to = child.mm.pageTable;
   from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     while (to.missing(vpn) > 0) {
       if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) {
-        if (allocPages(k, k.kthread, GFP_KERNEL, 0, 'page table') === 0) return false;
+        isComplete = false;
+        return false;
       }
       const f = k.allocator.out[0] as Frame;
       k.mem.map.claim(f, KIND_PAGE_TABLE, child.mm.id, 0, 0);
@@ -104,6 +140,7 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): void {
     to.set(vpn, shared);
     return true;
   });
+  return isComplete;
 }
 
 /** Ends a task and frees what only it used. */

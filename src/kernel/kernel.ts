@@ -110,9 +110,9 @@ export class Kernel {
   }
 
   /** Makes a shared object, with the next inode number unless one is given. */
-  newObject(nrPages: number, isPersistent: boolean, ino?: number): ShmemObject {
+  newObject(nrPages: number, isSegment: boolean, ino?: number): ShmemObject {
     const number = ino ?? this.#nextIno++;
-    const object = new ShmemObject(this.#nextObject++, number, nrPages, isPersistent);
+    const object = new ShmemObject(this.#nextObject++, number, nrPages, isSegment);
     this.objects.set(object.id, object);
     return object;
   }

@@ -135,11 +135,14 @@ export function newPolicy(
   return new Mempolicy(mode, flags, kept, storesUser ? nodes : context.memsAllowed);
 }
 
-/** Makes a policy follow its task's cpuset to new mems (mpol_rebind_policy). */
+/**
+ * Makes a policy follow its task's cpuset to new mems (mpol_rebind_policy). The two preferred modes
+ * keep their nodes and only note the mems, over the user's mask if that was stored.
+ */
 export function rebindPolicy(policy: Mempolicy | null, mems: Nodemask): void {
   if (policy === null || policy.mode === MPOL_LOCAL) return;
   if (!policy.storesUserMask && policy.stored.equals(mems)) return;
-  if (policy.mode === MPOL_PREFERRED) {
+  if (policy.mode === MPOL_PREFERRED || policy.mode === MPOL_PREFERRED_MANY) {
     policy.stored = mems;
     return;
   }

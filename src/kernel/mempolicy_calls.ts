@@ -246,18 +246,28 @@ function queueVma(
   return isClean;
 }
 
-/** Gives the areas of a range a policy, each a copy of its own (mbind_range, vma_replace_policy). */
+/**
+ * Gives the areas of a range a policy, each a copy of its own (mbind_range, vma_replace_policy).
+ * Areas that have an equal policy are passed over. An area that changes is merged with its
+ * neighbours first, and a shared object gets the policy over all of the merged area.
+ */
 function mbindRange(task: Task, startVpn: number, endVpn: number, policy: Mempolicy | null): void {
-  for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
-    if (policiesEqual(vma.policy, policy)) continue;
-    const start = Math.max(startVpn, vma.startVpn);
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    const vma = task.mm.findVma(vpn);
+    if (vma === undefined || vma.startVpn >= endVpn) return;
+    const start = Math.max(vpn, vma.startVpn);
     const end = Math.min(endVpn, vma.endVpn);
+    vpn = end;
+    if (policiesEqual(vma.policy, policy)) continue;
     task.mm.change(start, end, (part) => {
-      if (part.object !== null) {
-        part.object.setPolicy(part.pgoff, part.pgoff + (part.endVpn - part.startVpn), policy);
-      }
       part.policy = policy?.dup() ?? null;
     });
+    const merged = task.mm.lookup(start);
+    if (merged === undefined) continue;
+    const { object, pgoff } = merged;
+    object?.setPolicy(pgoff, pgoff + (merged.endVpn - merged.startVpn), policy);
+    vpn = Math.max(vpn, merged.endVpn);
   }
 }
 

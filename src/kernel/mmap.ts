@@ -64,7 +64,7 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
   object.nrMappings = mappingsOf(k, object);
-  if (object.nrMappings > 0 || object.isPersistent) return;
+  if (object.nrMappings > 0 || object.isSegment) return;
   object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
   k.objects.delete(object.id);
 }

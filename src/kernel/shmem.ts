@@ -23,14 +23,17 @@ export class ShmemObject {
   #policies: PolicyRange[] = [];
   /** Mappings of the object, all address spaces together. */
   nrMappings = 0;
-  /** A SysV segment lives on without mappings. */
-  readonly isPersistent: boolean;
+  /**
+   * A SysV segment: it lives on without mappings, its areas never merge, and a read fault maps no
+   * pages around (shm_vm_ops has close and no map_pages).
+   */
+  readonly isSegment: boolean;
 
-  constructor(id: number, ino: number, nrPages: number, isPersistent: boolean) {
+  constructor(id: number, ino: number, nrPages: number, isSegment: boolean) {
     this.id = id;
     this.ino = ino;
     this.nrPages = nrPages;
-    this.isPersistent = isPersistent;
+    this.isSegment = isSegment;
     this.#pages = new Uint32Array(nrPages);
   }
 

@@ -1,3 +1,4 @@
+// Adding a device node: where it goes, what it is called, which options are refused.
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../base/assert.ts';
 import { addDeviceNode, parseAddDeviceNode } from './capture.ts';
@@ -120,7 +121,8 @@ describe('parseAddDeviceNode', () => {
   ])('%j is refused and the form is shown', (text, message) => {
     const error = errorOf(() => parseAddDeviceNode(text));
     expect(error).toBe(
-      `${message}; expected SIZE,distance=N[,node=ID][,name=NAME], for example 16GiB,distance=80,name=gpu0`,
+      `${message}; expected SIZE,distance=N[,node=ID][,name=NAME], ` +
+        'for example 16GiB,distance=80,name=gpu0',
     );
   });
 });

@@ -1,4 +1,5 @@
-// Adds a node of device memory to a machine that has none: what if this machine had a GPU like that?
+// Adds a node of device memory to a machine that has none: what if this machine had a GPU like
+// that?
 import { UserError } from '../base/assert.ts';
 import { MAX_NUMNODES, nodeId } from '../base/ids.ts';
 import { parseSizeBytes } from '../base/units.ts';

@@ -2,7 +2,8 @@
 // Models   linux@v6.1 drivers/base/node.c: node_read_distance, node_read_cpumap, node_read_meminfo.
 // Omits    caches, PCI; nodes that are possible but not online; CPUs that are offline.
 // Holds    What the tree does not show is not guessed: it is asked for, or the note says what rule
-//          stands in for it. CPU-less nodes are device memory only where a driver or the caller says so.
+//          stands in for it. CPU-less nodes are device memory only where a driver or the caller
+//          says so.
 import { UserError } from '../base/assert.ts';
 import type { Cpu } from '../base/ids.ts';
 import { parseNodelist } from '../base/nodemask.ts';
@@ -85,7 +86,7 @@ function onlineCpus(tree: Tree): ReadonlySet<number> | undefined {
   return list === undefined ? undefined : new Set<number>(list);
 }
 
-/** CPUs of a node: cpumap, else cpulist, else its cpuN entries; undefined when there is none of them. */
+/** CPUs of a node by cpumap, else cpulist, else its cpuN entries; undefined without all three. */
 function nodeCpus(tree: Tree, id: number): readonly Cpu[] | undefined {
   const dir = nodePath(tree, `node${id}`);
   const mask = readNonEmpty(...dir, 'cpumap');
@@ -150,7 +151,7 @@ function singleNode(tree: Tree): NodeFacts {
   };
 }
 
-/** The distance matrix; undefined when no node gives distances. A column is a position in `nodes`. */
+/** The distance matrix; undefined when no node has one. A column is a position in `nodes`. */
 function distanceMatrix(tree: Tree, nodes: readonly NodeFacts[]): number[][] | undefined {
   if (nodes.every((node) => node.distances === undefined)) return undefined;
   return nodes.map((node) => {

@@ -1,6 +1,6 @@
 // Which captured nodes are memory of NVIDIA GPUs: the driver says so in procfs.
-// Models   /proc/driver/nvidia/gpus/<PCI address>/numa_status (fields Node and Status), as on POWER9 and
-//          Grace; the driver onlines such memory into ZONE_MOVABLE.
+// Models   /proc/driver/nvidia/gpus/<PCI address>/numa_status (fields Node and Status), as on
+//          POWER9 and Grace; the driver onlines such memory into ZONE_MOVABLE.
 // Omits    drivers that say nothing; their nodes can be named by hand.
 import { listNames, readNonEmpty, readText, type Tree } from './capture_tree.ts';
 import { parseCpuMask } from './cpu_list.ts';
@@ -22,8 +22,8 @@ function homeOfPciDevice(tree: Tree, pci: string, file: File): number | undefine
 }
 
 /**
- * The file with each node that an NVIDIA driver calls its own marked as device memory: gpu0, gpu1, ...
- * in the order of PCI addresses. Nodes that have CPUs or are not there are passed over.
+ * The file with each node that an NVIDIA driver calls its own marked as device memory: gpu0, gpu1,
+ * ... in the order of PCI addresses. Nodes that have CPUs or are not there are passed over.
  */
 export function findGpus(tree: Tree, file: File): File {
   const summaries = file.nodes.map((node) => ({

@@ -1,5 +1,5 @@
-// A /sys and /proc tree on disk: this machine's own, or one unpacked elsewhere. Files may be absent,
-// empty or end in NUL bytes (as hwloc-gather-topology leaves them).
+// A /sys and /proc tree on disk: this machine's own, or one unpacked elsewhere. Files may be
+// absent, empty or end in NUL bytes (as hwloc-gather-topology leaves them).
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

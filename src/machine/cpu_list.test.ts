@@ -1,3 +1,4 @@
+// CPU lists and masks, read and printed.
 import { describe, expect, test } from 'vitest';
 import { formatCpuList, parseCpuList, parseCpuMask } from './cpu_list.ts';
 

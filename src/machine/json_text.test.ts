@@ -1,3 +1,4 @@
+// JSON with places: same values as JSON.parse, and a line and column for every mistake.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../base/assert.ts';

@@ -116,7 +116,7 @@ class JsonReader {
     }
   }
 
-  /** After an element: true at a comma that another element follows, false at the closing bracket. */
+  /** After an element: true when another follows, false at the closing bracket. */
   #more(close: string): boolean {
     this.#skipBlanks();
     const c = this.#text[this.#at];

@@ -1,3 +1,4 @@
+// The layout rule, by example and over random nodes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { layOutMemory } from './layout.ts';
@@ -74,7 +75,7 @@ describe('layOutMemory', () => {
     ]);
   });
 
-  test('any nodes keep their sizes, overlap nowhere, share no largest block and avoid the hole of x86', () => {
+  test('any nodes keep their sizes, overlap nowhere and share no largest block', () => {
     const node = fc.record({
       pages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 4_000_000 })),
       memoryZone: fc.constantFrom<MemoryZone>('boot', 'movable'),

@@ -3,8 +3,8 @@
 //          above; hot-plugged DIMMs from the next GiB on, never below 4 GiB). arm64: NVIDIA Grace
 //          (RAM from 2 GiB on). ppc64: PowerVM and KVM guests (RAM from 0 on).
 // Omits    firmware tables, the first megabyte of a PC, interleaved nodes.
-// Holds    A node starts at a multiple of the largest buddy block (4 MiB on x86 and arm64 with 4 KiB
-//          pages, 16 MiB on ppc64), so no block belongs to two nodes.
+// Holds    A node starts at a multiple of the largest buddy block (4 MiB on x86 and arm64 with 4
+//          KiB pages, 16 MiB on ppc64), so no block belongs to two nodes.
 import { assert } from '../base/assert.ts';
 import type { Arch, MemoryRange, MemoryZone } from './machine.ts';
 import { maxOrder } from './zones.ts';

@@ -1,3 +1,4 @@
+// Naming a machine: presets, files by content, directories, and names that are none.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +30,8 @@ function errorOf(run: () => unknown): string {
 }
 
 const HARDWARE =
-  'available: 1 nodes (0)\nnode 0 cpus: 0 1\nnode 0 size: 4096 MB\nnode distances:\nnode 0\n 0: 10\n';
+  'available: 1 nodes (0)\nnode 0 cpus: 0 1\nnode 0 size: 4096 MB\n' +
+  'node distances:\nnode 0\n 0: 10\n';
 
 describe('loadMachine', () => {
   test('a preset name', () => {
@@ -61,8 +63,9 @@ describe('loadMachine', () => {
 
   test('an unknown name lists the presets and the near misses', () => {
     expect(errorOf(() => loadMachine('gh20'))).toBe(
-      'no machine `gh20`: did you mean gh200? Presets are thread, ac922, gh200, gb200, mi300a, cxl, ' +
-        'pc; or name a machine file, a text of `numactl -H`, or a directory that holds sys and proc',
+      'no machine `gh20`: did you mean gh200? ' +
+        'Presets are thread, ac922, gh200, gb200, mi300a, cxl, pc; ' +
+        'or name a machine file, a text of `numactl -H`, or a directory that holds sys and proc',
     );
     expect(errorOf(() => loadMachine('AC992'))).toContain('did you mean ac922?');
     expect(errorOf(() => loadMachine('/nowhere/x.json'))).toContain(

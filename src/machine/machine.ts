@@ -28,7 +28,10 @@ export interface NodeSpec {
   readonly cpus: readonly Cpu[];
   /** Memory, ascending; empty for a memory-less node. */
   readonly ranges: readonly MemoryRange[];
-  /** `boot`: present from the start, in DMA/DMA32/Normal by address. `movable`: a hot-plugged range onlined into ZONE_MOVABLE. */
+  /**
+   * `boot`: present from the start, in DMA/DMA32/Normal by address. `movable`: a hot-plugged range
+   * onlined into ZONE_MOVABLE.
+   */
   readonly memoryZone: MemoryZone;
   /** Set when the memory belongs to a device: the name of an entry of `devices`. */
   readonly device?: string | undefined;

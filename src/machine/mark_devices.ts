@@ -1,5 +1,6 @@
 // Marks nodes of a machine that was read from elsewhere as device memory, because a person says so.
-// Holds    A CPU-less node is not a device by itself: Xeon HBM, CXL and PowerVM have such nodes too.
+// Holds    A CPU-less node is not a device by itself: Xeon HBM, CXL and PowerVM have such nodes
+//          too.
 import { UserError } from '../base/assert.ts';
 import type { MachineFile } from './schema.ts';
 

@@ -1,7 +1,7 @@
 // Reads the text of `numactl -H` (--hardware) as a machine.
 // Models   numactl's output of 2.0.x: `available`, per node `cpus`, `size`, `free`, then distances.
-// Omits    `free` (a run starts with all memory free). Sizes are MiB of managed memory, rounded down;
-//          addresses are not in the text and are laid out by rule.
+// Omits    `free` (a run starts with all memory free). Sizes are MiB of managed memory, rounded
+//          down; addresses are not in the text and are laid out by rule.
 // Holds    Nothing is guessed: a part that the text lacks is a UserError that names it.
 import { type Place, UserError } from '../base/assert.ts';
 import { MAX_NUMNODES } from '../base/ids.ts';
@@ -186,7 +186,9 @@ export function parseNumactl(text: string, options: NumactlOptions = {}): Machin
   const machine = markDeviceNodes(
     {
       name: options.name ?? 'numactl',
-      note: `From numactl -H${assumed}; sizes are what the kernel manages, addresses laid out by rule.`,
+      note:
+        `From numactl -H${assumed}; sizes are what the kernel manages, ` +
+        'addresses laid out by rule.',
       arch,
       pageBytes,
       nodes,

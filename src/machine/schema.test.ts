@@ -1,3 +1,4 @@
+// The machine file: what is read, what is refused and how, and that writing reads back equal.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../base/assert.ts';
@@ -234,7 +235,8 @@ describe('parseMachine', () => {
     [
       'too few columns',
       { ...small, distances: [[10, 80], [80]] },
-      'distances[1]: the row of node 1 has 1 columns for 2 nodes; a column is a position in the list of nodes, not a node id',
+      'distances[1]: the row of node 1 has 1 columns for 2 nodes; ' +
+        'a column is a position in the list of nodes, not a node id',
     ],
     [
       'a distance to itself',
@@ -312,7 +314,8 @@ describe('parseMachine', () => {
       'overlapping',
       [{ start: 0, size: '2GiB' }],
       [{ start: '1GiB', size: '1GiB' }],
-      'nodes[1].ranges[0]: starts at 0x40000000, inside the memory of node 0, which ends at 0x80000000',
+      'nodes[1].ranges[0]: starts at 0x40000000, inside the memory of node 0, ' +
+        'which ends at 0x80000000',
     ],
     [
       'unaligned',

@@ -1,6 +1,6 @@
 // The JSON machine file: its schema, reading and writing.
-// Holds    parseMachine(machineToJson(m)) equals m. The committed schema/machine.schema.json is what
-//          machineJsonSchema() returns.
+// Holds    parseMachine(machineToJson(m)) equals m. The committed schema/machine.schema.json is
+//          what machineJsonSchema() returns.
 import { z } from 'zod';
 import { UserError } from '../base/assert.ts';
 import { buildMachine } from './build.ts';

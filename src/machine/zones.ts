@@ -65,7 +65,7 @@ export interface ZoneLimits {
   readonly dma32EndBytes: number;
 }
 
-/** Kernels whose zone limits differ: the modelled one, and the one that the thread's patches sit on. */
+/** Kernels whose zone limits differ: the modelled one, and that of the thread's patches. */
 export const ZONE_KERNELS = ['6.1', '4.10'] as const;
 export type ZoneKernel = (typeof ZONE_KERNELS)[number];
 
@@ -81,7 +81,7 @@ export function zoneLimits(arch: Arch, pageBytes: number, kernel: ZoneKernel = '
     case 'x86_64':
       return { dmaEndBytes: 16 * 1024 ** 2, dma32EndBytes: 4 * GIB };
     case 'arm64':
-      // ACPI servers: 32 address bits for ZONE_DMA, and ZONE_DMA32 is what is left of them: nothing.
+      // ACPI servers: 32 address bits for ZONE_DMA, which leaves nothing for ZONE_DMA32.
       return { dmaEndBytes: 4 * GIB, dma32EndBytes: 4 * GIB };
     case 'ppc64': {
       const end = kernel === '4.10' ? Number.POSITIVE_INFINITY : 0;

@@ -18,6 +18,7 @@
 // tasks or regions.
 // Holds    There is one reader of the language: `build` writes the text and has the parser read it.
 import { UserError } from '../base/assert.ts';
+import { underOneName } from './finish.ts';
 import type {
   Act,
   Expectation,
@@ -231,7 +232,8 @@ export class ScenarioBuilder {
       if (text !== undefined && text !== '') header.push(`${key} ${text}`);
     }
     if (this.#firstTask !== undefined) header.push(`task ${this.#firstTask}`);
-    const lines = this.#ops.map(({ act, expect }) => printOp({ act, expect, text: '' }));
+    const first = this.#firstTask ?? 'T0';
+    const lines = this.#ops.map((draft) => printOp({ ...underOneName(draft, first), text: '' }));
     const scenario = this.#parse(header, lines);
     const ops = scenario.ops.map(({ text, act, expect }): Op => ({ text, act, expect }));
     lines.forEach((line, i) => {

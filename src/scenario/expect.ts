@@ -19,7 +19,15 @@ const USAGE = '-> [DESIGN,...] RESULT | nodes N:PAGES ... | FIELD VALUE, several
 /** Fields that are lists: compared as their elements joined by commas, `none` when empty. */
 const LIST_FIELDS: ReadonlySet<string> = new Set(['nodes', 'status', 'flags']);
 /** Fields that count pages, so that a size may stand for them. */
-const PAGE_FIELDS: ReadonlySet<string> = new Set(['touched', 'read', 'zeroPages']);
+const PAGE_FIELDS: ReadonlySet<string> = new Set([
+  'touched',
+  'read',
+  'zeroPages',
+  'computed',
+  'local',
+  'remote',
+  'moved',
+]);
 /** Acts of one task on a range, after which it makes sense to ask where the range lies. */
 const RANGE_VERBS: ReadonlySet<string> = new Set([
   'mmap',
@@ -110,15 +118,15 @@ function readClaim(r: Reader, act: Act, pages: PageSizes): Claim {
   const pageBytes = region === undefined ? pages.base : pages.of(region);
   const word = r.word('what must come out');
   const i = r.at - 1;
-  const ofDevice = verb.startsWith('device_');
   const fields = [...(RESULT_FIELDS[verb] ?? []), ...COMMON_FIELDS];
   if (word === 'nodes' && RANGE_VERBS.has(verb)) return readCounts(r, pageBytes);
   if (RET_WORDS.includes(word)) return { kind: 'ret', ret: word };
   if (/^[0-9]/.test(word)) {
     return { kind: 'ret', ret: r.evaluate(word, 'a result', { pageBytes }, i) };
   }
-  const isField = fields.includes(word) || (ofDevice && /^[a-z][A-Za-z0-9_]*$/.test(word));
-  if (isField) return { kind: 'field', field: word, value: readFieldValue(r, word, pageBytes) };
+  if (fields.includes(word)) {
+    return { kind: 'field', field: word, value: readFieldValue(r, word, pageBytes) };
+  }
   const expected = `expected a number, an errno, KILLED, LIVELOCK, ${fields.join(', ')}`;
   const nodes = RANGE_VERBS.has(verb) ? ['nodes'] : [];
   const more = nodes.length > 0 ? ', or nodes N:PAGES ...' : '';

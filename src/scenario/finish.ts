@@ -1,6 +1,7 @@
 // The last step of parser, API and generator alike: gives every name its slot and every operation
 // its text for a real kernel.
-// Holds    Slots depend only on which names there are and in what order they first appear.
+// Holds    Slots depend only on which names there are and in what order they first appear; no two
+//          names share a slot.
 import { type Place, UserError } from '../base/assert.ts';
 import { regionOf, tasksOf } from './acts.ts';
 import type { Act, Expectation, Op } from './ops.ts';
@@ -69,6 +70,7 @@ function assignSlots(
  * no earlier line tells.
  */
 export function finish(drafts: readonly Draft[], firstTask: string): Finished {
+  drafts = drafts.map((draft) => underOneName(draft, firstTask));
   const uses = firstUses(drafts);
   const refuse = (what: string, limit: number) => (draft: number) => {
     const place = drafts[draft]?.place;
@@ -91,6 +93,23 @@ export function finish(drafts: readonly Draft[], firstTask: string): Finished {
     return place === undefined ? { text, act, expect } : { text, act, expect, place };
   });
   return { tasks, regions, ops };
+}
+
+/** The draft with `T0` replaced by the first task's own name, so that a slot has one name. */
+export function underOneName(draft: Draft, firstTask: string): Draft {
+  const { act } = draft;
+  if (firstTask === 'T0' || !tasksOf(act).includes('T0')) return draft;
+  const rename = (name: string): string => (name === 'T0' ? firstTask : name);
+  if (act.on === 'fork') {
+    return { ...draft, act: { ...act, parent: rename(act.parent), child: rename(act.child) } };
+  }
+  if (act.on === 'sys') {
+    if (act.act.verb !== 'move') return draft;
+    return { ...draft, act: { ...act, act: { ...act.act, task: rename(act.act.task) } } };
+  }
+  const inner = act.act;
+  const named = 'pid' in inner && inner.pid !== undefined ? { pid: rename(inner.pid) } : {};
+  return { ...draft, act: { ...act, task: rename(act.task), act: { ...inner, ...named } } };
 }
 
 /** A touch or read of a whole region with its range written out, as a real kernel needs it. */

@@ -30,9 +30,11 @@ function cases(): Case[] {
 
 /** Recorded lines may write out what goes without saying, and ranges of nodes. */
 const canonical = (line: string): string =>
-  line.replace(/ shift=0$/, '').replace(/(?<= )(\d+)-(\d+)(?= |$)/g, (_, low: string, high: string) =>
-    Array.from({ length: Number(high) - Number(low) + 1 }, (_, i) => Number(low) + i).join(','),
-  );
+  line
+    .replace(/ shift=0$/, '')
+    .replace(/(?<= )(\d+)-(\d+)(?= |$)/g, (_, low: string, high: string) =>
+      Array.from({ length: Number(high) - Number(low) + 1 }, (_, i) => Number(low) + i).join(','),
+    );
 
 const withoutPlaces = (scenario: Scenario): Scenario => ({
   ...scenario,
@@ -49,7 +51,8 @@ describe.skipIf(!isThere)('lines run on real kernels', () => {
       // The size of a region is not told on a line by itself, and no recorded line relies on it.
       const op = parseOpLine(line);
       const again = parseOpLine(printOp(op));
-      if (JSON.stringify(again.act) !== JSON.stringify(op.act)) expect(again.act).toStrictEqual(op.act);
+      if (JSON.stringify(again.act) !== JSON.stringify(op.act))
+        expect(again.act).toStrictEqual(op.act);
       // cpuset files take their value as it stands, so only node lists of calls are written out.
       if (op.text !== line && op.text !== canonical(line)) expect(op.text).toBe(line);
     }

@@ -42,6 +42,9 @@ function readFork(r: Reader): Act {
 /** The line opens with no statement and its second word is no verb: says which one is wrong. */
 function failVerb(r: Reader, head: string, verb: string | undefined): never {
   const hint = didYouMean(head, Object.keys(STATEMENTS));
+  if (verb === undefined && hint === '') {
+    r.fail(`"${head}" stands alone; expected "TASK VERB ..."`, r.at - 1);
+  }
   if (verb === undefined || (hint !== '' && slotOf(head) < 0)) {
     const expected = `"TASK VERB ..." or one of ${Object.keys(STATEMENTS).join(', ')}`;
     r.fail(`"${head}" is no statement; expected ${expected}${hint}`, r.at - 1);
@@ -102,11 +105,8 @@ export function parseOpLine(
   for (const name of [...tasksOf(draft.act), regionOf(draft.act) ?? 'R0']) {
     if (slotOf(name) >= 0) continue;
     const message = `"${name}" has no slot in a line by itself; expected T0..T15 or R0..R31`;
-    throw new UserError(message, {
-      file,
-      line: number,
-      column: line.columns[line.words.indexOf(name)],
-    });
+    const i = line.words.findIndex((word) => word === name || word.endsWith(`=${name}`));
+    throw new UserError(message, { file, line: number, column: line.columns[i] });
   }
   return finish([draft], 'T0').ops[0] as Op;
 }

@@ -122,12 +122,8 @@ class ScenarioReader {
   }
 
   #tooMany(what: string, line: SourceLine): never {
-    const limit = MAX_OPERATIONS.toLocaleString('en');
-    const place = this.#loop ?? line;
-    return this.#reader(place).fail(
-      `this comes to more than ${limit} ${what}; the limit is ${limit}`,
-      0,
-    );
+    const message = `this comes to more than ${MAX_OPERATIONS} ${what}, which is the limit`;
+    return this.#reader(this.#loop ?? line).fail(message, 0);
   }
 
   #reader(line: SourceLine): Reader {

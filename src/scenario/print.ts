@@ -156,7 +156,7 @@ export function printOp(op: Op): string {
 const firstTaskName = (scenario: Scenario): string | undefined =>
   Object.entries(scenario.tasks).find(([name, slot]) => slot === 0 && name !== 'T0')?.[0];
 
-/** A whole scenario as a text that reads back as the same scenario, but for the places of its lines. */
+/** A whole scenario as a text that reads back as the same one, but for the places of its lines. */
 export function printScenario(scenario: Scenario): string {
   const lines = [`scenario ${scenario.name}`];
   if (scenario.title !== '') lines.push(`title ${scenario.title}`);

@@ -81,7 +81,7 @@ export class Reader {
   evaluate(text: string, what: string, unit: Unit, i: number): number {
     const value = evaluate(text, unit);
     if (typeof value === 'number') return value;
-    return this.fail(`"${text}" ${value.wrong}; expected ${what}`, i);
+    return this.fail(`"${text}" ${value.wrong}; expected ${what.replace(/,$/, '')}`, i);
   }
 
   /** A number 0..2^53-1. */

@@ -1,5 +1,5 @@
 // Where a task's regions are: the address of each slot, and the length it was last mapped with.
-// Holds    Region k starts at page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by 1..8, which
+// Holds    Offset 0 of region k is page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by 1..8, which
 //          decides interleaving by address. Regions too long for their slot lie above all slots.
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ShmemObject } from '../kernel/shmem.ts';
@@ -12,7 +12,9 @@ const LARGE_PAGES = 2 ** 31;
 const FIRST_LARGE = 4;
 
 interface RegionPlace {
-  readonly startVpn: number;
+  /** Where offset 0 is, mapped or not. */
+  readonly baseVpn: number;
+  readonly shift: number;
   readonly nrPages: number;
 }
 
@@ -39,20 +41,20 @@ export class RegionTable {
     return this.#slots[region] ?? 0;
   }
 
-  /** Notes where a region is mapped now, and returns its first page. */
+  /** Notes where a region is mapped now, `shift` pages above offset 0, and returns its first page. */
   place(region: string, nrPages: number, shift: number): number {
     const slot = this.#slot(region);
-    const startVpn =
+    const baseVpn =
       nrPages + shift > SLOT_PAGES
-        ? (FIRST_LARGE + slot) * LARGE_PAGES + shift
-        : (FIRST_SLOT + slot) * SLOT_PAGES + shift;
-    this.#places.set(region, { startVpn, nrPages });
-    return startVpn;
+        ? (FIRST_LARGE + slot) * LARGE_PAGES
+        : (FIRST_SLOT + slot) * SLOT_PAGES;
+    this.#places.set(region, { baseVpn, shift, nrPages });
+    return baseVpn + shift;
   }
 
-  /** First page of a region, mapped or not. */
+  /** Page of a region's offset 0, mapped or not. */
   startOf(region: string): number {
-    return this.#places.get(region)?.startVpn ?? (FIRST_SLOT + this.#slot(region)) * SLOT_PAGES;
+    return this.#places.get(region)?.baseVpn ?? (FIRST_SLOT + this.#slot(region)) * SLOT_PAGES;
   }
 
   /** Pages that an operation names; without numbers the whole region as last mapped. */
@@ -61,11 +63,12 @@ export class RegionTable {
     readonly offset?: number | undefined;
     readonly nrPages?: number | undefined;
   }): PageRange {
-    const offset = act.offset ?? 0;
-    const whole = this.#places.get(act.region)?.nrPages ?? 0;
+    const place = this.#places.get(act.region);
+    const first = place?.shift ?? 0;
+    const offset = act.offset ?? first;
     return {
       startVpn: this.startOf(act.region) + offset,
-      nrPages: act.nrPages ?? Math.max(0, whole - offset),
+      nrPages: act.nrPages ?? Math.max(0, first + (place?.nrPages ?? 0) - offset),
     };
   }
 

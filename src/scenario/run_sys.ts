@@ -41,7 +41,10 @@ export function runSys(
       return plain(group === undefined ? -ENOENT : attachTask(k, task, group));
     }
     case 'tasks':
-      return { ret: 0, tasks: Object.fromEntries([...tasks].map(([n, t]) => [n, t.end ?? 'alive'])) };
+      return {
+        ret: 0,
+        tasks: Object.fromEntries([...tasks].map(([n, t]) => [n, t.end ?? 'alive'])),
+      };
     case 'zones':
       return { ret: 0, zones: zoneRows(k) };
     case 'free':

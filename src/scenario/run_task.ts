@@ -172,7 +172,9 @@ function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   if (act.kind.includes('hugetlb')) throw new NotModelled(`mmap of kind ${act.kind}`);
   const startVpn = regions.place(act.region, act.nrPages, act.shift);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
-  const object = isShared ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages) : null;
+  const object = isShared
+    ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages)
+    : null;
   const result = mmap(k, task, {
     startVpn,
     nrPages: act.nrPages,
@@ -229,7 +231,11 @@ function tables(c: TaskContext, act: Act<'tables'>): OpResult {
     const run = touchPages(k, task, vpn, 1, false);
     if (run.fault !== FAULT.OK) {
       const died = run.fault === FAULT.RETRY ? killed(c) : deadOf(c);
-      const { zeroPages: _, ...result } = faultResult({ ...run, done: zeroPages }, 'zeroPages', died);
+      const { zeroPages: _, ...result } = faultResult(
+        { ...run, done: zeroPages },
+        'zeroPages',
+        died,
+      );
       return result as OpResult;
     }
     if (task.mm.pageTable.get(vpn) === PTE_ZERO_PAGE) zeroPages++;
@@ -290,4 +296,3 @@ function setDevicePolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
   deviceOf(c, act.device).policy = act.policy as DevicePolicy;
   return { ret: 0 };
 }
-

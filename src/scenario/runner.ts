@@ -5,7 +5,7 @@ import { ENOMEM } from '../base/errno.ts';
 import { type CoherentDevice, makeDevices } from '../drivers/coherent_device.ts';
 import type { Design } from '../hooks/design.ts';
 import { FAULT } from '../kernel/fault.ts';
-import { forkTask, startImage } from '../kernel/fork.ts';
+import { exitTask, forkTask, startImage } from '../kernel/fork.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -97,6 +97,7 @@ export class Runner {
     this.tasks.set(childName, child);
     this.#regions.set(childName, this.regionsOf(parentName).copy());
     if (fault === FAULT.OK) return { ret: 0, task: childName };
+    if (fault === FAULT.RETRY) exitTask(this.kernel, parent, 'SIGKILL');
     const died = [parentName, childName].filter((n) => this.tasks.get(n)?.isAlive !== true);
     return { ret: FAULT_WORDS[fault] as string, died };
   }

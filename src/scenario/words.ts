@@ -138,10 +138,7 @@ export function nameFault(name: string, letter: 'T' | 'R'): string | undefined {
   return undefined;
 }
 
-/**
- * Fields of a result that `-> FIELD VALUE` may name, by verb (`sys read` for those of sys). A verb
- * of a device is absent: its driver decides what it reports.
- */
+/** Fields of a result that `-> FIELD VALUE` may name, by verb (`sys read` for those of sys). */
 export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   cpu: ['cpu', 'node'],
   get_mempolicy: ['mode', 'flags', 'nodes'],
@@ -155,6 +152,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   read: ['read'],
   tables: ['zeroPages'],
   exit: ['exit'],
+  device_compute: ['computed', 'local', 'remote', 'moved'],
   fork: ['task'],
   'sys read': ['value'],
   'sys offline_node': ['blocks', 'changed', 'already'],

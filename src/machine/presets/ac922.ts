@@ -1,9 +1,9 @@
 // IBM Power System AC922 (8335-GTW): two POWER9 and six NVIDIA V100, whose memory is nodes 250-255.
 // Source   the /sys and /proc tree `nvidiagpunumanodes` of hwloc's test suite (open-mpi/hwloc,
-//          tests/hwloc/linux, commit 3b37b024, BSD-3-Clause), Linux 4.14: node ids, MemTotal of each
-//          node, distances, 64 KiB pages, which GPU is which node (proc/driver/nvidia) and hangs on
-//          which socket (local_cpus). CPUs as cpulist and cpuinfo have them, 88 a socket; the tree's
-//          online mask was cut to 16 a socket.
+//          tests/hwloc/linux, commit 3b37b024, BSD-3-Clause), Linux 4.14: node ids, MemTotal of
+//          each node, distances, 64 KiB pages, which GPU is which node (proc/driver/nvidia) and
+//          hangs on which socket (local_cpus). CPUs as cpulist and cpuinfo have them, 88 a socket;
+//          the tree's online mask was cut to 16 a socket.
 // Source   addresses: open-power/skiboot hw/phys-map.c, phys_map_table_nimbus (4 TiB a chip number,
 //          GPU memory from 4 TiB up, 128 GiB apart); the GPUs report 0x40000000000 themselves.
 // Links    CPU to DDR4, IBM's headline figure. That of CPU to GPU is for the four-GPU model.

@@ -1,6 +1,8 @@
 // Two-socket Xeon (Sapphire Rapids) with two CXL memory expanders, nodes 2 and 3, without CPUs.
-// Source   `numactl -H` in stevescargall.com/blog/2022/12/how-to-map-a-cxl-endpoint-to-a-cpu-socket-in-linux:
-//          sizes, CPUs, distances (the expander of the own socket 14, the other 24, between them 26).
+// Source   `numactl -H` in
+//          stevescargall.com/blog/2022/12/how-to-map-a-cxl-endpoint-to-a-cpu-socket-in-linux:
+//          sizes, CPUs, distances (the expander of the own socket 14, the other 24, between them
+//          26).
 // Source   ZONE_MOVABLE: what daxctl does by default when it onlines memory of a dax device.
 import type { Machine } from '../machine.ts';
 import { buildPreset } from './preset.ts';
@@ -9,8 +11,8 @@ export const cxl = (): Machine =>
   buildPreset({
     name: 'cxl',
     note:
-      'Two-socket Sapphire Rapids with a 64 GiB and a 128 GiB CXL expander as nodes 2 and 3; from ' +
-      "the numactl -H in Steve Scargall's blog, December 2022.",
+      'Two-socket Sapphire Rapids with a 64 GiB and a 128 GiB CXL expander as nodes 2 and 3; ' +
+      "from the numactl -H in Steve Scargall's blog, December 2022.",
     arch: 'x86_64',
     nodes: [
       { id: 0, cpus: '0-51,104-155', memory: '64167MiB' },

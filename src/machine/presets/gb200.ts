@@ -1,7 +1,7 @@
 // NVIDIA GB200 tray: two Grace CPUs and four Blackwell GPUs, 34 nodes of which 28 are empty (MIG).
 // Source   `numactl -H` in NVIDIA/TensorRT-LLM's technical blog on large-scale expert parallelism
-//          ("NUMA Memory to Prevent Page Migration"): sizes, CPUs, PAGE_SIZE 65536, and the distance
-//          rows of nodes 0, 1, 2, 3 and 9; the other rows follow from these by symmetry.
+//          ("NUMA Memory to Prevent Page Migration"): sizes, CPUs, PAGE_SIZE 65536, and the
+//          distance rows of nodes 0, 1, 2, 3 and 9; the other rows follow from these by symmetry.
 import type { Machine } from '../machine.ts';
 import { buildPreset } from './preset.ts';
 

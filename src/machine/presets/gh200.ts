@@ -1,12 +1,15 @@
-// NVIDIA GH200: one Grace CPU and one H100, whose HBM3 is node 1; nodes 2-8 wait for MIG and are empty.
+// NVIDIA GH200: one Grace CPU and one H100, whose HBM3 is node 1; nodes 2-8 wait for MIG and are
+// empty.
 // Source   `numactl -H` in the Linux commit "mm/numa_emulation, ACPI: fake-numa pxm remap" (Bruno
-//          Faccini, NVIDIA, 2025-01-06, lkml.kernel.org/r/20250106120659.359610-2-bfaccini@nvidia.com).
+//          Faccini, NVIDIA, 2025-01-06,
+//          lkml.kernel.org/r/20250106120659.359610-2-bfaccini@nvidia.com).
 // Source   64 KiB pages: the capture does not say; "The recommended default value for the page
 //          size is 64K" (docs.nvidia.com/grace-perf-tuning-guide/os-settings.html), and the GB200
 //          capture, the same CPU, has them.
 // Source   the driver onlines the HBM into ZONE_MOVABLE and refuses anything else
 //          (NVIDIA/open-gpu-kernel-modules 595.45.04, kernel-open/nvidia/os-interface.c).
-// Links    measured by one author, dnhkng.github.io, 2026-04-25: two GH200, driver 580.105.08, CUDA 13.
+// Links    measured by one author, dnhkng.github.io, 2026-04-25: two GH200, driver 580.105.08, CUDA
+//          13.
 import type { Machine } from '../machine.ts';
 import { buildPreset } from './preset.ts';
 

@@ -1,7 +1,8 @@
-// Four AMD MI300A: CPU cores and GPU of a package share one pool of HBM3, which is the node's memory.
+// Four AMD MI300A: CPU cores and GPU of a package share one pool of HBM3, which is the node's
+// memory.
 // Source   24 cores and 128 GiB HBM3 in one pool an APU: arXiv 2508.12743. Four APUs, each a NUMA
-//          node of 128 GB: hpc.llnl.gov/node/1244 (El Capitan). Four nodes of about 124 GiB, where GPU
-//          allocations compete with everything else: ROCm/amdgpu issue 186.
+//          node of 128 GB: hpc.llnl.gov/node/1244 (El Capitan). Four nodes of about 124 GiB, where
+//          GPU allocations compete with everything else: a report to ROCm/amdgpu of July 2025.
 // Source   distance 32 between packages: what AMD firmware gives remote sockets (two EPYC 7601:
 //          gist.github.com/kazuki/c6ea34136c767d3b4bacbda5d39970dd). No numactl -H of an MI300A was
 //          at hand.

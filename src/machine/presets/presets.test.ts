@@ -1,3 +1,4 @@
+// The presets against the captures that they are from.
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -71,7 +72,7 @@ describe('presets', () => {
     expect(machine.pageBytes).toBe(65536);
   });
 
-  test('ac922: six GPU nodes of 15 GiB, three on each socket, far above the memory of their socket', () => {
+  test('ac922: six GPU nodes, three on each socket, far above the memory of it', () => {
     const machine = preset('ac922');
     expect(machine.nodes.map((node) => node.id)).toEqual([0, 8, 250, 251, 252, 253, 254, 255]);
     expect(deviceNodes(machine).map((node) => node.device)).toEqual([
@@ -91,7 +92,7 @@ describe('presets', () => {
     expect(machine.nodes.flatMap((node) => node.cpus)).toHaveLength(176);
   });
 
-  test('mi300a: the kernel lives in the memory that the GPUs share, so no node is device memory', () => {
+  test('mi300a: the kernel lives in the memory of the GPUs, so no node is marked', () => {
     const machine = preset('mi300a');
     expect(deviceNodes(machine)).toEqual([]);
     expect(machine.devices.map((device) => device.homeNode)).toEqual([0, 1, 2, 3]);

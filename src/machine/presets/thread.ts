@@ -1,9 +1,9 @@
-// The sample machine of the coherent-device-memory V3 thread: two RAM nodes with CPUs, three nodes of
-// device memory in ZONE_MOVABLE.
+// The sample machine of the coherent-device-memory V3 thread: two RAM nodes with CPUs, three nodes
+// of device memory in ZONE_MOVABLE.
 // Source   Anshuman Khandual, "[PATCH 1/2] mm: Change generic FALLBACK zonelist creation process",
-//          2017-03-08, "Sample zonelist configuration". Told there: the five nodes, which are RAM and
-//          which CDM, the zones, the order of every list. Node 1's zones stand at physical 4 GiB,
-//          so node 0 holds 4 GiB. 64 KiB pages are what POWER kernels of the time had.
+//          2017-03-08, "Sample zonelist configuration". Told there: the five nodes, which are RAM
+//          and which CDM, the zones, the order of every list. Node 1's zones stand at physical 4
+//          GiB, so node 0 holds 4 GiB. 64 KiB pages are what POWER kernels of the time had.
 // Chosen   the other sizes, the CPUs, and distances under which stock Linux prints the order of the
 //          sample: every device list goes on with node 0, then node 1.
 import type { Machine } from '../machine.ts';
