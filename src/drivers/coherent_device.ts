@@ -8,9 +8,9 @@
 // Holds    DRV1 device compute changes where pages are, never what is mapped.
 import { ENODEV } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
+import { FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { migrateFrames, targetOn } from '../kernel/migrate.ts';
-import { FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 

@@ -6,15 +6,7 @@
 // Omits    cpuset.cpus and partitions, version 1 (its flags and files).
 // Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when that is
 //          empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
-import {
-  EACCES,
-  EBUSY,
-  EEXIST,
-  EINVAL,
-  ENOENT,
-  ENOSPC,
-  ERANGE,
-} from '../base/errno.ts';
+import { EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts';
 import { Nodemask, parseNodelist } from '../base/nodemask.ts';
 import type { Kernel } from './kernel.ts';
 import { rebindPolicy } from './mempolicy.ts';
@@ -86,7 +78,8 @@ export function makeCpuset(k: Kernel, path: string): number {
 export function removeCpuset(k: Kernel, path: string): number {
   const group = findCpuset(k.rootCpuset, path);
   if (group === undefined) return -ENOENT;
-  if (group.parent === null || group.children.size > 0 || tasksOf(k, group).length > 0) return -EBUSY;
+  if (group.parent === null || group.children.size > 0 || tasksOf(k, group).length > 0)
+    return -EBUSY;
   group.parent.children.delete(group.name);
   k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(
     (g) => g.parent?.isDelegating === true,

@@ -8,8 +8,8 @@ import type { Frame } from '../base/ids.ts';
 import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
-import type { Kernel } from './kernel.ts';
 import { FAULT, type Fault, touchPages } from './fault.ts';
+import type { Kernel } from './kernel.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
 import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
@@ -29,7 +29,13 @@ const IMAGE_VPN = 0x400;
 
 /** Starts a program in a task's empty address space: it has written to its stack. */
 export function startImage(k: Kernel, task: Task): void {
-  mmap(k, task, { startVpn: IMAGE_VPN, nrPages: 1, object: null, isLocked: false, populates: true });
+  mmap(k, task, {
+    startVpn: IMAGE_VPN,
+    nrPages: 1,
+    object: null,
+    isLocked: false,
+    populates: true,
+  });
 }
 
 /** Is the page part of the program itself, which no operation names? */

@@ -13,6 +13,7 @@ import type { PageAllocator } from '../mm/page_alloc.ts';
 import { AddressSpace } from './address_space.ts';
 import { Cpuset } from './cpuset.ts';
 import { MoveCount } from './move_count.ts';
+import { PlacementCount } from './placement_count.ts';
 import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
 
@@ -45,6 +46,8 @@ export class Kernel {
   readonly spaces = new Map<number, AddressSpace>();
   /** Inode numbers that shared regions are to get, by region name: those of a run to compare with. */
   readonly inoHints = new Map<string, number>();
+  /** Pages placed, by purpose and origin of their policy. */
+  readonly placements: PlacementCount;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /** Lines the kernel would log. */
@@ -58,6 +61,7 @@ export class Kernel {
     this.machine = machine;
     this.design = design;
     this.mem = new Memory(machine, design, options);
+    this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
     this.#nextIno = options.firstIno ?? 1;

@@ -211,11 +211,18 @@ function queuePages(
     }
     expected = vma.endVpn;
     if ((flags & MPOL_MF_VALID) === 0) continue;
-    const isClean = queueVma(k, task, vma, Math.max(startVpn, vma.startVpn), Math.min(endVpn, vma.endVpn), {
-      nodes,
-      flags,
-      frames,
-    });
+    const isClean = queueVma(
+      k,
+      task,
+      vma,
+      Math.max(startVpn, vma.startVpn),
+      Math.min(endVpn, vma.endVpn),
+      {
+        nodes,
+        flags,
+        frames,
+      },
+    );
     if (!isClean) return -EIO;
   }
   return [...frames];
@@ -327,4 +334,3 @@ export function setHomeNode(k: Kernel, task: Task, request: HomeNodeRequest): nu
   }
   return result;
 }
-

@@ -13,7 +13,7 @@ import { KIND_ANON } from '../mm/memmap.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
-import { noteNodeRequest } from './policy_alloc.ts';
+import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 
 /** Why pages move; every move is counted under its cause. */
@@ -31,13 +31,7 @@ export type TargetSource = (old: Frame) => Frame | undefined;
 /** A frame on a node and nowhere else, asked for by `task` (alloc_migration_target). */
 export function targetOn(k: Kernel, task: Task, nid: NodeId): TargetSource {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
-  return () => {
-    k.setCurrent(task);
-    noteNodeRequest(k, task, gfp, nid, 'migration target');
-    return k.allocator.alloc(gfp, 0, nid, null, 1) === 0
-      ? undefined
-      : (k.allocator.out[0] as Frame);
-  };
+  return () => allocOnNode(k, task, gfp, nid, 'migration target');
 }
 
 /**
@@ -73,7 +67,8 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   if (kind === KIND_ANON) {
     const owner = k.spaces.get(link);
-    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(owner, index, old, fresh)) return;
+    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(owner, index, old, fresh))
+      return;
     for (const space of k.spaces.values()) remapEntry(space, index, old, fresh);
     return;
   }

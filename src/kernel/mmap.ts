@@ -71,7 +71,8 @@ export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
 
 function mappingsOf(k: Kernel, object: ShmemObject): number {
   let n = 0;
-  for (const space of k.spaces.values()) for (const vma of space.vmas) if (vma.object === object) n++;
+  for (const space of k.spaces.values())
+    for (const vma of space.vmas) if (vma.object === object) n++;
   return n;
 }
 

@@ -2,8 +2,9 @@
 // Models   linux@v6.1 mm/oom_kill.c: out_of_memory, select_bad_process, oom_badness, constrained_alloc.
 // Omits    oom_score_adj, memory cgroups, the reaper; kills for lack of pages (SPEC EXH2).
 // Holds    OOM1 the task that uses most memory dies; among equals the first.
-import type { Kernel } from './kernel.ts';
+
 import { exitTask } from './fork.ts';
+import type { Kernel } from './kernel.ts';
 import { pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
 

@@ -5,11 +5,12 @@
 //          alloc_pages, vma_alloc_folio; kernel/cgroup/cpuset.c: cpuset_nodemask_valid_mems_allowed.
 // Hooks    policyNode (policy_node).
 // Holds    POL3 kernel pages made for a task follow its policy too, and advance its interleave counter.
-import { NUMA_NO_NODE, type NodeId } from '../base/ids.ts';
+import { type Frame, type NodeId, NUMA_NO_NODE } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
   MPOL_BIND,
   MPOL_INTERLEAVE,
+  MPOL_LOCAL,
   MPOL_PREFERRED,
   MPOL_PREFERRED_MANY,
   MPOL_WEIGHTED_INTERLEAVE,
@@ -31,10 +32,8 @@ import {
   offsetWeightedNode,
   usesHomeNode,
 } from './mempolicy.ts';
+import type { PolicyFrom, Purpose } from './placement_count.ts';
 import type { Task } from './task.ts';
-
-/** Where the policy of a request was found. */
-export type PolicyFrom = 'area' | 'shared object' | 'task' | 'default' | 'none';
 
 /** A policy with its origin; `policy` is null for the default, local placement. */
 export interface FoundPolicy {
@@ -98,15 +97,6 @@ export function nextInterleaveNode(task: Task, policy: Mempolicy): NodeId {
 export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
-/** What is allocated for whom, for the decision log. */
-export type Purpose =
-  | 'page fault'
-  | 'copy on write'
-  | 'shared page'
-  | 'page table'
-  | 'kernel page'
-  | 'migration target';
-
 function note(
   k: Kernel,
   task: Task,
@@ -137,22 +127,39 @@ function note(
  * Allocates for the kernel on behalf of a task, under the task's policy (alloc_pages).
  * @returns as PageAllocator.alloc; frames in allocator.out.
  */
-export function allocPages(k: Kernel, task: Task, gfp: number, order: number, why: Purpose): number {
+export function allocPages(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  order: number,
+  why: Purpose,
+): number {
   k.setCurrent(task);
   const found = taskPolicy(task);
   const { policy } = found;
   if (policy !== null && isInterleaving(policy)) {
     const nid = nextInterleaveNode(task, policy);
     note(k, task, why, found, gfp, nid, null);
-    return allocInterleave(k, gfp, order, nid);
+    return allocInterleave(k, gfp, order, nid, found, why);
   }
   return allocFrom(k, task, gfp, order, found, 1, why);
 }
 
 /** One page of an interleaved area; a page on its node counts as a hit (alloc_page_interleave). */
-function allocInterleave(k: Kernel, gfp: number, order: number, nid: NodeId): number {
+function allocInterleave(
+  k: Kernel,
+  gfp: number,
+  order: number,
+  nid: NodeId,
+  found: FoundPolicy,
+  why: Purpose,
+): number {
   const n = k.allocator.alloc(gfp, order, nid, null, 1);
-  if (n > 0 && k.mem.zones.nid[k.allocator.lastZone] === nid) k.mem.stat.countInterleaveHit(nid);
+  if (n === 0) return 0;
+  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
+  if (got === nid) k.mem.stat.countInterleaveHit(nid);
+  else if (isUserPage(why)) k.placements.countSpill(nid, n);
+  settle(k, found, why, got, n);
   return n;
 }
 
@@ -168,16 +175,29 @@ function allocFrom(
   const { policy } = found;
   const start = policyNode(k, policy, k.localNode(task));
   const nodemask = policyNodemask(k, task, gfp, policy);
-  if (policy?.mode === MPOL_PREFERRED_MANY) {
-    const tryGfp = (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
-    note(k, task, why, found, tryGfp, start, nodemask);
-    const n = k.allocator.alloc(tryGfp, order, start, nodemask, want);
-    if (n > 0) return n;
+  const isMany = policy?.mode === MPOL_PREFERRED_MANY;
+  const firstGfp = isMany ? (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL) : gfp;
+  note(k, task, why, found, firstGfp, start, nodemask);
+  let n = k.allocator.alloc(firstGfp, order, start, nodemask, want);
+  if (n === 0 && isMany) {
     note(k, task, why, found, gfp, start, null);
-    return k.allocator.alloc(gfp, order, start, null, want);
+    n = k.allocator.alloc(gfp, order, start, null, want);
   }
-  note(k, task, why, found, gfp, start, nodemask);
-  return k.allocator.alloc(gfp, order, start, nodemask, want);
+  if (n === 0) return 0;
+  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
+  settle(k, found, why, got, n);
+  if (policy !== null && isUserPage(why) && policy.mode !== MPOL_LOCAL && !policy.nodes.has(got)) {
+    k.placements.countSpill(policy.nodes.first(), n);
+  }
+  return n;
+}
+
+const isUserPage = (why: Purpose): boolean => why !== 'page table' && why !== 'kernel page';
+
+/** Counts pages given under a policy: asked for when the policy names their node. */
+function settle(k: Kernel, found: FoundPolicy, why: Purpose, nid: number, nrPages: number): void {
+  const isAsked = isUserPage(why) && found.policy !== null && found.policy.nodes.has(nid);
+  k.placements.count(why, found.from, isAsked, nid, nrPages);
 }
 
 /**
@@ -206,12 +226,23 @@ export function allocUserPages(
         ? offsetInterleaveNode(policy, interleaveIndex, local)
         : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
     note(k, task, why, found, gfp | __GFP_COMP, nid, null);
-    return allocInterleave(k, gfp | __GFP_COMP, 0, nid);
+    return allocInterleave(k, gfp | __GFP_COMP, 0, nid, found, why);
   }
   return allocFrom(k, task, gfp, 0, found, want, why);
 }
 
-/** Notes a request that names its node itself, such as a migration target, for the decision log. */
-export function noteNodeRequest(k: Kernel, task: Task, gfp: number, nid: NodeId, why: Purpose): void {
-  note(k, task, why, { policy: null, from: 'none' }, gfp, nid, null);
+/** One page for a request that names its node itself, such as a migration target. */
+export function allocOnNode(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  nid: NodeId,
+  why: Purpose,
+): Frame | undefined {
+  k.setCurrent(task);
+  note(k, task, why, { policy: null, from: 'node named' }, gfp, nid, null);
+  if (k.allocator.alloc(gfp, 0, nid, null, 1) === 0) return undefined;
+  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
+  k.placements.count(why, 'node named', got === nid, got, 1);
+  return k.allocator.out[0] as Frame;
 }

@@ -24,7 +24,14 @@ export class Task implements AllocTask {
   mm: AddressSpace;
   end: TaskEnd | undefined;
 
-  constructor(pid: number, name: string, cpu: Cpu, mm: AddressSpace, cpuset: Cpuset, maxNodes: number) {
+  constructor(
+    pid: number,
+    name: string,
+    cpu: Cpu,
+    mm: AddressSpace,
+    cpuset: Cpuset,
+    maxNodes: number,
+  ) {
     this.pid = pid;
     this.name = name;
     this.cpu = cpu;

@@ -133,11 +133,7 @@ interface NumastatPair {
 }
 
 /** numastat is compared by how much it grew between two looks. */
-function compareNumastat(
-  model: OpResult,
-  real: OpResult,
-  pair: NumastatPair,
-): string | undefined {
+function compareNumastat(model: OpResult, real: OpResult, pair: NumastatPair): string | undefined {
   const ours = model.numastat as Numastat | undefined;
   const theirs = real.numastat as Numastat | undefined;
   if (ours === undefined || theirs === undefined) return undefined;

@@ -41,6 +41,11 @@ export class RegionTable {
     return this.#slots[region] ?? 0;
   }
 
+  /** Regions that were mapped at some time, in that order. */
+  names(): string[] {
+    return [...this.#places.keys()];
+  }
+
   /** Notes where a region is mapped now, `shift` pages above offset 0, and returns its first page. */
   place(region: string, nrPages: number, shift: number): number {
     const slot = this.#slot(region);

@@ -1,0 +1,51 @@
+// The hash of a kernel's whole state: what two runs must share to be the same run.
+// Holds    HSH1 equal histories give equal hashes; the design's name is not part of it.
+import { StateHash } from '../base/hash.ts';
+import { MIGRATE_TYPES } from '../mm/gfp.ts';
+import type { Kernel } from './kernel.ts';
+import type { Mempolicy } from './mempolicy.ts';
+
+/** Hashes zones, lists, counters, groups, tasks, areas, page tables and objects. */
+export function stateHash(k: Kernel): string {
+  const h = new StateHash();
+  const { zones, buddy, pcp, stat } = k.mem;
+  for (let z = 0; z < zones.nr; z++) {
+    h.add(zones.free[z] as number);
+    h.add(zones.virginNext[z] as number);
+    h.add(pcp.countOf(z));
+    for (let order = 0; order < zones.nrOrders; order++) {
+      for (let type = 0; type < MIGRATE_TYPES; type++) h.add(buddy.countFreeOfType(z, order, type));
+    }
+  }
+  for (const nid of k.states.possible) h.addColumn(Object.values(stat.numastat(nid)));
+  h.addColumn(Object.values(stat.events));
+  for (const group of k.rootCpuset.descendants()) {
+    h.addText(group.path);
+    h.addText(`${group.mems}/${group.effectiveMems}`);
+  }
+  for (const task of k.tasks) {
+    h.addText(`${task.name}/${task.end ?? 'alive'}/${task.cpu}/${task.interleavePrev}`);
+    addPolicy(h, task.mempolicy);
+    for (const vma of task.mm.vmas) {
+      h.add(vma.startVpn);
+      h.add(vma.endVpn);
+      addPolicy(h, vma.policy);
+      task.mm.pageTable.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
+        h.add(vpn);
+        h.add(pte);
+      });
+    }
+  }
+  for (const object of k.objects.values()) {
+    h.add(object.ino);
+    object.forEachPage((index, f) => {
+      h.add(index);
+      h.add(f);
+    });
+  }
+  return h.digest();
+}
+
+function addPolicy(h: StateHash, policy: Mempolicy | null): void {
+  h.addText(policy === null ? 'default' : `${policy.describe()}/${policy.stored}`);
+}

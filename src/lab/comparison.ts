@@ -1,0 +1,123 @@
+// What a comparison is: one scenario on one machine under several designs, as data. Tables, pages and
+// --json are drawn from this.
+
+import type { MoveCause } from '../kernel/migrate.ts';
+import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';
+import type { DecisionStep } from '../mm/decision_log.ts';
+
+/** Pages placed on device nodes by one kind of request. */
+export interface DevicePlacement {
+  readonly purpose: Purpose;
+  /** Where the policy of the request came from. */
+  readonly from: PolicyFrom;
+  /** A policy or the request itself named the node. */
+  readonly isAsked: boolean;
+  readonly nid: number;
+  readonly nrPages: number;
+}
+
+export interface Move {
+  readonly cause: MoveCause;
+  readonly from: number;
+  readonly to: number;
+  readonly nrPages: number;
+}
+
+/** An operation that a design refused, or that a task did not survive. */
+export interface Refusal {
+  readonly step: number;
+  readonly text: string;
+  /** `EINVAL`, `KILLED`, `LIVELOCK`, `EXHAUSTED`, ... */
+  readonly ret: string;
+}
+
+/** Pages of a region by node, after a step. Nodes without pages are left out. */
+export interface RegionSnapshot {
+  readonly task: string;
+  readonly region: string;
+  readonly byNode: Readonly<Record<string, number>>;
+}
+
+export interface ComparedStep {
+  readonly index: number;
+  readonly text: string;
+  readonly ret: string | number;
+  /** All regions after the step. */
+  readonly regions: readonly RegionSnapshot[];
+}
+
+export interface DesignOutcome {
+  readonly design: string;
+  readonly title: string;
+  readonly summary: string;
+  readonly promise: string;
+  /** Pages placed on device nodes, asked for and not; kinds without pages left out. */
+  readonly onDevice: readonly DevicePlacement[];
+  readonly nrAsked: number;
+  readonly nrNotAsked: number;
+  /** Pages on device nodes when the run ended. */
+  readonly nrOnDeviceAtEnd: number;
+  readonly refusals: readonly Refusal[];
+  /** Pages that wanted a device node and landed in system memory. */
+  readonly nrSpilled: number;
+  readonly moves: readonly Move[];
+  readonly nrMovedToDevice: number;
+  readonly nrMovedFromDevice: number;
+  /** Page requests decided, and zones looked at for them. */
+  readonly nrRequests: number;
+  readonly nrZonesLookedAt: number;
+  /** Estimated time, where a cost model with sources exists for the machine; else absent. */
+  readonly estimatedTimeNs?: number | undefined;
+  readonly failedExpectations: readonly { readonly step: number; readonly text: string }[];
+  /** What the model does not do and the scenario needs; the run stopped there. */
+  readonly notModelled?: string | undefined;
+  readonly steps: readonly ComparedStep[];
+  readonly zonelists: readonly NodeZonelists[];
+  readonly stateHash: string;
+}
+
+export interface ZoneLabel {
+  readonly nid: number;
+  /** `Movable`. */
+  readonly zone: string;
+}
+
+export interface NodeZonelists {
+  readonly nid: number;
+  readonly isCoherentDevice: boolean;
+  readonly fallback: readonly ZoneLabel[];
+  readonly noFallback: readonly ZoneLabel[];
+}
+
+export interface MachineSummary {
+  readonly name: string;
+  readonly note: string;
+  readonly arch: string;
+  readonly pageBytes: number;
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly cpus: readonly number[];
+    readonly sizeBytes: number;
+    readonly device?: string | undefined;
+    readonly memoryZone: string;
+  }[];
+  readonly distances: readonly (readonly number[])[];
+}
+
+export interface Comparison {
+  readonly scenario: { readonly name: string; readonly title: string; readonly source: string };
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly machine: MachineSummary;
+  readonly outcomes: readonly DesignOutcome[];
+}
+
+/** One zone of a walk, in words. */
+export interface ExplainedZone {
+  readonly nid: number;
+  readonly zone: string;
+  readonly verdict: string;
+  readonly freePages: number;
+  readonly watermarkPages?: number | undefined;
+}
+
+export type { DecisionStep };

@@ -1,0 +1,164 @@
+// One scenario on one machine under one design, step by step: results, expectations, and where every
+// region's pages are after each step. Everything a person asks for is built on this.
+// Holds    SES1 running a session twice gives the same steps and the same hash.
+import type { Design } from '../hooks/design.ts';
+import type { Kernel, KernelOptions } from '../kernel/kernel.ts';
+import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { stateHash } from '../kernel/state_hash.ts';
+import type { Machine } from '../machine/machine.ts';
+import { DecisionLog } from '../mm/decision_log.ts';
+import type { Expectation, Op, OpResult, Scenario } from '../scenario/ops.ts';
+import { fromRunList, type RunList } from '../scenario/run_list.ts';
+import { Runner } from '../scenario/runner.ts';
+
+/** Where the pages of one task's region are. */
+export interface RegionPlacement {
+  readonly task: string;
+  readonly region: string;
+  /** Pages mapped, zero pages and holes not among them. */
+  readonly nrPages: number;
+  /** Pages by node. */
+  readonly byNode: ReadonlyMap<number, number>;
+}
+
+export interface FailedExpectation {
+  readonly expected: string;
+  readonly found: string;
+}
+
+export interface Step {
+  readonly index: number;
+  readonly op: Op;
+  readonly result: OpResult;
+  readonly failed: readonly FailedExpectation[];
+  /** Regions whose placement this step changed, as they are now. */
+  readonly changed: readonly RegionPlacement[];
+}
+
+export interface SessionInput {
+  readonly machine: Machine;
+  readonly design: Design;
+  readonly scenario: Scenario;
+  readonly options?: KernelOptions | undefined;
+  /** Keep the decisions of the page allocator. */
+  readonly logsDecisions?: boolean | undefined;
+}
+
+export class Session {
+  readonly input: SessionInput;
+  readonly runner: Runner;
+  #next = 0;
+  #placements = new Map<string, RegionPlacement>();
+
+  constructor(input: SessionInput) {
+    this.input = input;
+    this.runner = new Runner(input.machine, input.design, input.scenario, input.options ?? {});
+    if (input.logsDecisions === true) this.kernel.allocator.log = new DecisionLog();
+  }
+
+  get kernel(): Kernel {
+    return this.runner.kernel;
+  }
+
+  /** Runs the next operation; undefined at the end. */
+  step(): Step | undefined {
+    const op = this.input.scenario.ops[this.#next];
+    if (op === undefined) return undefined;
+    const index = this.#next++;
+    const result = this.runner.run(op);
+    const failed = op.expect
+      .filter((e) => e.design === undefined || e.design === this.input.design.id)
+      .map((e) => checkExpectation(e, result))
+      .filter((f) => f !== undefined);
+    return { index, op, result, failed, changed: this.#placementChanges() };
+  }
+
+  /** Runs what is left. */
+  finish(): Step[] {
+    const steps: Step[] = [];
+    for (let step = this.step(); step !== undefined; step = this.step()) steps.push(step);
+    return steps;
+  }
+
+  /** Hash of the state now. */
+  hash(): string {
+    return stateHash(this.kernel);
+  }
+
+  /** Where the pages of all regions of all live tasks are now. */
+  placements(): RegionPlacement[] {
+    const rows: RegionPlacement[] = [];
+    for (const [name, task] of this.runner.tasks) {
+      if (!task.isAlive) continue;
+      const table = this.runner.regionsOf(name);
+      for (const region of table.names()) {
+        const { startVpn, nrPages } = table.range({ region });
+        const byNode = new Map<number, number>();
+        let n = 0;
+        task.mm.pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
+          if (!pteIsPage(pte)) return;
+          const nid = this.kernel.allocator.nidOf(pteFrame(pte));
+          byNode.set(nid, (byNode.get(nid) ?? 0) + 1);
+          n++;
+        });
+        rows.push({ task: name, region, nrPages: n, byNode });
+      }
+    }
+    return rows;
+  }
+
+  #placementChanges(): RegionPlacement[] {
+    const now = new Map(this.placements().map((p) => [`${p.task} ${p.region}`, p]));
+    const changed: RegionPlacement[] = [];
+    for (const [key, row] of now) {
+      const was = this.#placements.get(key);
+      const isSame = was !== undefined && sameCounts(was.byNode, row.byNode);
+      if (!isSame && (was !== undefined || row.nrPages > 0)) changed.push(row);
+    }
+    for (const [key, was] of this.#placements) {
+      if (!now.has(key) && was.nrPages > 0) changed.push({ ...was, nrPages: 0, byNode: new Map() });
+    }
+    this.#placements = now;
+    return changed;
+  }
+}
+
+function sameCounts(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
+  return a.size === b.size && [...a].every(([nid, n]) => b.get(nid) === n);
+}
+
+/** What of an expectation does not hold, or undefined. */
+function checkExpectation(e: Expectation, result: OpResult): FailedExpectation | undefined {
+  if (e.kind === 'ret') {
+    if (String(e.ret) === String(result.ret)) return undefined;
+    return { expected: String(e.ret), found: String(result.ret) };
+  }
+  if (e.kind === 'field') {
+    const value = result[e.field];
+    const found = Array.isArray(value) ? value.join(',') || 'none' : String(value);
+    if (found === e.value) return undefined;
+    return { expected: `${e.field} ${e.value}`, found: `${e.field} ${found}` };
+  }
+  const found = countsOf(result);
+  const text = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .filter(([, n]) => n > 0)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([node, n]) => `${node}:${n}`)
+      .join(' ') || 'none';
+  const isErrnoNamed = (node: string) => Object.hasOwn(e.counts, node) || /^\d+$/.test(node);
+  const relevant = Object.fromEntries(Object.entries(found).filter(([node]) => isErrnoNamed(node)));
+  if (text(relevant) === text(e.counts)) return undefined;
+  return { expected: `nodes ${text(e.counts)}`, found: `nodes ${text(found)}` };
+}
+
+/** Pages by node as a result reports them. */
+function countsOf(result: OpResult): Record<string, number> {
+  if (typeof result.counts === 'object' && result.counts !== null) {
+    return result.counts as Record<string, number>;
+  }
+  const list = (result.where ?? result.status ?? []) as RunList;
+  const counts: Record<string, number> = {};
+  for (const value of fromRunList(list)) counts[String(value)] = (counts[String(value)] ?? 0) + 1;
+  return counts;
+}
