@@ -10,6 +10,7 @@ import type { Frame } from '../base/ids.ts';
 import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { FAILURE, MAX_RUN } from '../mm/page_alloc.ts';
+import { PGFAULT } from '../mm/vmstat.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { outOfMemory } from './oom.ts';
@@ -120,7 +121,7 @@ function touchInLeaf(
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
     if (fault !== FAULT.OK) return { done: vpn - startVpn, fault };
-    k.mem.stat.events.pgfault += n;
+    k.mem.stat.count(PGFAULT, n);
     vpn += n;
   }
   return { done: endVpn - startVpn, fault: FAULT.OK };

@@ -10,6 +10,7 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
+import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
@@ -47,11 +48,11 @@ export function migrateFrames(
   for (const [i, old] of frames.entries()) {
     const fresh = target(old);
     if (fresh === undefined) {
-      k.mem.stat.events.pgmigrate_fail += frames.length - i;
+      k.mem.stat.count(PGMIGRATE_FAIL, frames.length - i);
       return -ENOMEM;
     }
     moveOne(k, old, fresh);
-    k.mem.stat.events.pgmigrate_success++;
+    k.mem.stat.count(PGMIGRATE_SUCCESS, 1);
     k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh));
     k.allocator.free(old);
   }

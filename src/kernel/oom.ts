@@ -4,6 +4,7 @@
 // Holds    OOM1 the task that uses most memory dies; among equals the first.
 
 import { exitTask } from './fork.ts';
+import { OOM_KILL } from '../mm/vmstat.ts';
 import type { Kernel } from './kernel.ts';
 import { pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
@@ -20,7 +21,7 @@ export function outOfMemory(k: Kernel, asking: Task): void {
       most = pages;
     }
   }
-  k.mem.stat.events.oom_kill++;
+  k.mem.stat.count(OOM_KILL, 1);
   k.log.push(`out of memory: killed ${victim.name} (asked for by ${asking.name})`);
   exitTask(k, victim, 'SIGKILL');
 }

@@ -118,6 +118,15 @@ export class PageTable {
     this.#lastLeaf = undefined;
   }
 
+  /** Visits every present entry, whatever area it is in, for checkers. */
+  forEachEntry(visit: (vpn: number, pte: number) => void): void {
+    for (const [key, leaf] of this.#leaves) {
+      leaf.entries.forEach((pte, i) => {
+        if (pte !== PTE_NONE) visit(key * PTRS_PER_LEAF + i, pte);
+      });
+    }
+  }
+
   /** Frames of all table pages, for checkers. */
   *tableFrames(): IterableIterator<Frame> {
     for (const leaf of this.#leaves.values()) yield leaf.tableFrame;

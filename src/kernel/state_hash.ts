@@ -18,7 +18,7 @@ export function stateHash(k: Kernel): string {
     }
   }
   for (const nid of k.states.possible) h.addColumn(Object.values(stat.numastat(nid)));
-  h.addColumn(Object.values(stat.events));
+  h.addColumn(Object.values(stat.eventCounts()));
   for (const group of k.rootCpuset.descendants()) {
     h.addText(group.path);
     h.addText(`${group.mems}/${group.effectiveMems}`);

@@ -25,10 +25,28 @@ export interface Move {
 
 /** An operation that a design refused, or that a task did not survive. */
 export interface Refusal {
+  /** Number of the step, from 0; people are shown it from 1. */
   readonly step: number;
   readonly text: string;
   /** `EINVAL`, `KILLED`, `LIVELOCK`, `EXHAUSTED`, ... */
   readonly ret: string;
+  /** The page that could not be had, where the operation stopped at one. */
+  readonly page?: PageName | undefined;
+}
+
+/** A page as people name it: `app` `buf` 17. */
+export interface PageName {
+  readonly task: string;
+  readonly region: string;
+  /** Pages from the region's start. */
+  readonly index: number;
+}
+
+/** A page that came to a device node, worth asking about: the first of its region. */
+export interface PageExample extends PageName {
+  /** Number of the step after which it was there, from 0. */
+  readonly step: number;
+  readonly nid: number;
 }
 
 /** Pages of a region by node, after a step. Nodes without pages are left out. */
@@ -58,6 +76,10 @@ export interface DesignOutcome {
   /** Pages on device nodes when the run ended. */
   readonly nrOnDeviceAtEnd: number;
   readonly refusals: readonly Refusal[];
+  /** Operations asked of tasks that had died, or never came to be; not among the refusals. */
+  readonly nrAfterDeath?: number | undefined;
+  /** The first page of each region that came to a device node. */
+  readonly examples?: readonly PageExample[] | undefined;
   /** Pages that wanted a device node and landed in system memory. */
   readonly nrSpilled: number;
   readonly moves: readonly Move[];

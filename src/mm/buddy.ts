@@ -179,24 +179,17 @@ export class Buddy {
   }
 
   /**
-   * Takes up to `count` single frames into `out` from `start` on, as that many calls of alloc with
-   * order 0 would, but a block at a time: when the smallest free block has 2^k frames, all lists
-   * below are empty, so its first frames go out in order and the rest stays as one block an order.
-   * Returns how many (rmqueue_bulk).
+   * Takes up to `count` single frames into `out`, as that many calls of alloc with order 0 would, but
+   * a block at a time: when the smallest free block has 2^k frames, all lists below are empty, so
+   * its first frames go out in order and the rest stays as one block an order. Returns how many
+   * (rmqueue_bulk).
    */
-  allocBulk(
-    z: ZoneIndex,
-    count: number,
-    type: number,
-    allocFlags: number,
-    out: Int32Array,
-    outMask: number,
-    start: number,
-  ): number {
+  allocBulk(z: ZoneIndex, count: number, type: number, allocFlags: number, out: Int32Array): number {
     const { zones } = this;
+    const m = z * MIGRATE_TYPES + type;
     let done = 0;
     while (done < count) {
-      const mask = zones.orderMask[z * MIGRATE_TYPES + type] as number;
+      const mask = zones.orderMask[m] as number;
       if (mask === 0) {
         if (!this.#stealFallback(z, 0, type, allocFlags)) break;
         continue;
@@ -205,7 +198,7 @@ export class Buddy {
       const block = this.#take(z, order, type);
       const size = 1 << order;
       const n = Math.min(count - done, size);
-      for (let i = 0; i < n; i++) out[(start + done + i) & outMask] = block + i;
+      for (let i = 0; i < n; i++) out[done + i] = block + i;
       for (let rest = n; rest < size; ) {
         const o = 31 - Math.clz32(rest & -rest);
         this.#add(z, block + rest, o, type, false);

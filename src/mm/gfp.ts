@@ -59,14 +59,16 @@ export const MIGRATE_HIGHATOMIC = 3;
 export const MIGRATE_TYPES = 4;
 export const MIGRATE_NAMES = ['Unmovable', 'Movable', 'Reclaimable', 'HighAtomic'] as const;
 
+/** Highest zone type by the lowest four flag bits (GFP_ZONE_TABLE). */
+const HIGHEST_ZONE = Uint8Array.from({ length: 16 }, (_, bits) => {
+  if (bits & __GFP_DMA) return ZONE_DMA;
+  if (bits & __GFP_DMA32) return ZONE_DMA32;
+  const isMovable = (bits & (__GFP_HIGHMEM | __GFP_MOVABLE)) === (__GFP_HIGHMEM | __GFP_MOVABLE);
+  return isMovable ? ZONE_MOVABLE : ZONE_NORMAL;
+});
+
 /** The highest zone type a request may use (gfp_zone). */
-export function gfpZone(gfp: number): number {
-  if (gfp & __GFP_DMA) return ZONE_DMA;
-  if (gfp & __GFP_DMA32) return ZONE_DMA32;
-  if ((gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)) === (__GFP_HIGHMEM | __GFP_MOVABLE))
-    return ZONE_MOVABLE;
-  return ZONE_NORMAL;
-}
+export const gfpZone = (gfp: number): number => HIGHEST_ZONE[gfp & 0xf] as number;
 
 /** The migrate type a request is served from (gfp_migratetype). */
 export function gfpMigratetype(gfp: number): number {

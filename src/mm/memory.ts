@@ -45,7 +45,7 @@ export interface MemoryOptions {
 }
 
 /** Where a stretch of frames lies in physical memory. */
-interface Segment {
+export interface Segment {
   readonly startFrame: number;
   readonly startPfn: number;
   readonly nrPages: number;
@@ -82,6 +82,8 @@ export class Memory {
   /** Node of each CPU. */
   readonly nodeOfCpu: Int32Array;
   minFreeKb = 0;
+  /** By zone: pages that were free when it came up; its other pages are boot's for good. */
+  readonly freeAtStart: Int32Array;
   readonly #segments: Segment[] = [];
   readonly #position = new Map<number, number>();
 
@@ -101,6 +103,7 @@ export class Memory {
 
     const plans = options.zones === undefined ? planZones(machine) : planSnapshot(options.zones);
     this.zones = new Zones(plans, this.maxOrder + 1);
+    this.freeAtStart = new Int32Array(this.zones.nr);
     const blockFrames = 1 << this.maxOrder;
     let nextFrame = 0;
     plans.forEach((plan, z) => {
@@ -153,6 +156,11 @@ export class Memory {
     return this.zones.nid[0] as NodeId;
   }
 
+  /** Stretches of frames that exist, ascending; frames between two of them are padding. */
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
   get lists(): Zonelists {
     return this.allocator.lists;
   }
@@ -161,7 +169,7 @@ export class Memory {
   rebuild(): void {
     const { zones, states, design, distance } = this;
     this.allocator.lists = buildZonelists({ zones, states, distance, design });
-    this.allocator.setGate(design.answers.zoneGate);
+    this.allocator.compile(design.answers.zoneGate);
   }
 
   /** Physical page frame number of a frame. */
@@ -192,7 +200,8 @@ export class Memory {
     zones.present[z] = present;
     const managed = snapshot?.managedPages ?? present - this.#bootTakes(z, present);
     zones.managed[z] = managed;
-    let skip = present - (snapshot?.freePages ?? managed);
+    this.freeAtStart[z] = snapshot?.freePages ?? managed;
+    let skip = present - (this.freeAtStart[z] as number);
     assert(skip >= 0, 'a zone has no more free pages than it has pages');
     const segments = this.#segments.filter(
       (s) =>

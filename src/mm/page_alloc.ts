@@ -32,6 +32,7 @@ import {
   __GFP_THISNODE,
   gfpMigratetype,
   gfpZone,
+  MAX_NR_ZONES,
   ZONE_DMA32,
   ZONE_NORMAL,
 } from './gfp.ts';
@@ -82,6 +83,7 @@ export const PAGE_ALLOC_COSTLY_ORDER = 3;
 export const MAX_RUN = 512;
 
 const NO_ZONE = -1;
+const NO_REQUEST = -1 as NodeId;
 
 export interface PageAllocatorParts {
   readonly zones: Zones;
@@ -98,9 +100,17 @@ export interface PageAllocatorParts {
 
 export class PageAllocator {
   readonly #p: PageAllocatorParts;
-  lists!: Zonelists;
-  /** Static key: some cpuset other than the root exists. */
-  cpusetsEnabled = false;
+  // Parts of it that every request needs.
+  readonly #pcp: PerCpuLists;
+  readonly #stat: VmStat;
+  readonly #zoneFree: Int32Array;
+  readonly #nodeOfCpu: Int32Array;
+  readonly #kind: Uint8Array;
+  readonly #buddy: Buddy;
+  readonly #zoneOfBlock: Int16Array;
+  readonly #maxOrder: number;
+  #lists!: Zonelists;
+  #cpusetsEnabled = false;
   /** Static key: some cpuset was given only nodes that hold no kernel memory. */
   cpusetsInsane = false;
   current!: AllocTask;
@@ -114,9 +124,24 @@ export class PageAllocator {
 
   #gate: ZoneGate | undefined;
   readonly #gatedNode: Uint8Array;
+  /** More than one node is online. */
+  #isNuma = false;
+  /** By zone: 1 where a walk that starts there tries not to break up page blocks of other types. */
+  readonly #sparesBlocks: Uint8Array;
 
-  // The request in progress (struct alloc_context); one at a time.
+  // The request in progress (struct alloc_context); one at a time. What #prepare worked out holds
+  // until a request differs, the lists or the cpusets change, or the slow path was taken.
   #gfp = 0;
+  #nid = NO_REQUEST;
+  #requestMask: Nodemask | null = null;
+  #mems: Nodemask | null = null;
+  #migratetype = 0;
+  #fastGfp = 0;
+  #fastFlags = 0;
+  #first = NO_ZONE;
+  #firstNid = 0;
+  /** The first zone may be taken from while it has more free pages than this. */
+  #firstMark = 0;
   #order = 0;
   #list!: Zonelist;
   #highest = 0;
@@ -127,20 +152,60 @@ export class PageAllocator {
 
   constructor(parts: PageAllocatorParts) {
     this.#p = parts;
+    this.#pcp = parts.pcp;
+    this.#stat = parts.stat;
+    this.#zoneFree = parts.zones.free;
+    this.#nodeOfCpu = parts.nodeOfCpu;
+    this.#kind = parts.map.kind;
+    this.#buddy = parts.buddy;
+    this.#zoneOfBlock = parts.zoneOfBlock;
+    this.#maxOrder = parts.buddy.maxOrder;
     this.#gatedNode = new Uint8Array(parts.nrNodeIds);
+    this.#sparesBlocks = new Uint8Array(parts.zones.nr);
   }
 
-  /** Compiles a design's gate into a flat table; called whenever node states change. */
-  setGate(gate: ZoneGate | undefined): void {
+  /**
+   * Compiles what follows from node states and the design's gate into flat tables; called whenever
+   * node states change.
+   */
+  compile(gate: ZoneGate | undefined): void {
+    const { zones, states } = this.#p;
+    this.#isNuma = states.online.weight > 1;
+    for (let z = 0; z < zones.nr; z++) {
+      const isNormal = zones.type[z] === ZONE_NORMAL;
+      const below = isNormal ? zones.find(zones.nid[z] as number, ZONE_DMA32) : undefined;
+      const isPopulated = below !== undefined && (zones.present[below] as number) > 0;
+      this.#sparesBlocks[z] = isNormal && (isPopulated || !this.#isNuma) ? 1 : 0;
+    }
+    this.#nid = NO_REQUEST;
     this.#gate = gate;
     this.#gatedNode.fill(0);
     if (gate === undefined) return;
     for (const nid of gate.gated(this.#p.states)) this.#gatedNode[nid] = 1;
   }
 
+  get lists(): Zonelists {
+    return this.#lists;
+  }
+
+  set lists(lists: Zonelists) {
+    this.#lists = lists;
+    this.#nid = NO_REQUEST;
+  }
+
+  /** Static key: some cpuset other than the root exists. */
+  get cpusetsEnabled(): boolean {
+    return this.#cpusetsEnabled;
+  }
+
+  set cpusetsEnabled(isEnabled: boolean) {
+    this.#cpusetsEnabled = isEnabled;
+    this.#nid = NO_REQUEST;
+  }
+
   /** Zone of a frame. */
   zoneOf(f: number): ZoneIndex {
-    return this.#p.zoneOfBlock[f >> this.#p.buddy.maxOrder] as ZoneIndex;
+    return this.#zoneOfBlock[f >> this.#maxOrder] as ZoneIndex;
   }
 
   /** Node of a frame (page_to_nid). */
@@ -155,33 +220,87 @@ export class PageAllocator {
    * @returns how many were given; 0 means failure, and `failure` says which.
    */
   alloc(gfp: number, order: number, nid: NodeId, nodemask: Nodemask | null, want: number): number {
-    this.#gfp = gfp;
-    this.#order = order;
     this.failure = FAILURE.NONE;
-    let allocGfp = gfp;
-    let allocFlags = ALLOC_WMARK_LOW;
+    if (
+      order === 0 &&
+      gfp === this.#gfp &&
+      nid === this.#nid &&
+      nodemask === this.#requestMask &&
+      this.current.memsAllowed === this.#mems
+    ) {
+      const n = this.#takeFirst(want);
+      if (n > 0) return n;
+    }
+    return this.#allocAnew(gfp, order, nid, nodemask, want);
+  }
+
+  /** A request that differs from the last one, or for which the straight first step was not enough. */
+  #allocAnew(
+    gfp: number,
+    order: number,
+    nid: NodeId,
+    nodemask: Nodemask | null,
+    want: number,
+  ): number {
+    this.#order = order;
+    this.#prepare(gfp, nid, nodemask);
+    if (order === 0) {
+      const first = this.#takeFirst(want);
+      if (first > 0) return first;
+    }
+    const n = this.#getPageFromFreelist(this.#fastGfp, this.#fastFlags, ATTEMPT.FAST, want);
+    if (n > 0) return n;
+    this.#nodemask = nodemask;
+    this.#maskOrigin = nodemask === null ? MASK_NONE : MASK_REQUEST;
+    this.#nid = NO_REQUEST;
+    return this.#slowpath(gfp, want);
+  }
+
+  /**
+   * Works out list, mask, highest zone, preferred zone and flags of a request (prepare_alloc_pages).
+   * They stay in force for the requests alike that follow.
+   */
+  #prepare(gfp: number, nid: NodeId, nodemask: Nodemask | null): void {
+    this.#gfp = gfp;
+    this.#nid = nid;
+    this.#requestMask = nodemask;
+    this.#mems = this.current.memsAllowed;
+    this.#migratetype = gfpMigratetype(gfp);
     this.#highest = gfpZone(gfp);
     this.#list = this.#zonelist(nid, gfp);
     this.#nodemask = nodemask;
     this.#maskOrigin = nodemask === null ? MASK_NONE : MASK_REQUEST;
-    if (this.cpusetsEnabled) {
-      allocGfp |= __GFP_HARDWALL;
+    this.#fastGfp = gfp;
+    this.#fastFlags = ALLOC_WMARK_LOW;
+    if (this.#cpusetsEnabled) {
+      this.#fastGfp |= __GFP_HARDWALL;
       if (nodemask === null) {
-        this.#nodemask = this.current.memsAllowed;
+        this.#nodemask = this.#mems;
         this.#maskOrigin = MASK_CPUSET;
-      } else allocFlags |= ALLOC_CPUSET;
+      } else this.#fastFlags |= ALLOC_CPUSET;
     }
     this.#preferred = this.#firstZone(this.#nodemask);
-    allocFlags |= this.#noFragment(gfp);
-    const n = this.#getPageFromFreelist(allocGfp, allocFlags, ATTEMPT.FAST, want);
-    if (n > 0) return n;
-    this.#nodemask = nodemask;
-    this.#maskOrigin = nodemask === null ? MASK_NONE : MASK_REQUEST;
-    return this.#slowpath(gfp, want);
+    this.#fastFlags |= this.#noFragment(gfp);
+    this.#prepareFirst();
+  }
+
+  /** Notes zone and mark of the straight first step, or that there is none. */
+  #prepareFirst(): void {
+    this.#first = NO_ZONE;
+    if (this.#preferred === NO_ZONE || this.#fastFlags & ALLOC_CPUSET) return;
+    const { zones } = this.#p;
+    const z = this.#list.zones[this.#preferred] as number;
+    const nid = zones.nid[z] as number;
+    if (this.#gatedNode[nid] === 1) return;
+    this.#first = z;
+    this.#firstNid = nid;
+    const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
+    const highatomic = zones.reservedHighatomic[z] as number;
+    this.#firstMark = (zones.wmarkLow[z] as number) + reserve + highatomic;
   }
 
   #zonelist(nid: NodeId, gfp: number): Zonelist {
-    const lists = gfp & __GFP_THISNODE ? this.lists.noFallback : this.lists.fallback;
+    const lists = gfp & __GFP_THISNODE ? this.#lists.noFallback : this.#lists.fallback;
     const list = lists[nid];
     assert(list !== undefined, 'a request starts from a possible node');
     return list;
@@ -203,13 +322,24 @@ export class PageAllocator {
   #noFragment(gfp: number): number {
     const kswapd = gfp & __GFP_KSWAPD_RECLAIM ? ALLOC_KSWAPD : 0;
     if (this.#preferred === NO_ZONE) return kswapd;
-    const { zones, states } = this.#p;
     const z = this.#list.zones[this.#preferred] as number;
-    if (zones.type[z] !== ZONE_NORMAL) return kswapd;
-    const below = zones.find(zones.nid[z] as number, ZONE_DMA32);
-    const isPopulated = below !== undefined && (zones.present[below] as number) > 0;
-    if (states.online.weight > 1 && !isPopulated) return kswapd;
-    return kswapd | ALLOC_NOFRAGMENT;
+    return this.#sparesBlocks[z] === 1 ? kswapd | ALLOC_NOFRAGMENT : kswapd;
+  }
+
+  /**
+   * The first step of the walk in a straight line, for single pages that nobody watches: takes from
+   * the preferred zone if only its watermark could stand in the way. 0 means: do the walk.
+   */
+  #takeFirst(want: number): number {
+    const z = this.#first as ZoneIndex;
+    if (z === NO_ZONE || this.log !== null) return 0;
+    if ((this.#zoneFree[z] as number) <= this.#firstMark) return 0;
+    const { cpu } = this.current;
+    const n = this.#pcp.take(z, cpu, this.#migratetype, this.#fastFlags, want, this.out);
+    if (n === 0) return 0;
+    this.#stat.countHit(this.#firstNid, this.#nodeOfCpu[cpu] as number, n);
+    this.lastZone = z;
+    return n;
   }
 
   /** Walks the list from the preferred zone on; takes from the first zone that passes every test. */
@@ -247,7 +377,7 @@ export class PageAllocator {
           continue;
         }
       }
-      if (allocFlags & ALLOC_CPUSET && this.cpusetsEnabled && !this.#cpusetAllows(nid, gfp)) {
+      if (allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled && !this.#cpusetAllows(nid, gfp)) {
         log?.step(z, VERDICT.CPUSET, zones.free[z] as number);
         continue;
       }
@@ -304,9 +434,8 @@ export class PageAllocator {
   }
 
   #isRemote(nid: number): boolean {
-    const { zones, states } = this.#p;
     const preferred = this.#list.zones[this.#preferred] as number;
-    return states.online.weight > 1 && nid !== zones.nid[preferred];
+    return this.#isNuma && nid !== this.#p.zones.nid[preferred];
   }
 
   /** __cpuset_node_allowed: user requests stay inside, kernel requests may go up to a hard wall. */
@@ -317,7 +446,7 @@ export class PageAllocator {
   }
 
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
-    const type = gfpMigratetype(this.#gfp);
+    const type = this.#migratetype;
     if (this.#order === 0) return this.#p.pcp.take(z, cpu, type, allocFlags, want, this.out);
     const block = this.#p.buddy.alloc(z, this.#order, type, allocFlags);
     if (block === NIL) return 0;
@@ -364,11 +493,12 @@ export class PageAllocator {
 
   /** Gives one frame back to the list of a CPU (free_unref_page). */
   free(f: Frame): void {
-    const { map, pcp, buddy, stat } = this.#p;
-    assert(map.kind[f] !== KIND_NONE && map.kind[f] !== KIND_BUDDY, 'a frame is freed twice');
-    map.kind[f] = KIND_NONE;
-    stat.events.pgfree++;
-    pcp.put(this.zoneOf(f), this.current.cpu, buddy.pageblockType(f), f);
+    const kind = this.#kind[f] as number;
+    assert(kind > KIND_BUDDY, 'a frame is freed twice');
+    this.#kind[f] = KIND_NONE;
+    this.#stat.countFree(1);
+    const type = this.#buddy.pageblockType(f);
+    this.#pcp.put(this.zoneOf(f), this.current.cpu, type, f);
   }
 
   /** Gives a block back (__free_pages). */
@@ -378,9 +508,9 @@ export class PageAllocator {
       return;
     }
     const { map, buddy, stat } = this.#p;
-    assert(map.kind[f] !== KIND_NONE && map.kind[f] !== KIND_BUDDY, 'a block is freed twice');
+    assert((map.kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
     map.kind[f] = KIND_NONE;
-    stat.events.pgfree += 1 << order;
+    stat.countFree(1 << order);
     buddy.free(this.zoneOf(f), f, order, buddy.pageblockType(f));
   }
 }

@@ -3,74 +3,59 @@
 // Models   linux@v6.1 mm/page_alloc.c: rmqueue_pcplist, __rmqueue_pcplist, free_unref_page_commit,
 //          nr_pcp_free, free_pcppages_bulk, drain_pages.
 // Omits    lists of orders 1 to 3 and of huge pages: such requests go to the buddy lists (SPEC DEV-4).
-// State    Lists of one zone, CPU and type are rings of frames: entries [head, tail) modulo the size, a
-//          power of two; frames are taken from and returned to the head, refilled and drained at the tail.
-//          A CPU's lists of a zone come into being when first used.
+// State    One ring of frames per zone, CPU and type, ring = (zone * nrCpus + cpu) * 3 + type: entries
+//          [head, tail) modulo its size, a power of two. Frames are taken from and returned to the
+//          head, refilled and drained at the tail. A ring gets its entries when first used.
 // Holds    PCP1 a CPU holds fewer than pcpHigh frames of a zone after a free.
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import type { Buddy } from './buddy.ts';
 import { MIGRATE_PCPTYPES } from './gfp.ts';
 
-class Ring {
-  entries = new Int32Array(64);
-  head = 0;
-  tail = 0;
-
-  get count(): number {
-    return this.tail - this.head;
-  }
-
-  reserve(count: number): void {
-    const size = this.entries.length;
-    if (this.tail - this.head + count <= size) return;
-    let larger = size;
-    while (larger < this.tail - this.head + count) larger *= 2;
-    const entries = new Int32Array(larger);
-    for (let i = this.head; i < this.tail; i++) {
-      entries[i - this.head] = this.entries[i & (size - 1)] as number;
-    }
-    this.entries = entries;
-    this.tail -= this.head;
-    this.head = 0;
-  }
-}
-
-/** The lists of one zone on one CPU (struct per_cpu_pages). */
-class PerCpuPages {
-  count = 0;
-  freeFactor = 0;
-  readonly rings: readonly Ring[] = Array.from({ length: MIGRATE_PCPTYPES }, () => new Ring());
-}
+const NO_ENTRIES = new Int32Array(0);
+const SMALLEST_RING = 64;
 
 export class PerCpuLists {
   readonly #buddy: Buddy;
   readonly #nrCpus: number;
-  /** zone * nrCpus + cpu. */
-  readonly #pages: (PerCpuPages | undefined)[];
+  /** Frames on the three lists of a zone and CPU, by zone * nrCpus + cpu. */
+  readonly #count: Int32Array;
+  readonly #freeFactor: Uint8Array;
+  readonly #head: Int32Array;
+  readonly #tail: Int32Array;
+  readonly #entries: Int32Array[];
 
   constructor(buddy: Buddy, nrCpus: number) {
     this.#buddy = buddy;
     this.#nrCpus = nrCpus;
-    this.#pages = new Array(buddy.zones.nr * nrCpus);
-  }
-
-  #of(z: number, cpu: number): PerCpuPages {
-    const i = z * this.#nrCpus + cpu;
-    let pages = this.#pages[i];
-    if (pages === undefined) {
-      pages = new PerCpuPages();
-      this.#pages[i] = pages;
-    }
-    return pages;
+    const nrLists = buddy.zones.nr * nrCpus;
+    this.#count = new Int32Array(nrLists);
+    this.#freeFactor = new Uint8Array(nrLists);
+    this.#head = new Int32Array(nrLists * MIGRATE_PCPTYPES);
+    this.#tail = new Int32Array(nrLists * MIGRATE_PCPTYPES);
+    this.#entries = new Array(nrLists * MIGRATE_PCPTYPES).fill(NO_ENTRIES);
   }
 
   /** Frames of a zone on all CPUs' lists. */
   countOf(z: number): number {
     let n = 0;
-    for (let cpu = 0; cpu < this.#nrCpus; cpu++)
-      n += this.#pages[z * this.#nrCpus + cpu]?.count ?? 0;
+    for (let cpu = 0; cpu < this.#nrCpus; cpu++) n += this.#count[z * this.#nrCpus + cpu] as number;
     return n;
+  }
+
+  /** Makes room for `count` more frames in a ring; its frames move to the start. */
+  #reserve(ring: number, count: number): void {
+    const old = this.#entries[ring] as Int32Array;
+    const head = this.#head[ring] as number;
+    const held = (this.#tail[ring] as number) - head;
+    if (held + count <= old.length) return;
+    let size = Math.max(old.length, SMALLEST_RING);
+    while (size < held + count) size *= 2;
+    const entries = new Int32Array(size);
+    for (let i = 0; i < held; i++) entries[i] = old[(head + i) & (old.length - 1)] as number;
+    this.#entries[ring] = entries;
+    this.#head[ring] = 0;
+    this.#tail[ring] = held;
   }
 
   /**
@@ -86,96 +71,112 @@ export class PerCpuLists {
     want: number,
     out: Int32Array,
   ): number {
-    const pages = this.#of(z, cpu);
-    const ring = pages.rings[type] as Ring;
-    pages.freeFactor >>= 1;
-    if (ring.head === ring.tail) {
-      const batch = this.#buddy.zones.pcpBatch[z] as number;
-      ring.head = 0;
-      ring.tail = 0;
-      ring.reserve(batch);
-      const mask = ring.entries.length - 1;
-      const got = this.#buddy.allocBulk(z, batch, type, allocFlags, ring.entries, mask, 0);
-      ring.tail = got;
-      pages.count += got;
-      if (got === 0) return 0;
+    const list = z * this.#nrCpus + cpu;
+    const ring = list * MIGRATE_PCPTYPES + type;
+    if (this.#head[ring] === this.#tail[ring] && !this.#refill(z, list, ring, type, allocFlags)) {
+      return 0;
     }
-    const n = Math.min(want, ring.tail - ring.head);
-    const { entries } = ring;
+    const head = this.#head[ring] as number;
+    const n = Math.min(want, (this.#tail[ring] as number) - head);
+    const factor = this.#freeFactor[list] as number;
+    if (factor > 0) this.#freeFactor[list] = n < 8 ? factor >> n : 0;
+    const entries = this.#entries[ring] as Int32Array;
     const mask = entries.length - 1;
-    for (let i = 0; i < n; i++) out[i] = entries[(ring.head + i) & mask] as number;
-    ring.head += n;
-    pages.count -= n;
+    if (n === 1) out[0] = entries[head & mask] as number;
+    else for (let i = 0; i < n; i++) out[i] = entries[(head + i) & mask] as number;
+    this.#head[ring] = head + n;
+    this.#count[list] = (this.#count[list] as number) - n;
     return n;
+  }
+
+  /** Takes a batch from the buddy lists into an empty ring; false when there is none. */
+  #refill(z: ZoneIndex, list: number, ring: number, type: number, allocFlags: number): boolean {
+    const batch = this.#buddy.zones.pcpBatch[z] as number;
+    this.#head[ring] = 0;
+    this.#tail[ring] = 0;
+    this.#reserve(ring, batch);
+    const entries = this.#entries[ring] as Int32Array;
+    const got = this.#buddy.allocBulk(z, batch, type, allocFlags, entries);
+    this.#tail[ring] = got;
+    this.#count[list] = (this.#count[list] as number) + got;
+    return got > 0;
   }
 
   /** Gives a frame back; when the list is full, its oldest frames go to the buddy lists. */
   put(z: ZoneIndex, cpu: number, type: number, f: Frame): void {
-    const pages = this.#of(z, cpu);
-    const ring = pages.rings[type] as Ring;
-    ring.reserve(1);
-    if (ring.head === 0) {
-      const size = ring.entries.length;
-      ring.head += size;
-      ring.tail += size;
+    const list = z * this.#nrCpus + cpu;
+    const ring = list * MIGRATE_PCPTYPES + type;
+    let entries = this.#entries[ring] as Int32Array;
+    let head = this.#head[ring] as number;
+    if ((this.#tail[ring] as number) - head === entries.length) {
+      this.#reserve(ring, 1);
+      entries = this.#entries[ring] as Int32Array;
+      head = this.#head[ring] as number;
     }
-    ring.head--;
-    ring.entries[ring.head & (ring.entries.length - 1)] = f;
-    pages.count++;
-    const { zones } = this.#buddy;
-    const high = zones.pcpHigh[z] as number;
-    if (pages.count >= high) {
-      this.#freeBulk(z, pages, this.#nrToFree(pages, high, zones.pcpBatch[z] as number), type);
+    if (head === 0) {
+      head = entries.length;
+      this.#tail[ring] = (this.#tail[ring] as number) + head;
+    }
+    head--;
+    this.#head[ring] = head;
+    entries[head & (entries.length - 1)] = f;
+    const count = (this.#count[list] as number) + 1;
+    this.#count[list] = count;
+    if (count >= (this.#buddy.zones.pcpHigh[z] as number)) {
+      this.#freeBulk(z, list, this.#nrToFree(z, list), type);
     }
   }
 
-  #nrToFree(pages: PerCpuPages, high: number, batch: number): number {
+  /** How many frames leave a full list: a batch, doubled each time in a row (nr_pcp_free). */
+  #nrToFree(z: ZoneIndex, list: number): number {
+    const high = this.#buddy.zones.pcpHigh[z] as number;
+    const batch = this.#buddy.zones.pcpBatch[z] as number;
     if (high < batch) return 1;
     const most = high - batch;
-    const scaled = batch << pages.freeFactor;
-    if (scaled < most) pages.freeFactor++;
+    const factor = this.#freeFactor[list] as number;
+    const scaled = batch << factor;
+    if (scaled < most) this.#freeFactor[list] = factor + 1;
     return Math.min(Math.max(scaled, batch), most);
   }
 
-  /** Frees `count` frames from the tails, starting with the list after the one just used, in turn. */
-  #freeBulk(z: ZoneIndex, pages: PerCpuPages, count: number, type: number): void {
-    let left = Math.min(count, pages.count);
-    let t = type - 1;
-    while (left > 0) {
-      do {
-        t = (t + 1) % MIGRATE_PCPTYPES;
-      } while ((pages.rings[t] as Ring).count === 0);
-      const ring = pages.rings[t] as Ring;
-      const mask = ring.entries.length - 1;
-      while (left > 0 && ring.count > 0) {
-        ring.tail--;
-        const f = ring.entries[ring.tail & mask] as Frame;
+  /** Frees `count` frames from the tails, starting with the list just used, then the others in turn. */
+  #freeBulk(z: ZoneIndex, list: number, count: number, type: number): void {
+    let left = Math.min(count, this.#count[list] as number);
+    this.#count[list] = (this.#count[list] as number) - left;
+    for (let t = type; left > 0; t = (t + 1) % MIGRATE_PCPTYPES) {
+      const ring = list * MIGRATE_PCPTYPES + t;
+      const entries = this.#entries[ring] as Int32Array;
+      const mask = entries.length - 1;
+      const head = this.#head[ring] as number;
+      let tail = this.#tail[ring] as number;
+      while (left > 0 && tail > head) {
+        tail--;
+        const f = entries[tail & mask] as Frame;
         this.#buddy.free(z, f, 0, this.#buddy.pageblockType(f));
         left--;
-        pages.count--;
       }
+      this.#tail[ring] = tail;
     }
   }
 
   /** Returns every frame of a zone on every CPU to the buddy lists (drain_all_pages). */
   drain(z: ZoneIndex): void {
     for (let cpu = 0; cpu < this.#nrCpus; cpu++) {
-      const pages = this.#pages[z * this.#nrCpus + cpu];
-      if (pages === undefined) continue;
-      this.#freeBulk(z, pages, pages.count, 0);
-      assert(pages.count === 0);
+      const list = z * this.#nrCpus + cpu;
+      this.#freeBulk(z, list, this.#count[list] as number, 0);
+      assert(this.#count[list] === 0);
     }
   }
 
   /** Visits every frame on a list, for checkers. */
   forEach(visit: (z: number, cpu: number, type: number, f: Frame) => void): void {
-    this.#pages.forEach((pages, i) => {
-      pages?.rings.forEach((ring, type) => {
-        for (let j = ring.head; j < ring.tail; j++) {
-          const f = ring.entries[j & (ring.entries.length - 1)] as Frame;
-          visit(Math.floor(i / this.#nrCpus), i % this.#nrCpus, type, f);
-        }
-      });
+    this.#entries.forEach((entries, ring) => {
+      const list = Math.floor(ring / MIGRATE_PCPTYPES);
+      for (let i = this.#head[ring] as number; i < (this.#tail[ring] as number); i++) {
+        const f = entries[i & (entries.length - 1)] as Frame;
+        const cpu = list % this.#nrCpus;
+        visit(Math.floor(list / this.#nrCpus), cpu, ring % MIGRATE_PCPTYPES, f);
+      }
     });
   }
 }

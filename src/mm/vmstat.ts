@@ -13,7 +13,7 @@ export const NUMA_EVENTS = [
 ] as const;
 export type NumaEvent = (typeof NUMA_EVENTS)[number];
 
-/** Whole-machine event counters, /proc/vmstat names. */
+/** Whole-machine event counters, by their /proc/vmstat names. */
 export const VM_EVENTS = [
   'pgfault',
   'pgalloc',
@@ -24,57 +24,88 @@ export const VM_EVENTS = [
 ] as const;
 export type VmEvent = (typeof VM_EVENTS)[number];
 
+export const PGFAULT = 0;
+export const PGMIGRATE_SUCCESS = 1;
+export const PGMIGRATE_FAIL = 2;
+export const OOM_KILL = 3;
+const NR_EVENTS = 4;
+
 export class VmStat {
-  readonly numaHit: Float64Array;
-  readonly numaMiss: Float64Array;
-  readonly numaForeign: Float64Array;
-  readonly interleaveHit: Float64Array;
-  readonly localNode: Float64Array;
-  readonly otherNode: Float64Array;
-  readonly events: Record<VmEvent, number>;
+  /** Pages given on the preferred node: to a CPU of that node, to a CPU of another. */
+  readonly #hitLocal: Float64Array;
+  readonly #hitOther: Float64Array;
+  /** Pages given on a node that was not the preferred one, likewise. */
+  readonly #missLocal: Float64Array;
+  readonly #missOther: Float64Array;
+  readonly #foreign: Float64Array;
+  readonly #interleaveHit: Float64Array;
+  readonly #events = new Float64Array(NR_EVENTS);
+  #freed = 0;
 
   constructor(nrNodeIds: number) {
     const column = () => new Float64Array(nrNodeIds);
-    this.numaHit = column();
-    this.numaMiss = column();
-    this.numaForeign = column();
-    this.interleaveHit = column();
-    this.localNode = column();
-    this.otherNode = column();
-    this.events = {
-      pgfault: 0,
-      pgalloc: 0,
-      pgfree: 0,
-      pgmigrate_success: 0,
-      pgmigrate_fail: 0,
-      oom_kill: 0,
-    };
+    this.#hitLocal = column();
+    this.#hitOther = column();
+    this.#missLocal = column();
+    this.#missOther = column();
+    this.#foreign = column();
+    this.#interleaveHit = column();
+  }
+
+  /** Counts `n` events of one kind, PGFAULT .. OOM_KILL. */
+  count(event: number, n: number): void {
+    add(this.#events, event, n);
+  }
+
+  countFree(n: number): void {
+    this.#freed += n;
   }
 
   /** `count` pages came from `got` where `preferred` was wanted, asked by a CPU of `local`. */
   countAllocation(preferred: number, got: number, local: number, count: number): void {
-    if (got === preferred) add(this.numaHit, got, count);
-    else {
-      add(this.numaMiss, got, count);
-      add(this.numaForeign, preferred, count);
+    if (got === preferred) {
+      this.countHit(got, local, count);
+      return;
     }
-    add(got === local ? this.localNode : this.otherNode, got, count);
-    this.events.pgalloc += count;
+    add(got === local ? this.#missLocal : this.#missOther, got, count);
+    add(this.#foreign, preferred, count);
+  }
+
+  /** `count` pages came from the preferred node `nid`, asked by a CPU of `local`. */
+  countHit(nid: number, local: number, count: number): void {
+    add(nid === local ? this.#hitLocal : this.#hitOther, nid, count);
   }
 
   countInterleaveHit(nid: number): void {
-    add(this.interleaveHit, nid, 1);
+    add(this.#interleaveHit, nid, 1);
   }
 
-  /** The lines of a node's numastat file. */
-  numastat(nid: number): Record<NumaEvent, number> {
+  /** All event counters by name. */
+  eventCounts(): Record<VmEvent, number> {
+    const given = [this.#hitLocal, this.#hitOther, this.#missLocal, this.#missOther];
     return {
-      numa_hit: this.numaHit[nid] as number,
-      numa_miss: this.numaMiss[nid] as number,
-      numa_foreign: this.numaForeign[nid] as number,
-      interleave_hit: this.interleaveHit[nid] as number,
-      local_node: this.localNode[nid] as number,
-      other_node: this.otherNode[nid] as number,
+      pgfault: this.#events[PGFAULT] as number,
+      pgalloc: given.reduce((sum, column) => sum + column.reduce((a, b) => a + b, 0), 0),
+      pgfree: this.#freed,
+      pgmigrate_success: this.#events[PGMIGRATE_SUCCESS] as number,
+      pgmigrate_fail: this.#events[PGMIGRATE_FAIL] as number,
+      oom_kill: this.#events[OOM_KILL] as number,
+    };
+  }
+
+  /** The lines of a node's numastat file (zone_statistics). */
+  numastat(nid: number): Record<NumaEvent, number> {
+    const hitLocal = this.#hitLocal[nid] as number;
+    const hitOther = this.#hitOther[nid] as number;
+    const missLocal = this.#missLocal[nid] as number;
+    const missOther = this.#missOther[nid] as number;
+    return {
+      numa_hit: hitLocal + hitOther,
+      numa_miss: missLocal + missOther,
+      numa_foreign: this.#foreign[nid] as number,
+      interleave_hit: this.#interleaveHit[nid] as number,
+      local_node: hitLocal + missLocal,
+      other_node: hitOther + missOther,
     };
   }
 }

@@ -1,0 +1,35 @@
+// Judge: the kernel's counters add up.
+// Holds    VMS1 numa_miss and numa_foreign have one sum over all nodes. VMS2 on every node hits and misses
+//          are as many as local and other pages. VMS3 pages allocated less pages freed are in use.
+import type { Kernel } from '../kernel/kernel.ts';
+import { Findings } from './findings.ts';
+import { tableFrames, userFrames } from './read_state.ts';
+
+/** Judges numastat and the allocation events. */
+export function checkCounters(k: Kernel): readonly string[] {
+  const findings = new Findings('counters');
+  let miss = 0;
+  let foreign = 0;
+  for (const { id } of k.machine.nodes) {
+    const n = k.mem.stat.numastat(id);
+    miss += n.numa_miss;
+    foreign += n.numa_foreign;
+    findings.expect(
+      n.numa_hit + n.numa_miss === n.local_node + n.other_node,
+      () =>
+        `node ${id}: ${n.numa_hit} hits and ${n.numa_miss} misses, but ` +
+        `${n.local_node} local and ${n.other_node} other pages`,
+    );
+  }
+  findings.expect(
+    miss === foreign,
+    () => `numa_miss sums up to ${miss}, numa_foreign to ${foreign}`,
+  );
+  const { pgalloc, pgfree } = k.mem.stat.eventCounts();
+  const inUse = userFrames(k).size + tableFrames(k).size;
+  findings.expect(
+    pgalloc - pgfree === inUse,
+    () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,
+  );
+  return findings.list();
+}

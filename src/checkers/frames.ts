@@ -1,0 +1,133 @@
+// Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
+// Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot, page
+//          table, private page, shared page. FRM2 the map count is the number of entries that map the
+//          frame. FRM3 the kind in the frame table is what the owner makes of it.
+import type { Kernel } from '../kernel/kernel.ts';
+import { Findings } from './findings.ts';
+import {
+  ANON,
+  FREE_BLOCK,
+  freeBlocks,
+  mappings,
+  NONE,
+  SHMEM,
+  TABLE,
+  untouched,
+  zoneOfFrame,
+  zoneText,
+} from './read_state.ts';
+
+interface Owned {
+  readonly owner: string;
+  /** Kind that the frame table must give it. */
+  readonly kind: number;
+}
+
+type Owners = Map<number, Owned[]>;
+
+function own(owners: Owners, frame: number, owner: string, kind: number): void {
+  const list = owners.get(frame);
+  if (list === undefined) owners.set(frame, [{ owner, kind }]);
+  else list.push({ owner, kind });
+}
+
+const frameText = (k: Kernel, frame: number): string => {
+  const z = zoneOfFrame(k, frame);
+  return z === undefined ? `frame ${frame} in no zone` : `frame ${frame} of ${zoneText(k, z)}`;
+};
+
+/** Whatever has a claim on a frame. */
+function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
+  const owners: Owners = new Map();
+  const silent = new Findings('frames');
+  for (let z = 0; z < k.mem.zones.nr; z++) {
+    for (const { frame, order, type } of freeBlocks(k, z, silent)) {
+      for (let i = 0; i < 2 ** order; i++) {
+        const kind = i === 0 ? FREE_BLOCK : NONE;
+        own(owners, frame + i, `free block of order ${order} and type ${type}`, kind);
+      }
+    }
+  }
+  k.mem.pcp.forEach((z, cpu, _type, f) => {
+    own(owners, f, `list of CPU ${cpu} for ${zoneText(k, z)}`, NONE);
+  });
+  for (const space of k.spaces.values()) {
+    const owner = `page table of space ${space.id}`;
+    for (const f of space.pageTable.tableFrames()) own(owners, f, owner, TABLE);
+    if (space.pgd !== undefined) own(owners, space.pgd, `top ${owner}`, TABLE);
+  }
+  const ofObjects = new Set<number>();
+  for (const object of k.objects.values()) {
+    object.forEachPage((index, f) => {
+      own(owners, f, `page ${index} of object ${object.id}`, SHMEM);
+      ofObjects.add(f);
+    });
+  }
+  for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  return owners;
+}
+
+/** Map counts, counted anew. */
+function countMappings(k: Kernel): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const { frame } of mappings(k)) counts.set(frame, (counts.get(frame) ?? 0) + 1);
+  return counts;
+}
+
+/** Frames that exist, one zone after another; those taken at boot are the first of their zone. */
+function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
+  const { zones, segments, freeAtStart } = k.mem;
+  const seen = new Set<number>();
+  for (let z = 0; z < zones.nr; z++) {
+    const own = segments.filter((s) => zoneOfFrame(k, s.startFrame) === z);
+    let nrTaken = own.reduce((n, s) => n + s.nrPages, 0) - (freeAtStart[z] as number);
+    const { start, end } = untouched(k, z);
+    for (const segment of own) {
+      for (let f = segment.startFrame; f < segment.startFrame + segment.nrPages; f++) {
+        if (f === start) f = Math.max(f, end - 1);
+        const isUntouched = f >= start && f < end;
+        const isTaken = nrTaken-- > 0;
+        const list = owners.get(f) ?? [];
+        if (list.length > 0) seen.add(f);
+        const nrOwners = list.length + (isUntouched ? 1 : 0) + (isTaken ? 1 : 0);
+        if (nrOwners === 1) continue;
+        const names = [
+          ...list.map((o) => o.owner),
+          ...(isUntouched ? ['untouched memory'] : []),
+          ...(isTaken ? ['taken at boot'] : []),
+        ];
+        const owned =
+          nrOwners === 0 ? 'has no owner' : `has ${nrOwners} owners: ${names.join(', ')}`;
+        findings.add(`${frameText(k, f)} ${owned}`);
+      }
+    }
+  }
+  for (const [f, list] of owners) {
+    if (seen.has(f)) continue;
+    findings.add(`${frameText(k, f)} does not exist or is untouched, but is ${list[0]?.owner}`);
+  }
+}
+
+/** Judges who owns which frame. */
+export function checkFrames(k: Kernel): readonly string[] {
+  const findings = new Findings('frames');
+  const counts = countMappings(k);
+  const owners = collectOwners(k, counts);
+  checkEveryFrame(k, owners, findings);
+  const { map } = k.mem;
+  for (const [f, list] of owners) {
+    const { kind, owner } = list[0] as Owned;
+    if (list.length > 1) continue;
+    findings.expect(
+      map.kind[f] === kind,
+      () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,
+    );
+    if (kind !== ANON && kind !== SHMEM) continue;
+    const mapped = counts.get(f) ?? 0;
+    findings.expect(
+      map.mapcount[f] === mapped,
+      () => `${frameText(k, f)} has map count ${map.mapcount[f]}, but ${mapped} entries map it`,
+    );
+  }
+  return findings.list();
+}

@@ -1,0 +1,26 @@
+// All judges that need no memory of their own, in one list.
+import type { Kernel } from '../kernel/kernel.ts';
+import { checkBuddyShape } from './buddy_shape.ts';
+import { checkCounters } from './counters.ts';
+import { checkFrames } from './frames.ts';
+import { checkPageTables } from './page_tables.ts';
+import { checkPromise } from './promise.ts';
+import { checkZonelists } from './zonelists.ts';
+
+export { FreshPages } from './fresh_pages.ts';
+export { type Breach, breaches } from './promise.ts';
+
+/** A read-only judge of a whole kernel: findings in words, none when all is well. */
+export type Checker = (k: Kernel) => readonly string[];
+
+export const CHECKERS: Readonly<Record<string, Checker>> = {
+  frames: checkFrames,
+  buddy: checkBuddyShape,
+  'page tables': checkPageTables,
+  zonelists: checkZonelists,
+  counters: checkCounters,
+  promise: checkPromise,
+};
+
+/** What all judges find. */
+export const checkAll: Checker = (k) => Object.values(CHECKERS).flatMap((check) => check(k));

@@ -1,0 +1,36 @@
+// Judge: the design keeps its promise. No page is on a node that the promise isolates unless a policy
+// or the request itself named that node.
+// Holds    PRM1 every page placed unasked lies outside the nodes that the promise names.
+// Notes    Kernel pages and page tables are never asked for: where a device's memory is ordinary boot
+//          memory, a task bound to the device puts its page tables there, and that is a breach.
+import type { Kernel } from '../kernel/kernel.ts';
+import { Findings } from './findings.ts';
+
+/** Pages of one kind on an isolated node that nobody asked for. */
+export interface Breach {
+  readonly purpose: string;
+  readonly from: string;
+  readonly nid: number;
+  readonly nrPages: number;
+}
+
+/** Everything placed against the promise so far, since the kernel started. */
+export function breaches(k: Kernel): readonly Breach[] {
+  const isolated = new Set<number>(k.design.promise.isolated(k.states));
+  return k.placements
+    .rows()
+    .filter((row) => !row.isAsked && row.nrPages > 0 && isolated.has(row.nid))
+    .map(({ purpose, from, nid, nrPages }) => ({ purpose, from, nid, nrPages }));
+}
+
+/** Judges the design's promise against all placements so far. */
+export function checkPromise(k: Kernel): readonly string[] {
+  const findings = new Findings('promise');
+  for (const { purpose, from, nid, nrPages } of breaches(k)) {
+    findings.add(
+      `${nrPages} pages (${purpose}, policy: ${from}) are on node ${nid}, which nobody asked for, ` +
+        `though ${k.design.id} promises: ${k.design.promise.text}`,
+    );
+  }
+  return findings.list();
+}

@@ -1,0 +1,127 @@
+// Reads a kernel's state for the judges: one frame, one entry, one link at a time, into Maps. What
+// the numbers in the columns mean is stated here a second time, on purpose.
+// Holds    Nothing here calls code of what is judged, but for visits and bare columns.
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Findings } from './findings.ts';
+
+export const NONE = 0;
+export const FREE_BLOCK = 1;
+export const KERNEL = 2;
+export const TABLE = 3;
+export const ANON = 4;
+export const SHMEM = 5;
+
+export const TYPES = 4;
+export const MOVABLE_TYPE = 1;
+
+/** The three meanings of a page table entry. */
+export type Entry =
+  | { readonly is: 'hole' }
+  | { readonly is: 'zero page' }
+  | { readonly is: 'page'; readonly frame: number; readonly isWritable: boolean };
+
+export function readEntry(pte: number): Entry {
+  if (pte === 0) return { is: 'hole' };
+  if (pte === 1) return { is: 'zero page' };
+  return { is: 'page', frame: Math.floor(pte / 2) - 1, isWritable: pte % 2 === 1 };
+}
+
+export interface FreeBlock {
+  readonly zone: number;
+  readonly order: number;
+  readonly type: number;
+  readonly frame: number;
+}
+
+/** `zone Movable of node 2`. */
+export const zoneText = (k: Kernel, z: number): string =>
+  `zone ${k.mem.zoneName(z)} of node ${k.mem.zones.nid[z]}`;
+
+/** Zone that a frame lies in, found by looking at all of them; undefined for none. */
+export function zoneOfFrame(k: Kernel, frame: number): number | undefined {
+  const { zones } = k.mem;
+  for (let z = 0; z < zones.nr; z++) {
+    if (frame >= (zones.startFrame[z] as number) && frame < (zones.endFrame[z] as number)) return z;
+  }
+  return undefined;
+}
+
+/** Node of a frame; undefined when it is in no zone. */
+export function nodeOfFrame(k: Kernel, frame: number): number | undefined {
+  const z = zoneOfFrame(k, frame);
+  return z === undefined ? undefined : (k.mem.zones.nid[z] as number);
+}
+
+/** Every block on the lists of a zone, found by following the links from each head. */
+export function freeBlocks(k: Kernel, z: number, findings: Findings): FreeBlock[] {
+  const { zones, map } = k.mem;
+  const blocks: FreeBlock[] = [];
+  for (let order = 0; order < zones.nrOrders; order++) {
+    for (let type = 0; type < TYPES; type++) {
+      const list = (z * zones.nrOrders + order) * TYPES + type;
+      let before = -1;
+      let at = zones.listHead[list] as number;
+      let n = 0;
+      while (at !== -1 && n <= map.nrFrames) {
+        blocks.push({ zone: z, order, type, frame: at });
+        if (map.index[at] !== before)
+          findings.add(`${zoneText(k, z)}: frame ${at} links back wrongly`);
+        before = at;
+        at = map.link[at] as number;
+        n++;
+      }
+      const where = `${zoneText(k, z)}, order ${order}, type ${type}`;
+      findings.expect(zones.listTail[list] === before, () => `${where}: the tail is not the end`);
+      findings.expect(
+        zones.listCount[list] === n,
+        () => `${where}: the list counts ${zones.listCount[list]} blocks and has ${n}`,
+      );
+      if (n > map.nrFrames) return blocks;
+    }
+  }
+  return blocks;
+}
+
+/** Blocks of the largest order that nobody has touched, and so stand on no list. */
+export function untouched(k: Kernel, z: number): { start: number; end: number } {
+  const { zones } = k.mem;
+  return { start: zones.virginNext[z] as number, end: zones.virginEnd[z] as number };
+}
+
+/** One entry of one address space that maps a page. */
+export interface Mapping {
+  readonly space: number;
+  readonly vpn: number;
+  readonly frame: number;
+  readonly isWritable: boolean;
+}
+
+/** Every entry of every address space that maps a page. */
+export function mappings(k: Kernel): Mapping[] {
+  const found: Mapping[] = [];
+  for (const space of k.spaces.values()) {
+    space.pageTable.forEachEntry((vpn, pte) => {
+      const entry = readEntry(pte);
+      if (entry.is !== 'page') return;
+      found.push({ space: space.id, vpn, frame: entry.frame, isWritable: entry.isWritable });
+    });
+  }
+  return found;
+}
+
+/** Frames of users' pages: private pages by their entries, shared ones by their objects. */
+export function userFrames(k: Kernel): Set<number> {
+  const frames = new Set(mappings(k).map((m) => m.frame));
+  for (const object of k.objects.values()) object.forEachPage((_index, f) => frames.add(f));
+  return frames;
+}
+
+/** Frames of page tables, those at the top included. */
+export function tableFrames(k: Kernel): Set<number> {
+  const frames = new Set<number>();
+  for (const space of k.spaces.values()) {
+    for (const f of space.pageTable.tableFrames()) frames.add(f);
+    if (space.pgd !== undefined) frames.add(space.pgd);
+  }
+  return frames;
+}

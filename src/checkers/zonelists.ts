@@ -1,0 +1,106 @@
+// Judge: every zonelist holds what Linux and the design say, in an order that distance allows.
+// Holds    ZL1 a zone is in a list once. ZL2 a node's own zones come first in its FALLBACK list. ZL3 a
+//          NOFALLBACK list holds the node's own zones. ZL4 the zones of a node stand together, highest
+//          type first. ZL5 nodes do not get nearer along a list. DES2-DES4 which nodes a list holds.
+import type { Kernel } from '../kernel/kernel.ts';
+import { Findings } from './findings.ts';
+
+/** Which nodes with memory a FALLBACK list holds, said anew for each design that we know. */
+const HOLDS: Readonly<
+  Record<string, (isOwn: boolean, ofDevice: boolean, device: boolean) => boolean>
+> = {
+  stock: () => true,
+  _skeleton: () => true,
+  'allocator-gate': () => true,
+  zonelist: (isOwn, _ofDevice, device) => isOwn || !device,
+  'limited-node': (isOwn, ofDevice, device) => isOwn || (!ofDevice && !device),
+};
+
+/** Nodes with memory that counts: zones with managed pages. */
+function nodesWithMemory(k: Kernel): number[] {
+  const { zones } = k.mem;
+  const found = new Set<number>();
+  for (let z = 0; z < zones.nr; z++)
+    if ((zones.managed[z] as number) > 0) found.add(zones.nid[z] as number);
+  return [...found].sort((a, b) => a - b);
+}
+
+const isDevice = (k: Kernel, nid: number): boolean =>
+  k.machine.nodes.some((node) => node.id === nid && node.device !== undefined);
+
+/** Managed zones of a node, highest type first. */
+function zonesOf(k: Kernel, nid: number): number[] {
+  const { zones } = k.mem;
+  const found: number[] = [];
+  for (let z = 0; z < zones.nr; z++) {
+    if (zones.nid[z] === nid && (zones.managed[z] as number) > 0) found.push(z);
+  }
+  return found.sort((a, b) => (zones.type[b] as number) - (zones.type[a] as number));
+}
+
+/** Distance with what Linux adds to it before it compares. */
+function costOf(k: Kernel, from: number, to: number): number {
+  const at = (nid: number) => k.machine.nodes.findIndex((node) => node.id === nid);
+  const distance = k.machine.distances[at(from)]?.[at(to)] as number;
+  const hasCpu = (k.machine.nodes[at(to)]?.cpus.length ?? 0) > 0;
+  return distance + (to < from ? 1 : 0) + (hasCpu ? 1 : 0);
+}
+
+/** The nodes that the list of `owner` should hold, in no order; undefined where we cannot say. */
+function expectedNodes(k: Kernel, owner: number): number[] | undefined {
+  const known = HOLDS[k.design.id];
+  if (known === undefined && k.design.answers.fallbackListHolds !== undefined) return undefined;
+  const holds = known ?? (() => true);
+  return nodesWithMemory(k).filter((nid) =>
+    holds(nid === owner, isDevice(k, owner), isDevice(k, nid)),
+  );
+}
+
+function checkFallback(k: Kernel, owner: number, findings: Findings): void {
+  const list = [...(k.mem.lists.fallback[owner]?.zones ?? [])];
+  const nodes: number[] = [];
+  for (const z of list) {
+    const nid = k.mem.zones.nid[z] as number;
+    if (nodes.at(-1) !== nid) nodes.push(nid);
+  }
+  const text = `FALLBACK list of node ${owner} (nodes ${nodes.join(' ')})`;
+  findings.expect(new Set(list).size === list.length, () => `${text} has a zone twice`);
+  findings.expect(new Set(nodes).size === nodes.length, () => `${text} goes back to a node`);
+  const hasOwn = zonesOf(k, owner).length > 0;
+  findings.expect(!hasOwn || nodes[0] === owner, () => `${text} does not start with its own node`);
+  const whole = nodes.flatMap((nid) => zonesOf(k, nid));
+  findings.expect(
+    whole.join() === list.join(),
+    () => `${text} does not hold each node's zones, highest type first`,
+  );
+  const expected = expectedNodes(k, owner);
+  const sorted = [...nodes].sort((a, b) => a - b);
+  findings.expect(
+    expected === undefined || sorted.join() === expected.join(),
+    () => `${text} should hold nodes ${expected?.join(' ')} under ${k.design.id}`,
+  );
+  const others = nodes.filter((nid) => nid !== owner);
+  others.forEach((nid, i) => {
+    const before = others[i - 1];
+    if (before === undefined || costOf(k, owner, before) <= costOf(k, owner, nid)) return;
+    findings.add(`${text}: node ${nid} is nearer than node ${before} before it`);
+  });
+}
+
+function checkNoFallback(k: Kernel, owner: number, findings: Findings): void {
+  const list = [...(k.mem.lists.noFallback[owner]?.zones ?? [])];
+  findings.expect(
+    list.join() === zonesOf(k, owner).join(),
+    () => `NOFALLBACK list of node ${owner} holds other zones than the node's own`,
+  );
+}
+
+/** Judges both lists of every possible node. */
+export function checkZonelists(k: Kernel): readonly string[] {
+  const findings = new Findings('zonelists');
+  for (const { id } of k.machine.nodes) {
+    checkFallback(k, id, findings);
+    checkNoFallback(k, id, findings);
+  }
+  return findings.list();
+}

@@ -1,0 +1,70 @@
+// Where the command writes, and how it ends. Verbs get one of these and touch nothing else.
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import pc from 'picocolors';
+import { UserError } from '../base/assert.ts';
+
+/** Results are what was expected. */
+export const EXIT_OK = 0;
+/** An expectation failed, or cases differ. */
+export const EXIT_DIFFERS = 1;
+/** What was typed or given cannot be used. */
+export const EXIT_BAD_INPUT = 2;
+
+export type Colors = ReturnType<typeof pc.createColors>;
+
+export interface Io {
+  /** Results: lines of standard output. */
+  out(text: string): void;
+  /** Progress, warnings and errors: lines of standard error. */
+  err(text: string): void;
+  /** Progress that a person who waits may see: replaces the line before on a terminal. */
+  progress(text: string): void;
+  readonly colors: Colors;
+  exitCode: number;
+}
+
+/** Progress is told of work that takes longer than this. */
+const QUIET_MS = 1000;
+
+/** The real streams. Colours only on a terminal, and never when NO_COLOR is set. */
+export function processIo(): Io {
+  const isColored = process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '';
+  const started = performance.now();
+  let toldAt = 0;
+  return {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    err: (text) => void process.stderr.write(`${text}\n`),
+    progress: (text) => {
+      const nowMs = performance.now() - started;
+      if (nowMs < QUIET_MS || nowMs - toldAt < QUIET_MS / 2) return;
+      toldAt = nowMs;
+      process.stderr.write(`${text}\n`);
+    },
+    colors: pc.createColors(isColored),
+    exitCode: EXIT_OK,
+  };
+}
+
+/** Prints a value as JSON: all that a `--json` run writes to standard output. */
+export function printJson(io: Io, value: unknown): void {
+  io.out(JSON.stringify(value, null, 2));
+}
+
+/**
+ * Writes a whole file or none: beside its place first, then moved there.
+ * @throws UserError when the place cannot be written to.
+ */
+export function writeWholeFile(file: string, text: string): void {
+  let folder: string | undefined;
+  try {
+    folder = mkdtempSync(join(dirname(file), '.cdmlab-'));
+    const draft = join(folder, 'draft');
+    writeFileSync(draft, text);
+    renameSync(draft, file);
+  } catch (error) {
+    throw new UserError(`cannot be written: ${(error as Error).message}`, { file });
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}

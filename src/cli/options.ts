@@ -1,0 +1,64 @@
+// Options that several verbs share, read into what they mean.
+import { type Command, InvalidArgumentError } from 'commander';
+import { UserError } from '../base/assert.ts';
+import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
+import type { Design } from '../hooks/design.ts';
+import type { Arch } from '../machine/machine.ts';
+import { parseSizeBytes } from '../base/units.ts';
+
+export const DEFAULT_SCENARIO = 'hybrid-flow';
+const ARCHES: readonly Arch[] = ['x86_64', 'arm64', 'ppc64'];
+
+/** Adds a verb's two lines of help and its examples. */
+export function describe(command: Command, lines: readonly [string, string], examples: string): void {
+  command.summary(lines[0]).description(lines.join('\n'));
+  command.addHelpText('after', `\nExamples:\n${examples.trim().replaceAll(/^\s*/gm, '  ')}`);
+}
+
+/** `N=V`, as often as it is given. */
+export function readParameter(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new InvalidArgumentError('expected NAME=VALUE.');
+  return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
+export function readNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
+  return Number(text);
+}
+
+/** `2,3`: ids of nodes. */
+export function readNodeIds(text: string): number[] {
+  if (!/^\d+(,\d+)*$/.test(text)) {
+    throw new InvalidArgumentError('expected ids of nodes with commas, for example 2,3.');
+  }
+  return text.split(',').map(Number);
+}
+
+export function readArch(text: string): Arch {
+  const arch = ARCHES.find((a) => a === text);
+  if (arch === undefined) throw new InvalidArgumentError(`expected one of ${ARCHES.join(', ')}.`);
+  return arch;
+}
+
+export function readSize(text: string): number {
+  const sizeBytes = parseSizeBytes(text);
+  if (sizeBytes === undefined) {
+    throw new InvalidArgumentError('expected a size, for example 64KiB.');
+  }
+  return sizeBytes;
+}
+
+/** `stock,zonelist`; the default set when left out. */
+export function designsOf(text: string | undefined): readonly Design[] {
+  if (text === undefined) return DEFAULT_DESIGNS;
+  const ids = text
+    .split(',')
+    .map((id) => id.trim())
+    .filter((id) => id !== '');
+  if (ids.length === 0) throw new UserError('--designs names no design');
+  return ids.map(findDesign);
+}

@@ -1,0 +1,62 @@
+// Words that several verbs print.
+import { formatSizeBytes } from '../base/units.ts';
+import type { MachineSummary } from '../lab/comparison.ts';
+import type { Scenario } from '../scenario/ops.ts';
+
+/** `1 page`, `2 pages`. */
+export const count = (n: number, one: string, many = `${one}s`): string =>
+  `${n} ${n === 1 ? one : many}`;
+
+/** `0,1` or `0-3,5`: ids in ascending order. */
+export function idList(ids: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const id of ids) {
+    const last = runs.at(-1);
+    if (last !== undefined && id === last[1] + 1) last[1] = id;
+    else runs.push([id, id]);
+  }
+  return runs.map(([a, b]) => (a === b ? `${a}` : b === a + 1 ? `${a},${b}` : `${a}-${b}`)).join(',');
+}
+
+/** `thread (ppc64, pages of 64 KiB): nodes 0,1 RAM of 4 GiB; nodes 2-4 device memory of 4 GiB`. */
+export function machineWords(machine: MachineSummary): string {
+  const groups = new Map<string, number[]>();
+  for (const node of machine.nodes) {
+    const kind =
+      node.sizeBytes === 0
+        ? 'without memory'
+        : `${node.device === undefined ? 'RAM' : 'device memory'} of ${formatSizeBytes(node.sizeBytes)}`;
+    groups.set(kind, [...(groups.get(kind) ?? []), node.id]);
+  }
+  const nodes = [...groups].map(
+    ([kind, ids]) => `${ids.length === 1 ? 'node' : 'nodes'} ${idList(ids)} ${kind}`,
+  );
+  const pages = `pages of ${formatSizeBytes(machine.pageBytes)}`;
+  return `${machine.name} (${machine.arch}, ${pages}): ${nodes.join('; ')}`;
+}
+
+/** `SIZE=64MiB SEED=7`, or undefined when there are none. */
+export function parameterWords(parameters: Readonly<Record<string, string>>): string | undefined {
+  const words = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
+  return words.length === 0 ? undefined : words.join(' ');
+}
+
+/** Name and title. */
+export const scenarioWords = (s: Pick<Scenario, 'name' | 'title'>): string =>
+  s.title === '' ? s.name : `${s.name}: ${s.title}`;
+
+/** A word as a shell takes it. */
+export const shellWord = (word: string): string =>
+  /^[\w./,:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** Options that make another verb see the same run. */
+export function sameRun(options: {
+  readonly machine?: string | undefined;
+  readonly param?: Readonly<Record<string, string>> | undefined;
+}): string {
+  const machine = options.machine === undefined ? '' : ` --machine ${shellWord(options.machine)}`;
+  const params = Object.entries(options.param ?? {})
+    .map(([name, value]) => ` --param ${shellWord(`${name}=${value}`)}`)
+    .join('');
+  return machine + params;
+}

@@ -1,0 +1,373 @@
+// Why is this page where it is? Runs a scenario twice: once to see which frame the page has and
+// what became of it step by step, then again to catch the very request that gave that frame.
+// Holds    EXP1 the decision told is the one that gave the frame: it is caught as it is given, by frame
+//          number, so it is exact for faults, copies, forks and moves alike. EXP2 both runs are the
+//          same run (RUN1).
+import { assert, UserError } from '../base/assert.ts';
+import type { Frame } from '../base/ids.ts';
+import type { Design, MaskOrigin } from '../hooks/design.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Machine } from '../machine/machine.ts';
+import { type Decision, DecisionLog, type RequestContext } from '../mm/decision_log.ts';
+import { gfpNames } from '../mm/gfp.ts';
+import { FAILURE } from '../mm/page_alloc.ts';
+import type { Scenario, TaskAct } from '../scenario/ops.ts';
+import { printAct } from '../scenario/print.ts';
+import type { PageName } from './comparison.ts';
+import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
+import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
+import { Session, type Step } from './session.ts';
+
+export interface ExplainInput {
+  readonly scenario: Scenario;
+  readonly machine: Machine;
+  readonly design: Design;
+  readonly region: string;
+  /** Pages from the region's start. */
+  readonly index: number;
+  /** The task that maps the region, when left out. */
+  readonly task?: string | undefined;
+  /** Number of the step, from 0, after which the page is looked at; the last when left out. */
+  readonly atStep?: number | undefined;
+}
+
+export interface StepName {
+  /** From 0. */
+  readonly step: number;
+  readonly text: string;
+}
+
+/** What a page was after a step that changed it. */
+export interface PageEvent extends StepName {
+  /** `page` with its node, `zero page`, `empty`, `not mapped`, `dead task`. */
+  readonly state: PageState['kind'];
+  readonly nid?: number | undefined;
+}
+
+export interface ExplainedRequest extends StepName {
+  readonly task: string;
+  readonly purpose: string;
+  /** `GFP_HIGHUSER_MOVABLE|__GFP_ZERO`. */
+  readonly gfp: string;
+  readonly order: number;
+  readonly cpu: number;
+  readonly cpuNode: number;
+  readonly policy: string;
+  readonly policyFrom: string;
+  /** Why the walk starts in the list it starts in. */
+  readonly startWhy: string;
+  readonly cpuset?: string | undefined;
+  readonly nodemask?: string | undefined;
+  readonly attempts: readonly ExplainedAttempt[];
+  readonly isGiven: boolean;
+  /** Why nothing was given. */
+  readonly failure?: string | undefined;
+}
+
+export interface Explanation extends PageName {
+  readonly design: string;
+  /** The state that is explained. */
+  readonly state: PageState['kind'];
+  /** Node of the page, when there is one. */
+  readonly nid?: number | undefined;
+  /** What it comes to, in a sentence or two. */
+  readonly words: string;
+  readonly history: readonly PageEvent[];
+  /** The request that gave the page, or that failed to. */
+  readonly request?: ExplainedRequest | undefined;
+}
+
+/**
+ * Explains one page.
+ * @throws UserError for a region, task, page or step that the scenario does not have; NotModelled.
+ */
+export function explainPage(input: ExplainInput): Explanation {
+  const { scenario, machine, design } = input;
+  const page = findPage(scenario, input);
+  const last = scenario.ops.length - 1;
+  const atStep = input.atStep ?? last;
+  if (!Number.isInteger(atStep) || atStep < 0 || atStep > last) {
+    throw new UserError(`no step ${atStep + 1}: ${scenario.name} has steps 1 to ${last + 1}`);
+  }
+  const seen = watch(new Session({ machine, design, scenario }), page, atStep);
+  const head = { ...page, design: design.id, history: seen.history };
+  const catching = (target: Target): ExplainedRequest | undefined =>
+    new Catcher(new Session({ machine, design, scenario }), target).request();
+
+  if (seen.state.kind === 'page') {
+    const request = catching({ untilStep: atStep, frame: seen.state.frame });
+    const by = seen.state.isMapped ? '' : ` (of the shared object; ${page.task} has not mapped it)`;
+    const words = `The page is on node ${seen.nid}${by}.`;
+    return { ...head, state: 'page', nid: seen.nid, words, request };
+  }
+  const state = seen.state.kind;
+  if (seen.stop !== undefined && page.index < seen.stop.index) {
+    const { request } = explainPage({ ...input, ...page, ...upTo(scenario, seen.stop, page) });
+    const { step, text, ret, index } = seen.stop;
+    const words =
+      `There is no page now: step ${step + 1} (${text}) got it, went on to page ${index}, and ` +
+      `ended there in ${ret}, with which the task was gone. This page had come as follows.`;
+    return { ...head, state, words, request };
+  }
+  if (seen.stop !== undefined) {
+    const request = catching({ untilStep: seen.stop.step, frame: undefined });
+    return { ...head, state, words: stopWords(page, seen.stop), request };
+  }
+  if (seen.lost !== undefined) {
+    const { step, text, frame, nid } = seen.lost;
+    const request = catching({ untilStep: step - 1, frame });
+    const words = `There is no page now: step ${step + 1} (${text}) took it from node ${nid}.`;
+    return { ...head, state, words: `${words} It had come there as follows.`, request };
+  }
+  return { ...head, state, words: ABSENT_WORDS[state] };
+}
+
+const ABSENT_WORDS: Readonly<Record<Exclude<PageState['kind'], 'page'>, string>> = {
+  'no task': 'There is no page: the task does not exist yet.',
+  'dead task': 'There is no page: the task has ended, and never had one there.',
+  'not mapped': 'There is no page: nothing is mapped there.',
+  empty: 'There is no page: it is mapped, and nobody has touched it yet.',
+  'zero page':
+    "It is only read so far: the kernel's one page of zeroes is mapped, for which nothing is allocated.",
+};
+
+interface Stop extends StepName {
+  readonly ret: string;
+  /** First page of the operation. */
+  readonly start: number;
+  /** Where the operation stopped, from the region's start. */
+  readonly index: number;
+}
+
+function stopWords(page: PageName, stop: Stop): string {
+  const at = `step ${stop.step + 1} (${stop.text}) ended in ${stop.ret}`;
+  if (stop.index === page.index) return `There is no page: ${at} at this very page.`;
+  return (
+    `There is no page: ${at} at page ${stop.index} of the region, before it came to this one. ` +
+    'What that page met:'
+  );
+}
+
+/**
+ * The scenario cut off right after an operation touched the page and before it went on: touching a
+ * range is touching its pages one by one.
+ */
+function upTo(
+  scenario: Scenario,
+  stop: Stop,
+  page: PageName,
+): Pick<ExplainInput, 'scenario' | 'atStep'> {
+  const op = scenario.ops[stop.step];
+  assert(op !== undefined && op.act.on === 'task', 'only operations of tasks stop at a page');
+  const nrPages = page.index - stop.start + 1;
+  const act = { ...op.act.act, offset: stop.start, nrPages } as TaskAct;
+  const cut = { ...op, act: { ...op.act, act }, expect: [] };
+  return {
+    scenario: { ...scenario, ops: [...scenario.ops.slice(0, stop.step), cut] },
+    atStep: stop.step,
+  };
+}
+
+interface Seen {
+  readonly state: PageState;
+  readonly nid?: number | undefined;
+  readonly history: readonly PageEvent[];
+  /** The last operation that would have brought the page, and stopped at it or before it. */
+  readonly stop?: Stop | undefined;
+  /** The step that took the page away. */
+  readonly lost?: (StepName & { readonly frame: Frame; readonly nid: number }) | undefined;
+}
+
+/** Runs up to a step and notes what becomes of a page. */
+function watch(session: Session, page: PageName, atStep: number): Seen {
+  const history: PageEvent[] = [];
+  const nidOf = (s: PageState): number | undefined =>
+    s.kind === 'page' ? Number(session.kernel.allocator.nidOf(s.frame)) : undefined;
+  let state = pageState(session, page);
+  let stop: Stop | undefined;
+  let lost: Seen['lost'];
+  let furthest = 0;
+  for (let step = session.step(); step !== undefined; step = session.step()) {
+    const { index } = step;
+    const text = printAct(step.op.act);
+    const was = state;
+    state = pageState(session, page);
+    furthest = Math.max(furthest, regionEnd(session, page));
+    if (!sameState(was, state)) {
+      history.push({ step: index, text, state: state.kind, nid: nidOf(state) });
+    }
+    if (state.kind === 'page') {
+      stop = undefined;
+      lost = undefined;
+    } else {
+      const nid = nidOf(was);
+      if (was.kind === 'page' && nid !== undefined) {
+        stop = undefined;
+        lost = { step: index, text, frame: was.frame, nid };
+      }
+      if (lost?.step !== index) stop = stopOf(session, step, page) ?? stop;
+    }
+    if (index === atStep) break;
+  }
+  if (page.index >= furthest && history.length === 0) {
+    throw new UserError(
+      furthest === 0
+        ? `${page.task} maps no region "${page.region}" up to step ${atStep + 1}`
+        : `page ${page.index} is past the end of ${page.region}: its pages are 0 to ${furthest - 1}`,
+    );
+  }
+  return { state, nid: nidOf(state), history, stop, lost };
+}
+
+/** One more than the highest page of the region as last mapped. */
+function regionEnd(session: Session, page: PageName): number {
+  const table = session.runner.regionsOf(page.task);
+  if (!table.names().includes(page.region)) return 0;
+  const { startVpn, nrPages } = table.range({ region: page.region });
+  return startVpn - table.startOf(page.region) + nrPages;
+}
+
+const sameState = (a: PageState, b: PageState): boolean =>
+  a.kind === b.kind && (a.kind !== 'page' || b.kind !== 'page' || a.frame === b.frame);
+
+/** The stop of an operation that was to reach the page. */
+function stopOf(session: Session, step: Step, page: PageName): Stop | undefined {
+  const stop = stoppedAt(session, step);
+  const range = rangeOf(session, step.op.act);
+  if (stop === undefined || range === undefined) return undefined;
+  if (stop.task !== page.task || stop.region !== page.region) return undefined;
+  if (page.index < range.start || page.index >= range.end) return undefined;
+  const text = printAct(step.op.act);
+  const ret = String(step.result.ret);
+  return { step: step.index, text, ret, start: range.start, index: stop.index };
+}
+
+/** What to catch: the last request that gave a frame, or the last failed one of the last step. */
+interface Target {
+  readonly untilStep: number;
+  readonly frame: Frame | undefined;
+}
+
+/** A log that remembers where its records start. */
+class WatchedLog extends DecisionLog {
+  readonly positions: number[] = [];
+
+  override begin(
+    gfp: number,
+    order: number,
+    cpu: number,
+    attempt: number,
+    origin: MaskOrigin,
+    listOwner: number,
+    isNoFallback: boolean,
+  ): void {
+    super.begin(gfp, order, cpu, attempt, origin, listOwner, isNoFallback);
+    this.positions.push(this.lastRecord);
+  }
+}
+
+/** Runs a session and stands between the kernel and its page allocator. */
+class Catcher {
+  readonly #session: Session;
+  readonly #target: Target;
+  #log = new WatchedLog();
+  #step = 0;
+  /** Attempts that failed and may belong to the request that follows. */
+  #failed: { attempts: ExplainedAttempt[]; context: RequestContext | undefined } | undefined;
+  #caught: ExplainedRequest | undefined;
+
+  constructor(session: Session, target: Target) {
+    this.#session = session;
+    this.#target = target;
+    const { kernel } = session;
+    const { allocator } = kernel;
+    const alloc = allocator.alloc.bind(allocator);
+    allocator.alloc = (gfp, order, nid, nodemask, want) => {
+      const freeBefore = Int32Array.from(kernel.mem.zones.free);
+      this.#log.positions.length = 0;
+      const n = alloc(gfp, order, nid, nodemask, want);
+      this.#note(kernel, order, n, freeBefore);
+      return n;
+    };
+  }
+
+  /** The request, or undefined when the frame was given before the first step. */
+  request(): ExplainedRequest | undefined {
+    const { ops } = this.#session.input.scenario;
+    while (this.#step <= this.#target.untilStep) {
+      this.#log = new WatchedLog();
+      this.#session.kernel.allocator.log = this.#log;
+      this.#failed = undefined;
+      if (this.#target.frame === undefined) this.#caught = undefined;
+      const step = this.#session.step();
+      assert(step !== undefined && step.op === ops[this.#step], 'both runs are the same');
+      this.#step++;
+    }
+    return this.#caught;
+  }
+
+  /** Looks at what a call of the allocator gave. */
+  #note(k: Kernel, order: number, n: number, freeBefore: Int32Array): void {
+    const { frame } = this.#target;
+    const isHit = frame !== undefined && n > 0 && this.#gave(k, frame, order, n);
+    if (n > 0 && !isHit) {
+      this.#failed = undefined;
+      return;
+    }
+    const decisions = this.#log.positions.map((at) => this.#log.recordAt(at));
+    const first = decisions[0];
+    if (first === undefined) return;
+    const attempts = decisions.map((d) => explainAttempt(k, d, freeBefore));
+    const { context } = first;
+    const before = this.#failed;
+    if (before !== undefined && isSameRequest(before.context, context)) {
+      const isRepeated = n === 0 && JSON.stringify(before.attempts) === JSON.stringify(attempts);
+      if (!isRepeated) attempts.unshift(...before.attempts);
+    }
+    this.#failed = n === 0 ? { attempts, context } : undefined;
+    if (isHit || (n === 0 && frame === undefined)) {
+      this.#caught = this.#explain(k, first, attempts, isHit);
+    }
+  }
+
+  #gave(k: Kernel, frame: Frame, order: number, n: number): boolean {
+    const { out } = k.allocator;
+    if (order > 0) return frame >= (out[0] as number) && frame < (out[0] as number) + (1 << order);
+    for (let i = 0; i < n; i++) if (out[i] === frame) return true;
+    return false;
+  }
+
+  #explain(
+    k: Kernel,
+    d: Decision,
+    attempts: readonly ExplainedAttempt[],
+    isGiven: boolean,
+  ): ExplainedRequest {
+    const { context } = d;
+    const op = this.#session.input.scenario.ops[this.#step];
+    const isNamed = context?.policyFrom === 'node named';
+    const { failure } = k.allocator;
+    return {
+      step: this.#step,
+      text: op === undefined ? '' : printAct(op.act),
+      task: context?.task ?? 'the kernel',
+      purpose: context?.purpose ?? 'unknown',
+      gfp: context?.gfp ?? gfpNames(d.gfp),
+      order: d.order,
+      cpu: d.cpu,
+      cpuNode: k.mem.nodeOfCpu[d.cpu] as number,
+      policy: isNamed ? 'none: the request names its node' : (context?.policy ?? 'none'),
+      policyFrom: context?.policyFrom ?? 'default',
+      startWhy: isNamed ? 'the node that the request names' : (context?.startWhy ?? ''),
+      cpuset: context?.cpuset,
+      nodemask: context?.nodemask,
+      attempts,
+      isGiven,
+      ...(isGiven || failure === FAILURE.NONE ? {} : { failure: FAILURE_WORDS[failure] }),
+    };
+  }
+}
+
+/** A second call for the same page, as preferred_many makes, or after an OOM kill of another task. */
+const isSameRequest = (a: RequestContext | undefined, b: RequestContext | undefined): boolean =>
+  a?.task === b?.task && a?.purpose === b?.purpose && a?.policy === b?.policy;

@@ -1,0 +1,157 @@
+// One attempt of the page allocator in words: the list it walked, why that one, and what became of
+// every zone on it and of the nodes that are not on it.
+import { nodeId } from '../base/ids.ts';
+import { MASK_CPUSET, MASK_REQUEST } from '../hooks/design.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { ATTEMPT, type Decision, type DecisionStep, VERDICT } from '../mm/decision_log.ts';
+import { gfpZone, MAX_NR_ZONES, ZONE_NAMES } from '../mm/gfp.ts';
+import { FAILURE, type Failure } from '../mm/page_alloc.ts';
+import type { ExplainedZone, ZoneLabel } from './comparison.ts';
+
+/** A zone of a walk, with a word or two for narrow columns. */
+export interface WalkedZone extends ExplainedZone {
+  readonly short: string;
+}
+
+export interface ExplainedAttempt {
+  /** `fast`: above the low watermark; `slow`: above min; `last`: above high, before an OOM kill. */
+  readonly attempt: 'fast' | 'slow' | 'last';
+  /** Whose list, and which of the node's two. */
+  readonly list: { readonly owner: number; readonly kind: 'FALLBACK' | 'NOFALLBACK' };
+  /** Which nodes the walk was confined to, and who said so. */
+  readonly mask: string;
+  /** In the order of the walk. */
+  readonly zones: readonly WalkedZone[];
+  /** Zones of the list behind the one that was taken. */
+  readonly notReached: readonly ZoneLabel[];
+  /** Nodes with memory that the list does not hold, each with the reason. */
+  readonly missing: readonly { readonly nid: number; readonly why: string }[];
+  readonly isGiven: boolean;
+}
+
+const ATTEMPT_NAMES = { [ATTEMPT.FAST]: 'fast', [ATTEMPT.SLOW]: 'slow', [ATTEMPT.OOM]: 'last' };
+const MARKS = { fast: 'low', slow: 'min', last: 'high' } as const;
+
+/** Why a request failed, for people. */
+export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
+  [FAILURE.NONE]: 'nothing failed',
+  [FAILURE.NO_ZONE]:
+    'the list holds no zone that the request may ever use: it fails at once and nobody is killed, ' +
+    'so a page fault is tried again for ever',
+  [FAILURE.NOT_ADMITTED]: 'design or cpuset keep it off every zone: the OOM killer is asked',
+  [FAILURE.RECLAIM]:
+    'the zones that admit it are down to their min watermark: reclaim would decide, and is not ' +
+    'modelled',
+  [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
+};
+
+/**
+ * Puts an attempt into words.
+ * @param freeBefore free pages by zone before the request.
+ */
+export function explainAttempt(
+  k: Kernel,
+  d: Decision,
+  freeBefore: ArrayLike<number>,
+): ExplainedAttempt {
+  const attempt = ATTEMPT_NAMES[d.attempt as keyof typeof ATTEMPT_NAMES] as
+    | 'fast'
+    | 'slow'
+    | 'last';
+  const { zones, lists } = k.mem;
+  const list = (d.isNoFallback ? lists.noFallback : lists.fallback)[d.listOwner];
+  const all = Array.from(list?.zones ?? []);
+  const label = (z: number): ZoneLabel => ({
+    nid: zones.nid[z] as number,
+    zone: k.mem.zoneName(z),
+  });
+  const last = d.isGiven ? all.indexOf(d.steps.at(-1)?.zone ?? -1) : all.length;
+  return {
+    attempt,
+    list: { owner: d.listOwner, kind: d.isNoFallback ? 'NOFALLBACK' : 'FALLBACK' },
+    mask: maskWords(d),
+    zones: d.steps.map((step) => ({
+      ...label(step.zone),
+      ...verdictWords(k, d, step, MARKS[attempt], freeBefore),
+    })),
+    notReached: all.slice(last + 1).map(label),
+    missing: d.isNoFallback ? [] : missingNodes(k, d.listOwner, all),
+    isGiven: d.isGiven,
+  };
+}
+
+function maskWords(d: Decision): string {
+  if (d.maskOrigin === MASK_REQUEST) return `nodes ${d.context?.nodemask}, a mask of the request`;
+  if (d.maskOrigin === MASK_CPUSET) {
+    return `the cpuset's nodes (${d.context?.cpuset}) stand in for a mask the request has not`;
+  }
+  return 'no nodemask';
+}
+
+function missingNodes(
+  k: Kernel,
+  owner: number,
+  list: readonly number[],
+): { nid: number; why: string }[] {
+  const held = new Set(list.map((z) => k.mem.zones.nid[z]));
+  const holds = k.design.answers.fallbackListHolds;
+  return k.states.memory
+    .toArray()
+    .filter((nid) => !held.has(nid))
+    .map((nid) => {
+      const isByDesign = holds?.(nodeId(owner), nid, k.states);
+      const why =
+        isByDesign === false
+          ? `not in this list: the design (${k.design.id}) keeps it out when lists are built`
+          : 'not in this list: no zone with pages';
+      return { nid: Number(nid), why };
+    });
+}
+
+type Words = Pick<WalkedZone, 'verdict' | 'short' | 'freePages' | 'watermarkPages'>;
+
+function verdictWords(
+  k: Kernel,
+  d: Decision,
+  step: DecisionStep,
+  mark: 'low' | 'min' | 'high',
+  freeBefore: ArrayLike<number>,
+): Words {
+  const { zones } = k.mem;
+  const column = { low: zones.wmarkLow, min: zones.wmarkMin, high: zones.wmarkHigh }[mark];
+  const watermarkPages = column[step.zone] as number;
+  const freePages = freeBefore[step.zone] as number;
+  const reserve = zones.lowmemReserve[step.zone * MAX_NR_ZONES + gfpZone(d.gfp)] as number;
+  const looked = { freePages, watermarkPages };
+  switch (step.verdict) {
+    case VERDICT.TAKEN:
+      return { ...looked, verdict: 'taken', short: 'taken' };
+    case VERDICT.WATERMARK: {
+      const kept = reserve > 0 ? ` with ${reserve} more kept for lower zones` : '';
+      const verdict = `too full: ${freePages} free, ${mark} watermark ${watermarkPages}${kept}`;
+      return { ...looked, verdict, short: `below ${mark}` };
+    }
+    case VERDICT.NODEMASK: {
+      const isCpuset = d.maskOrigin === MASK_CPUSET;
+      const verdict = isCpuset ? "not among the cpuset's nodes" : 'not in the nodemask';
+      return { freePages, verdict, short: isCpuset ? 'not in cpuset' : 'not in mask' };
+    }
+    case VERDICT.CPUSET:
+      return { freePages, verdict: "not among the cpuset's nodes", short: 'not in cpuset' };
+    case VERDICT.GATED: {
+      const refusal = k.design.answers.zoneGate?.refusal ?? 'kept off';
+      return { freePages, verdict: `passed over by the design: ${refusal}`, short: 'gated' };
+    }
+    case VERDICT.NO_BLOCK:
+      return { ...looked, verdict: `no free block of order ${d.order}`, short: 'no block' };
+    case VERDICT.ZONE_TYPE: {
+      const highest = ZONE_NAMES[gfpZone(d.gfp)];
+      const verdict = `this kind of request goes up to zone ${highest}`;
+      return { freePages, verdict, short: 'zone type' };
+    }
+    case VERDICT.NOFRAGMENT: {
+      const verdict = 'on another node: first the near zones again, mixing page blocks there';
+      return { freePages, verdict, short: 'near first' };
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// Finds a scenario by name or file, with the machine that it runs on: sizes in a scenario become
+// pages of that machine, so the two are read together.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../base/assert.ts';
+import { loadMachine } from '../machine/load.ts';
+import type { Machine } from '../machine/machine.ts';
+import { nearMisses } from '../machine/near_misses.ts';
+import { machineNodes } from '../scenario/generate.ts';
+import type { Scenario } from '../scenario/ops.ts';
+import { parseScenario } from '../scenario/parser.ts';
+
+/** Where the scenarios are that come with the package. */
+const FOLDER = fileURLToPath(new URL('../../scenarios', import.meta.url));
+const EXTENSION = '.cdm';
+/** Larger files are no scenario. */
+const MAX_FILE_BYTES = 64 * 1024 ** 2;
+
+/** Names of the scenarios that come with the package, in the order of the alphabet. */
+export function shippedScenarios(): string[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith(EXTENSION))
+    .map((file) => basename(file, EXTENSION))
+    .sort();
+}
+
+export interface LoadScenarioOptions {
+  /** Name or file of a machine; the scenario's own when left out. */
+  readonly machine?: string | undefined;
+  /** Values that replace those of `param` lines. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface LoadedScenario {
+  readonly scenario: Scenario;
+  readonly machine: Machine;
+}
+
+/**
+ * Reads a scenario by the name of a shipped one or by file.
+ * @throws UserError when there is none, when no machine is named, and for mistakes in either.
+ */
+export function loadScenario(
+  nameOrFile: string,
+  options: LoadScenarioOptions = {},
+): LoadedScenario {
+  const { text, file } = readScenarioText(nameOrFile);
+  return parseWithMachine(text, file, options);
+}
+
+/** The same for a text; `file` stands in messages. */
+export function parseWithMachine(
+  text: string,
+  file: string,
+  options: LoadScenarioOptions = {},
+): LoadedScenario {
+  const named = options.machine ?? /^[ \t]*machine[ \t]+([^\s#]+)/m.exec(text)?.[1];
+  if (named === undefined) {
+    throw new UserError('the scenario names no machine; add a line "machine NAME" or name one', {
+      file,
+    });
+  }
+  const machine = loadMachine(named);
+  const scenario = parseScenario(text, {
+    file,
+    pageBytes: machine.pageBytes,
+    nodes: machineNodes(machine),
+    parameters: options.parameters,
+  });
+  return { scenario, machine };
+}
+
+function readScenarioText(nameOrFile: string): { text: string; file: string } {
+  const names = shippedScenarios();
+  if (names.includes(nameOrFile)) {
+    const path = `${FOLDER}/${nameOrFile}${EXTENSION}`;
+    const near = relative(process.cwd(), path);
+    return { text: readFileSync(path, 'utf8'), file: near.startsWith('..') ? path : near };
+  }
+  if (!existsSync(nameOrFile)) {
+    const near = nearMisses(nameOrFile, names);
+    const hint = near.length > 0 ? `did you mean ${near.join(' or ')}? ` : '';
+    const known = names.join(', ');
+    throw new UserError(
+      `no scenario \`${nameOrFile}\`: ${hint}There are ${known}; or name a ${EXTENSION} file`,
+    );
+  }
+  const stat = statSync(nameOrFile);
+  if (stat.isDirectory()) throw new UserError('a directory, not a scenario', { file: nameOrFile });
+  if (stat.size > MAX_FILE_BYTES) {
+    throw new UserError('more than 64 MiB: not a scenario', { file: nameOrFile });
+  }
+  try {
+    return { text: readFileSync(nameOrFile, 'utf8'), file: nameOrFile };
+  } catch (error) {
+    throw new UserError(`cannot be read: ${(error as Error).message}`, { file: nameOrFile });
+  }
+}

@@ -1,0 +1,92 @@
+// Pages by the names that scenarios give them: task, region, number from the region's start.
+import { UserError } from '../base/assert.ts';
+import type { Frame } from '../base/ids.ts';
+import { PTE_ZERO_PAGE, pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { nearMisses } from '../machine/near_misses.ts';
+import type { Act, Scenario } from '../scenario/ops.ts';
+import type { PageName } from './comparison.ts';
+import type { Session, Step } from './session.ts';
+
+/** What is at a page of a task. */
+export type PageState =
+  | { readonly kind: 'no task' | 'dead task' | 'not mapped' | 'empty' | 'zero page' }
+  /** `isMapped` is false for a page of a shared object that the task has not touched itself. */
+  | { readonly kind: 'page'; readonly frame: Frame; readonly isMapped: boolean };
+
+/** Looks a page up as it is now. */
+export function pageState(session: Session, page: PageName): PageState {
+  const { runner } = session;
+  const task = runner.tasks.get(page.task);
+  if (task === undefined) return { kind: 'no task' };
+  if (!task.isAlive) return { kind: 'dead task' };
+  const vpn = runner.regionsOf(page.task).startOf(page.region) + page.index;
+  const vma = task.mm.lookup(vpn);
+  if (vma === undefined) return { kind: 'not mapped' };
+  const pte = task.mm.pageTable.get(vpn);
+  if (pteIsPage(pte)) return { kind: 'page', frame: pteFrame(pte), isMapped: true };
+  if (pte === PTE_ZERO_PAGE) return { kind: 'zero page' };
+  const shared = vma.object?.page(vma.pgoff + (vpn - vma.startVpn));
+  return shared === undefined
+    ? { kind: 'empty' }
+    : { kind: 'page', frame: shared, isMapped: false };
+}
+
+/** The page at which a run of faults stopped, or undefined for other operations. */
+export function stoppedAt(session: Session, step: Step): PageName | undefined {
+  const { act } = step.op;
+  const { result } = step;
+  if (act.on !== 'task' || result.ret === 0) return undefined;
+  const done = result.touched ?? result.read ?? result.computed;
+  const range = rangeOf(session, act);
+  if (typeof done !== 'number' || range === undefined) return undefined;
+  return { task: act.task, region: range.region, index: range.start + done };
+}
+
+/** Pages that an operation of a task names, as numbers from the region's start. */
+export function rangeOf(
+  session: Session,
+  act: Act,
+): { region: string; start: number; end: number } | undefined {
+  if (act.on !== 'task' || !('region' in act.act) || act.act.region === undefined) return undefined;
+  const { region } = act.act;
+  const table = session.runner.regionsOf(act.task);
+  const { startVpn, nrPages } = table.range({ ...act.act, region });
+  const start = startVpn - table.startOf(region);
+  return { region, start, end: start + nrPages };
+}
+
+/**
+ * Checks that a scenario has a page's region and task; without a task, finds the one meant.
+ * @throws UserError that lists what there is.
+ */
+export function findPage(
+  scenario: Scenario,
+  page: { readonly region: string; readonly index: number; readonly task?: string | undefined },
+): PageName {
+  const { region, index } = page;
+  const among = (known: readonly string[], word: string): string => {
+    const near = nearMisses(word, known)[0];
+    return near === undefined ? `there are ${known.join(', ') || 'none'}` : `did you mean ${near}?`;
+  };
+  const regions = Object.keys(scenario.regions);
+  if (!regions.includes(region)) {
+    throw new UserError(`no region "${region}" in ${scenario.name}; ${among(regions, region)}`);
+  }
+  const tasks = Object.keys(scenario.tasks);
+  if (page.task !== undefined) {
+    if (tasks.includes(page.task)) return { task: page.task, region, index };
+    const hint = among(tasks, page.task);
+    throw new UserError(`no task "${page.task}" in ${scenario.name}; ${hint}`);
+  }
+  const mapped = new Set(
+    scenario.ops.flatMap(({ act }) =>
+      act.on === 'task' && act.act.verb === 'mmap' && act.act.region === region ? [act.task] : [],
+    ),
+  );
+  const [only] = mapped;
+  if (only === undefined) throw new UserError(`${scenario.name} never maps region "${region}"`);
+  if (mapped.size > 1) {
+    throw new UserError(`tasks ${[...mapped].join(', ')} map region "${region}": name one`);
+  }
+  return { task: only, region, index };
+}

@@ -1,0 +1,81 @@
+// Random workloads run step by step under the eyes of all judges, and cut down to the operations that
+// a failure needs.
+import { checkAll, FreshPages } from '../../src/checkers/index.ts';
+import type { Design } from '../../src/hooks/design.ts';
+import type { KernelOptions } from '../../src/kernel/kernel.ts';
+import type { Machine } from '../../src/machine/machine.ts';
+import { generateScenario, machineNodes } from '../../src/scenario/generate.ts';
+import type { Family } from '../../src/scenario/generate_weights.ts';
+import type { Op, Scenario } from '../../src/scenario/ops.ts';
+import { Runner } from '../../src/scenario/runner.ts';
+
+export interface Workload {
+  readonly seed: number;
+  readonly family: Family;
+  readonly nrOps: number;
+}
+
+export const scenarioFor = (machine: Machine, w: Workload): Scenario =>
+  generateScenario({ seed: w.seed, ops: w.nrOps, family: w.family, ...machineNodes(machine) });
+
+export interface JudgedRun {
+  readonly machine: Machine;
+  readonly design: Design;
+  readonly options?: KernelOptions;
+  /** What else must hold after a step; by default nothing. */
+  readonly also?: (runner: Runner, op: Op) => readonly string[];
+  /** Findings that are no fault here. */
+  readonly isExpected?: (finding: string) => boolean;
+}
+
+/** Runs operations and judges after each; the first findings, or none. */
+export function judge(input: JudgedRun, scenario: Scenario, ops: readonly Op[]): readonly string[] {
+  const runner = new Runner(input.machine, input.design, scenario, input.options);
+  const fresh = new FreshPages();
+  const k = runner.kernel;
+  fresh.note(k);
+  for (const [i, op] of ops.entries()) {
+    const found: string[] = [];
+    try {
+      runner.run(op);
+      const { act } = op;
+      const task = act.on === 'task' ? runner.tasks.get(act.task) : undefined;
+      const isTouch = act.on === 'task' && (act.act.verb === 'touch' || act.act.verb === 'read');
+      if (isTouch && task !== undefined) found.push(...fresh.check(k, task));
+      else fresh.note(k);
+      found.push(...checkAll(k), ...(input.also?.(runner, op) ?? []));
+    } catch (error) {
+      found.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    const faults = found.filter((text) => input.isExpected?.(text) !== true);
+    if (faults.length > 0) return [`after step ${i + 1}, ${op.text}`, ...faults];
+  }
+  return [];
+}
+
+/** Leaves out operations one after another as long as something is still found. */
+export function smallest(
+  ops: readonly Op[],
+  find: (ops: readonly Op[]) => readonly string[],
+): readonly Op[] {
+  let kept = ops;
+  for (let size = Math.ceil(kept.length / 2); size >= 1; size = Math.floor(size / 2)) {
+    for (let at = 0; at < kept.length; ) {
+      const fewer = [...kept.slice(0, at), ...kept.slice(at + size)];
+      if (find(fewer).length > 0) kept = fewer;
+      else at += size;
+    }
+  }
+  return kept;
+}
+
+/** Runs a workload under the judges; throws with the fewest operations that still fail. */
+export function expectNoFindings(input: JudgedRun, workload: Workload): void {
+  const scenario = scenarioFor(input.machine, workload);
+  const find = (ops: readonly Op[]) => judge(input, scenario, ops);
+  if (find(scenario.ops).length === 0) return;
+  const ops = smallest(scenario.ops, find);
+  throw new Error(
+    [`under ${input.design.id}:`, ...ops.map((op) => `  ${op.text}`), ...find(ops)].join('\n'),
+  );
+}
