@@ -25,7 +25,9 @@ function nodesWithMemory(k: Kernel): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
+/** Coherent device memory: the machine says that a device owns the node, and its memory is online. */
 const isDevice = (k: Kernel, nid: number): boolean =>
+  nodesWithMemory(k).includes(nid) &&
   k.machine.nodes.some((node) => node.id === nid && node.device !== undefined);
 
 /** Managed zones of a node, highest type first. */

@@ -1,16 +1,20 @@
 // Options that several verbs share, read into what they mean.
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../base/assert.ts';
+import { parseSizeBytes } from '../base/units.ts';
 import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Arch } from '../machine/machine.ts';
-import { parseSizeBytes } from '../base/units.ts';
 
 export const DEFAULT_SCENARIO = 'hybrid-flow';
 const ARCHES: readonly Arch[] = ['x86_64', 'arm64', 'ppc64'];
 
 /** Adds a verb's two lines of help and its examples. */
-export function describe(command: Command, lines: readonly [string, string], examples: string): void {
+export function describe(
+  command: Command,
+  lines: readonly [string, string],
+  examples: string,
+): void {
   command.summary(lines[0]).description(lines.join('\n'));
   command.addHelpText('after', `\nExamples:\n${examples.trim().replaceAll(/^\s*/gm, '  ')}`);
 }

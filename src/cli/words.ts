@@ -15,7 +15,9 @@ export function idList(ids: readonly number[]): string {
     if (last !== undefined && id === last[1] + 1) last[1] = id;
     else runs.push([id, id]);
   }
-  return runs.map(([a, b]) => (a === b ? `${a}` : b === a + 1 ? `${a},${b}` : `${a}-${b}`)).join(',');
+  return runs
+    .map(([a, b]) => (a === b ? `${a}` : b === a + 1 ? `${a},${b}` : `${a}-${b}`))
+    .join(',');
 }
 
 /** `thread (ppc64, pages of 64 KiB): nodes 0,1 RAM of 4 GiB; nodes 2-4 device memory of 4 GiB`. */

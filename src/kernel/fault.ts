@@ -15,6 +15,7 @@ import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { outOfMemory } from './oom.ts';
 import {
+  type Leaf,
   makePte,
   PTE_NONE,
   PTE_ZERO_PAGE,
@@ -100,9 +101,8 @@ function touchInLeaf(
 ): FaultRun {
   const tables = allocTables(k, task, startVpn);
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
-  const leaf = task.mm.pageTable.leafOf(startVpn);
-  const entries = (leaf as { entries: Uint32Array }).entries;
-  const base = startVpn - (startVpn % PTRS_PER_LEAF);
+  const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
+  const base = startVpn - (startVpn % PTRS_PER_LEAF) - leafBase;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pte = entries[vpn - base] as number;

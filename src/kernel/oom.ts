@@ -3,8 +3,8 @@
 // Omits    oom_score_adj, memory cgroups, the reaper; kills for lack of pages (SPEC EXH2).
 // Holds    OOM1 the task that uses most memory dies; among equals the first.
 
-import { exitTask } from './fork.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
+import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import { pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';

@@ -3,7 +3,7 @@
 // Models   linux@v6.1 x86-64 with four levels (POWER and arm64 differ in shape, not in kind): a pgd
 //          entry covers 2^27 pages, a pud entry 2^18, a pmd entry 2^9; mm/memory.c: __pud_alloc,
 //          __pmd_alloc, __pte_alloc, free_pgtables.
-// State    entries: Uint32Array of 512 a leaf: 0 not present, 1 the zero page, else
+// State    512 entries a leaf: 0 not present, 1 the zero page, else
 //          2 * frame + 2, plus 1 when writable.
 //          Table pages are frames of kind page table.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
@@ -23,9 +23,14 @@ export const pteFrame = (pte: number): Frame => frame((pte - 2) >>> 1);
 export const pteIsWritable = (pte: number): boolean => pte > PTE_ZERO_PAGE && (pte & 1) !== 0;
 
 export interface Leaf {
+  /** A chunk of many leaves; this one's entries are [base, base + 512). */
   readonly entries: Uint32Array;
+  readonly base: number;
   readonly tableFrame: Frame;
 }
+
+/** Leaves are cut from chunks, so that a large address space is not half a million arrays. */
+const LEAVES_PER_CHUNK = 256;
 
 /** How many levels are missing above a page, from the top: what a fault must allocate first. */
 export type MissingLevels = 0 | 1 | 2 | 3;
@@ -36,6 +41,10 @@ export class PageTable {
   readonly #puds = new Map<number, Frame>();
   #lastKey = -1;
   #lastLeaf: Leaf | undefined;
+  #chunk = new Uint32Array(0);
+  #chunkUsed = 0;
+  /** Leaves given back, all of their entries not present. */
+  readonly #spare: Pick<Leaf, 'entries' | 'base'>[] = [];
 
   leafOf(vpn: number): Leaf | undefined {
     const key = Math.floor(vpn / PTRS_PER_LEAF);
@@ -48,12 +57,15 @@ export class PageTable {
 
   get(vpn: number): number {
     const leaf = this.leafOf(vpn);
-    return leaf === undefined ? PTE_NONE : (leaf.entries[vpn % PTRS_PER_LEAF] as number);
+    return leaf === undefined
+      ? PTE_NONE
+      : (leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number);
   }
 
   /** Sets an entry of a leaf that exists. */
   set(vpn: number, pte: number): void {
-    (this.leafOf(vpn) as Leaf).entries[vpn % PTRS_PER_LEAF] = pte;
+    const leaf = this.leafOf(vpn) as Leaf;
+    leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] = pte;
   }
 
   /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */
@@ -69,12 +81,25 @@ export class PageTable {
     if (missing === 3) this.#puds.set(Math.floor(vpn / 2 ** PUD_SHIFT), tableFrame);
     else if (missing === 2) this.#pmds.set(Math.floor(vpn / 2 ** PMD_SHIFT), tableFrame);
     else {
-      const leaf = { entries: new Uint32Array(PTRS_PER_LEAF), tableFrame };
+      const leaf = this.#newLeaf(tableFrame);
       const key = Math.floor(vpn / 2 ** LEAF_SHIFT);
       this.#leaves.set(key, leaf);
       this.#lastKey = key;
       this.#lastLeaf = leaf;
     }
+  }
+
+  #newLeaf(tableFrame: Frame): Leaf {
+    const spare = this.#spare.pop();
+    if (spare !== undefined) return { ...spare, tableFrame };
+    if (this.#chunkUsed === this.#chunk.length) {
+      const nrLeaves = this.#leaves.size < LEAVES_PER_CHUNK ? 8 : LEAVES_PER_CHUNK;
+      this.#chunk = new Uint32Array(nrLeaves * PTRS_PER_LEAF);
+      this.#chunkUsed = 0;
+    }
+    const base = this.#chunkUsed;
+    this.#chunkUsed += PTRS_PER_LEAF;
+    return { entries: this.#chunk, base, tableFrame };
   }
 
   /** Visits every present entry of [startVpn, endVpn) in order; stop by returning false. */
@@ -92,7 +117,7 @@ export class PageTable {
         continue;
       }
       for (; vpn < end; vpn++) {
-        const pte = leaf.entries[vpn % PTRS_PER_LEAF] as number;
+        const pte = leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number;
         if (pte !== PTE_NONE && visit(vpn, pte) === false) return;
       }
     }
@@ -107,7 +132,11 @@ export class PageTable {
       const size = 2 ** shift;
       for (const [key, value] of table) {
         if (key * size < floorVpn || (key + 1) * size > ceilingVpn) continue;
-        release(typeof value === 'number' ? value : value.tableFrame);
+        if (typeof value === 'number') release(value);
+        else {
+          release(value.tableFrame);
+          this.#spare.push({ entries: value.entries, base: value.base });
+        }
         table.delete(key);
       }
     };
@@ -121,9 +150,10 @@ export class PageTable {
   /** Visits every present entry, whatever area it is in, for checkers. */
   forEachEntry(visit: (vpn: number, pte: number) => void): void {
     for (const [key, leaf] of this.#leaves) {
-      leaf.entries.forEach((pte, i) => {
+      for (let i = 0; i < PTRS_PER_LEAF; i++) {
+        const pte = leaf.entries[leaf.base + i] as number;
         if (pte !== PTE_NONE) visit(key * PTRS_PER_LEAF + i, pte);
-      });
+      }
     }
   }
 

@@ -184,7 +184,13 @@ export class Buddy {
    * its first frames go out in order and the rest stays as one block an order. Returns how many
    * (rmqueue_bulk).
    */
-  allocBulk(z: ZoneIndex, count: number, type: number, allocFlags: number, out: Int32Array): number {
+  allocBulk(
+    z: ZoneIndex,
+    count: number,
+    type: number,
+    allocFlags: number,
+    out: Int32Array,
+  ): number {
     const { zones } = this;
     const m = z * MIGRATE_TYPES + type;
     let done = 0;

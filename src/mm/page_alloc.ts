@@ -115,7 +115,7 @@ export class PageAllocator {
   cpusetsInsane = false;
   current!: AllocTask;
   log: DecisionLog | null = null;
-  /** Why the last request failed. */
+  /** Why the last request that gave nothing failed. */
   failure: Failure = FAILURE.NONE;
   /** Frames given by the last request. */
   readonly out = new Int32Array(MAX_RUN);
@@ -220,7 +220,6 @@ export class PageAllocator {
    * @returns how many were given; 0 means failure, and `failure` says which.
    */
   alloc(gfp: number, order: number, nid: NodeId, nodemask: Nodemask | null, want: number): number {
-    this.failure = FAILURE.NONE;
     if (
       order === 0 &&
       gfp === this.#gfp &&
@@ -242,6 +241,7 @@ export class PageAllocator {
     nodemask: Nodemask | null,
     want: number,
   ): number {
+    this.failure = FAILURE.NONE;
     this.#order = order;
     this.#prepare(gfp, nid, nodemask);
     if (order === 0) {

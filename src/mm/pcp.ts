@@ -18,6 +18,7 @@ const SMALLEST_RING = 64;
 export class PerCpuLists {
   readonly #buddy: Buddy;
   readonly #nrCpus: number;
+  readonly #high: Int32Array;
   /** Frames on the three lists of a zone and CPU, by zone * nrCpus + cpu. */
   readonly #count: Int32Array;
   readonly #freeFactor: Uint8Array;
@@ -28,6 +29,7 @@ export class PerCpuLists {
   constructor(buddy: Buddy, nrCpus: number) {
     this.#buddy = buddy;
     this.#nrCpus = nrCpus;
+    this.#high = buddy.zones.pcpHigh;
     const nrLists = buddy.zones.nr * nrCpus;
     this.#count = new Int32Array(nrLists);
     this.#freeFactor = new Uint8Array(nrLists);
@@ -122,14 +124,14 @@ export class PerCpuLists {
     entries[head & (entries.length - 1)] = f;
     const count = (this.#count[list] as number) + 1;
     this.#count[list] = count;
-    if (count >= (this.#buddy.zones.pcpHigh[z] as number)) {
+    if (count >= (this.#high[z] as number)) {
       this.#freeBulk(z, list, this.#nrToFree(z, list), type);
     }
   }
 
   /** How many frames leave a full list: a batch, doubled each time in a row (nr_pcp_free). */
   #nrToFree(z: ZoneIndex, list: number): number {
-    const high = this.#buddy.zones.pcpHigh[z] as number;
+    const high = this.#high[z] as number;
     const batch = this.#buddy.zones.pcpBatch[z] as number;
     if (high < batch) return 1;
     const most = high - batch;

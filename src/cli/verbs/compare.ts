@@ -60,7 +60,9 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
   const comparison = compareDesigns({ scenario, machine, designs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (options.report !== undefined) {
-    const { renderReport } = await import('../../web/report.ts');
+    const { renderReport } = (await import(
+      new URL('../../web/report.js', import.meta.url).href
+    )) as { renderReport: (comparison: Comparison) => string };
     writeWholeFile(options.report, renderReport(comparison));
   }
   if (options.json === true) {
@@ -167,11 +169,13 @@ function notAskedText(outcomes: readonly DesignOutcome[]): string {
 
 function refusalText(outcomes: readonly DesignOutcome[]): string {
   const rows = outcomes.flatMap((o) => {
-    const shown = o.refusals.slice(0, MOST_REFUSALS).map((r, i) => [
-      i === 0 ? o.design : '',
-      `step ${r.step + 1}`,
-      `${r.text} -> ${r.ret}${r.page === undefined ? '' : ` at page ${r.page.index}`}`,
-    ]);
+    const shown = o.refusals
+      .slice(0, MOST_REFUSALS)
+      .map((r, i) => [
+        i === 0 ? o.design : '',
+        `step ${r.step + 1}`,
+        `${r.text} -> ${r.ret}${r.page === undefined ? '' : ` at page ${r.page.index}`}`,
+      ]);
     const more = o.refusals.length - shown.length;
     if (more > 0) shown.push(['', '', `and ${more} more`]);
     const dead = o.nrAfterDeath ?? 0;
@@ -198,9 +202,7 @@ function stoppedText(outcomes: readonly DesignOutcome[]): string {
   return outcomes
     .filter((o) => o.notModelled !== undefined)
     .map((o) =>
-      paragraph(
-        `${o.design} stopped after step ${o.steps.length}. Not modelled: ${o.notModelled}`,
-      ),
+      paragraph(`${o.design} stopped after step ${o.steps.length}. Not modelled: ${o.notModelled}`),
     )
     .join('\n');
 }

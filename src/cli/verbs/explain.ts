@@ -1,0 +1,258 @@
+// `cdmlab explain`: why one page is where it is, or why it is nowhere.
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { findDesign } from '../../designs/index.ts';
+import { summarizeMachine } from '../../lab/compare.ts';
+import { type ExplainedRequest, type Explanation, explainPage } from '../../lab/explain.ts';
+import type { ExplainedAttempt } from '../../lab/explain_walk.ts';
+import { loadScenario } from '../../lab/load_scenario.ts';
+import { type Io, printJson } from '../io.ts';
+import { describe, designsOf, readNumber, readParameter } from '../options.ts';
+import { facts, formatTable, paragraph } from '../table.ts';
+import { idList, machineWords, scenarioWords } from '../words.ts';
+
+interface PageOption {
+  readonly region: string;
+  readonly index: number;
+}
+
+interface ExplainOptions {
+  readonly page: PageOption;
+  readonly design?: string;
+  readonly designs?: string;
+  readonly task?: string;
+  readonly at?: number;
+  readonly machine?: string;
+  readonly param?: Record<string, string>;
+  readonly json?: boolean;
+}
+
+function readPage(text: string): PageOption {
+  const match = /^([A-Za-z][A-Za-z0-9_]*):(\d{1,9})$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('expected REGION:INDEX, for example buf:0.');
+  return { region: match[1] as string, index: Number(match[2]) };
+}
+
+export function addExplain(program: Command, io: Io): void {
+  const command = program
+    .command('explain')
+    .argument('<SCENARIO>', 'name of a shipped scenario, or a file')
+    .requiredOption(
+      '--page <REGION:INDEX>',
+      'the page, counted from the start of its region',
+      readPage,
+    )
+    .option('--task <T>', 'whose page, when several tasks map the region')
+    .option(
+      '--at <STEP>',
+      'look after this step, counted from 1; the last when left out',
+      readNumber,
+    )
+    .option('--design <D>', 'id of a design; stock when left out')
+    .option('--designs <a,b>', 'several designs, side by side')
+    .option('--machine <M>', "preset or file; the scenario's own when left out")
+    .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
+    .option('--json', 'the explanations as a JSON list, and nothing else')
+    .action((name: string, options: ExplainOptions) => explain(io, name, options));
+  describe(
+    command,
+    [
+      'Tell why a page is on its node, or why there is none: request, policy, list, every zone.',
+      'It is the very decision that gave the page, caught as the scenario runs again.',
+    ],
+    `cdmlab explain preferred-interleave-skip --design allocator-gate --page buf:0
+     cdmlab explain cpuset-device-only --designs stock,zonelist --page heap:0 --task worker`,
+  );
+}
+
+function explain(io: Io, name: string, options: ExplainOptions): void {
+  const designs =
+    options.designs === undefined
+      ? [findDesign(options.design ?? 'stock')]
+      : designsOf(options.designs);
+  const { scenario, machine } = loadScenario(name, {
+    machine: options.machine,
+    parameters: options.param,
+  });
+  const atStep = options.at === undefined ? undefined : options.at - 1;
+  const { page, task } = options;
+  const all = designs.map((design) =>
+    explainPage({ scenario, machine, design, ...page, task, atStep }),
+  );
+  if (options.json === true) {
+    printJson(io, all);
+    return;
+  }
+  const first = all[0] as Explanation;
+  const at = options.at === undefined ? 'at the end' : `after step ${options.at}`;
+  const head = facts([
+    ['scenario', scenarioWords(scenario)],
+    ['machine', machineWords(summarizeMachine(machine))],
+    ['page', `${first.index} of ${first.region}, task ${first.task}, ${at}`],
+  ]);
+  const body = all.length === 1 ? singleText(io, first) : sideBySide(io, all);
+  io.out(`${head}\n\n${body}`);
+}
+
+function singleText(io: Io, e: Explanation): string {
+  const parts = [paragraph(io.colors.bold(`Under ${e.design}: ${e.words}`)), historyText(e)];
+  if (e.request !== undefined) {
+    parts.push(requestText(e.request));
+    parts.push(...e.request.attempts.map((a, i) => attemptText(io, a, i, e.request)));
+    if (e.request.failure !== undefined) parts.push(paragraph(`It failed: ${e.request.failure}.`));
+  }
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function historyText(e: Explanation): string {
+  const rows = e.history.map((h) => [
+    `step ${h.step + 1}`,
+    h.text,
+    h.nid === undefined ? h.state : `on node ${h.nid}`,
+  ]);
+  if (rows.length === 0) return '';
+  return `What became of it:\n${formatTable(['', '', ''], rows, { indent: '  ', flex: 1 })}`;
+}
+
+function requestText(r: ExplainedRequest): string {
+  const from = r.policyFrom === 'node named' ? '' : ` (of the ${policyOwner(r.policyFrom)})`;
+  const rows: (readonly [string, string])[] = [
+    ['for', `${r.purpose} of task ${r.task}, in step ${r.step + 1}: ${r.text}`],
+    ['flags', `${r.gfp}, order ${r.order}`],
+    ['CPU', `${r.cpu}, on node ${r.cpuNode}`],
+    ['policy', r.policyFrom === 'default' ? r.policy : `${r.policy}${from}`],
+    ['cpuset', r.cpuset ?? 'none in use'],
+    ['nodemask', r.nodemask ?? 'none'],
+    ['starts at', r.startWhy],
+  ];
+  return `The request:\n${formatTable(['', ''], rows, { indent: '  ' })}`;
+}
+
+const policyOwner = (from: string): string =>
+  from === 'area' ? 'area, by mbind' : from === 'task' ? 'task, by set_mempolicy' : from;
+
+const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
+  fast: 'first try, above the low watermarks',
+  slow: 'slow path, above the min watermarks',
+  last: 'last look before the OOM killer, above the high watermarks',
+};
+
+function attemptText(
+  io: Io,
+  a: ExplainedAttempt,
+  i: number,
+  request: ExplainedRequest | undefined,
+): string {
+  const nr = (request?.attempts.length ?? 1) > 1 ? ` ${i + 1}` : '';
+  const head = `Walk${nr} (${ATTEMPT_WORDS[a.attempt]}): ${a.list.kind} list of node ${a.list.owner}, ${a.mask}`;
+  const rows = a.zones.map((z, at) => [
+    `(${at})`,
+    `node ${z.nid}`,
+    z.zone,
+    String(z.freePages),
+    z.watermarkPages === undefined ? '' : String(z.watermarkPages),
+    z.short === 'taken' ? io.colors.green(z.verdict) : z.verdict,
+  ]);
+  const table = formatTable(['', '', 'zone', 'free', 'mark', 'verdict'], rows, {
+    right: [3, 4],
+    indent: '  ',
+  });
+  const lines = [paragraph(head), rows.length === 0 ? '  (the list holds no zone)' : table];
+  if (a.notReached.length > 0) {
+    const labels = a.notReached.map((z) => `node ${z.nid} ${z.zone}`).join(', ');
+    lines.push(paragraph(`not reached: ${labels}`, '  '));
+  }
+  for (const [why, nids] of groupMissing(a)) {
+    lines.push(paragraph(`${nids.length === 1 ? 'node' : 'nodes'} ${idList(nids)}: ${why}`, '  '));
+  }
+  return lines.join('\n');
+}
+
+function groupMissing(a: ExplainedAttempt): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (const { nid, why } of a.missing) groups.set(why, [...(groups.get(why) ?? []), nid]);
+  return groups;
+}
+
+/** Designs as columns: what they share is told once a row, then one row a zone of each walk. */
+function sideBySide(io: Io, all: readonly Explanation[]): string {
+  const words = all.map((e) => [io.colors.bold(e.design), e.words]);
+  const parts = [formatTable(['', ''], words)];
+  const requests = all.map((e) => e.request);
+  const row = (name: string, of: (r: ExplainedRequest) => string): string[] => [
+    name,
+    ...requests.map((r) => (r === undefined ? '-' : of(r))),
+  ];
+  const rows = [
+    row('in step', (r) => String(r.step + 1)),
+    row('for', (r) => r.purpose),
+    row('policy', (r) => r.policy),
+    row('nodemask', (r) => r.nodemask ?? 'none'),
+    row('starts at', (r) => r.startWhy),
+  ];
+  const nrWalks = Math.max(0, ...requests.map((r) => r?.attempts.length ?? 0));
+  for (let i = 0; i < nrWalks; i++)
+    rows.push(
+      ...walkRows(
+        requests.map((r) => r?.attempts[i]),
+        i,
+      ),
+    );
+  const width = Math.max(12, Math.floor((100 - 16) / all.length) - 2);
+  const narrow = rows.map((cells) =>
+    cells.map((cell, c) => (c === 0 ? cell : breakCell(cell, width))),
+  );
+  if (requests.some((r) => r !== undefined)) {
+    parts.push(
+      formatTable(['', ...all.map((e) => e.design)], narrow, { flex: 0, head: io.colors.bold }),
+    );
+  }
+  const failures = all.flatMap((e) =>
+    e.request?.failure === undefined ? [] : [[e.design, `failed: ${e.request.failure}.`]],
+  );
+  if (failures.length > 0) parts.push(formatTable(['', ''], failures));
+  parts.push('For one walk in full, with free pages and watermarks, name one --design.');
+  return parts.join('\n\n');
+}
+
+function walkRows(walks: readonly (ExplainedAttempt | undefined)[], i: number): string[][] {
+  const rows = [
+    [
+      `walk ${i + 1}`,
+      ...walks.map((a) => (a === undefined ? '-' : `${a.attempt}, ${listName(a)}`)),
+    ],
+  ];
+  const zones = new Map<string, { nid: number }>();
+  for (const a of walks) {
+    for (const z of [...(a?.zones ?? []), ...(a?.notReached ?? [])]) {
+      zones.set(`node ${z.nid} ${z.zone}`, z);
+    }
+  }
+  for (const [label, { nid }] of [...zones].sort(([, a], [, b]) => a.nid - b.nid)) {
+    rows.push([`  ${label}`, ...walks.map((a) => cellOf(a, label, nid))]);
+  }
+  return rows;
+}
+
+const listName = (a: ExplainedAttempt): string =>
+  `${a.list.kind === 'FALLBACK' ? 'list' : 'NOFALLBACK'} of ${a.list.owner}`;
+
+function cellOf(a: ExplainedAttempt | undefined, label: string, nid: number): string {
+  if (a === undefined) return '-';
+  const at = a.zones.findIndex((z) => `node ${z.nid} ${z.zone}` === label);
+  if (at >= 0) return `(${at}) ${a.zones[at]?.short}`;
+  if (a.notReached.some((z) => `node ${z.nid} ${z.zone}` === label)) return 'not reached';
+  return a.missing.some((m) => m.nid === nid) || a.list.kind === 'NOFALLBACK' ? 'not in list' : '-';
+}
+
+/** A cell broken into lines of at most `width` columns. */
+function breakCell(text: string, width: number): string {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
+  }
+  return lines.join('\n');
+}

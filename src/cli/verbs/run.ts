@@ -1,0 +1,174 @@
+// `cdmlab run`: one scenario under one design, step by step.
+import type { Command } from 'commander';
+import { NotModelled } from '../../base/assert.ts';
+import { findDesign } from '../../designs/index.ts';
+import type { Design } from '../../hooks/design.ts';
+import { summarizeMachine } from '../../lab/compare.ts';
+import { type LoadedScenario, loadScenario } from '../../lab/load_scenario.ts';
+import { type RegionPlacement, Session, type Step } from '../../lab/session.ts';
+import type { OpResult } from '../../scenario/ops.ts';
+import { printAct } from '../../scenario/print.ts';
+import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
+import { describe, readParameter } from '../options.ts';
+import { facts, formatTable } from '../table.ts';
+import {
+  count,
+  machineWords,
+  parameterWords,
+  sameRun,
+  scenarioWords,
+  shellWord,
+} from '../words.ts';
+
+interface RunOptions {
+  readonly design: string;
+  readonly machine?: string;
+  readonly param?: Record<string, string>;
+  readonly json?: boolean;
+}
+
+export function addRun(program: Command, io: Io): void {
+  const command = program
+    .command('run')
+    .argument('<SCENARIO>', 'name of a shipped scenario, or a file')
+    .option('--design <D>', 'id of a design', 'stock')
+    .option('--machine <M>', "preset or file; the scenario's own when left out")
+    .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
+    .option('--json', 'steps with whole results as JSON, and nothing else')
+    .action((name: string, options: RunOptions) => run(io, name, options));
+  describe(
+    command,
+    [
+      'Run one scenario under one design and show every step.',
+      'Result, where pages are now, and expectations of the scenario that do not hold.',
+    ],
+    `cdmlab run bind-device --design zonelist
+     cdmlab run random-mix --param SEED=8 --param OPS=50`,
+  );
+}
+
+interface Ran {
+  readonly steps: readonly Step[];
+  readonly notModelled: string | undefined;
+  readonly stateHash: string;
+}
+
+function runAll({ scenario, machine }: LoadedScenario, design: Design): Ran {
+  const session = new Session({ machine, design, scenario });
+  const steps: Step[] = [];
+  let notModelled: string | undefined;
+  try {
+    for (let step = session.step(); step !== undefined; step = session.step()) steps.push(step);
+  } catch (error) {
+    if (!(error instanceof NotModelled)) throw error;
+    notModelled = error.message;
+  }
+  return { steps, notModelled, stateHash: session.hash() };
+}
+
+function run(io: Io, name: string, options: RunOptions): void {
+  const design = findDesign(options.design);
+  const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
+  const ran = runAll(loaded, design);
+  if (options.json === true) printJson(io, jsonOf(loaded, design, ran));
+  else io.out(runText(io, name, options, loaded, design, ran));
+  if (ran.steps.some((step) => step.failed.length > 0)) io.exitCode = EXIT_DIFFERS;
+  if (ran.notModelled !== undefined) {
+    io.err(`not modelled: ${ran.notModelled}`);
+    io.exitCode = EXIT_BAD_INPUT;
+  }
+}
+
+function jsonOf({ scenario, machine }: LoadedScenario, design: Design, ran: Ran): unknown {
+  return {
+    scenario: { name: scenario.name, title: scenario.title, source: scenario.source },
+    parameters: scenario.parameters,
+    machine: summarizeMachine(machine),
+    design: design.id,
+    steps: ran.steps.map((step) => ({
+      index: step.index,
+      text: printAct(step.op.act),
+      result: step.result,
+      failed: step.failed,
+      changed: step.changed.map((row) => ({ ...row, byNode: Object.fromEntries(row.byNode) })),
+    })),
+    ...(ran.notModelled === undefined ? {} : { notModelled: ran.notModelled }),
+    stateHash: ran.stateHash,
+  };
+}
+
+function runText(
+  io: Io,
+  name: string,
+  options: RunOptions,
+  { scenario, machine }: LoadedScenario,
+  design: Design,
+  ran: Ran,
+): string {
+  const params = parameterWords(scenario.parameters);
+  const replay = `cdmlab run ${shellWord(name)} --design ${design.id}${sameRun(options)}`;
+  const head = facts([
+    ['scenario', scenarioWords(scenario)],
+    ['machine', machineWords(summarizeMachine(machine))],
+    ['design', `${design.id}: ${design.title}`],
+    ...(params === undefined ? [] : [['parameters', params] as const]),
+    ['again', replay],
+  ]);
+  const nrExpected = scenario.ops
+    .slice(0, ran.steps.length)
+    .flatMap((op) => op.expect)
+    .filter((e) => e.design === undefined || e.design === design.id).length;
+  const nrFailed = ran.steps.reduce((n, step) => n + step.failed.length, 0);
+  const verdict = `${count(nrExpected - nrFailed, 'expectation')} met, ${nrFailed} failed`;
+  const { green, red } = io.colors;
+  return [
+    head,
+    stepTable(io, ran.steps),
+    `${(nrFailed === 0 ? green : red)(verdict)}; state hash ${ran.stateHash}`,
+  ].join('\n\n');
+}
+
+function stepTable(io: Io, steps: readonly Step[]): string {
+  const { bold, red } = io.colors;
+  const rows = steps.flatMap((step) => [
+    [
+      String(step.index + 1),
+      printAct(step.op.act),
+      resultWords(step.result),
+      step.changed.map(placementWords).join('; '),
+    ],
+    ...step.failed.map((f) => [red('x'), red(`expected ${f.expected}, found ${f.found}`), '', '']),
+  ]);
+  return formatTable(['step', 'operation', 'result', 'pages now, by node'], rows, {
+    right: [0],
+    flex: rows.some((row) => (row[3] ?? '').length > 30) ? 3 : 1,
+    head: bold,
+  });
+}
+
+/** `buf 0:64 2:32`. */
+function placementWords({ task, region, byNode }: RegionPlacement): string {
+  const nodes = [...byNode].sort(([a], [b]) => a - b).map(([nid, n]) => `${nid}:${n}`);
+  return `${task} ${region} ${nodes.join(' ') || 'none'}`;
+}
+
+/** Fields that say the same as others, or hold a line for each page. */
+const LONG_FIELDS = new Set(['ret', 'note', 'where', 'status', 'died', 'killedBy', 'pageBytes']);
+const MOST_RESULT_COLUMNS = 34;
+
+/** `0`, `0 touched 64`, `EINVAL`: what fits a line. */
+function resultWords(result: OpResult): string {
+  const fields = Object.entries(result)
+    .filter(([name]) => !LONG_FIELDS.has(name))
+    .map(([name, value]) => `${name} ${valueWords(value)}`);
+  const text = [String(result.ret), ...fields].join(' ');
+  return text.length <= MOST_RESULT_COLUMNS ? text : `${text.slice(0, MOST_RESULT_COLUMNS - 3)}...`;
+}
+
+function valueWords(value: unknown): string {
+  if (Array.isArray(value)) return value.map(valueWords).join(',') || 'none';
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([key, v]) => `${key}:${valueWords(v)}`)
+    .join(' ');
+}
