@@ -48,8 +48,10 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       }
     }
   }
-  k.mem.pcp.forEach((z, cpu, _type, f) => {
-    own(owners, f, `list of CPU ${cpu} for ${zoneText(k, z)}`, NONE);
+  k.mem.pcp.forEach((z, cpu, _type, f, order) => {
+    for (let i = 0; i < 2 ** order; i++) {
+      own(owners, f + i, `list of CPU ${cpu} for ${zoneText(k, z)}`, NONE);
+    }
   });
   for (const space of k.spaces.values()) {
     const owner = `page table of space ${space.id}`;

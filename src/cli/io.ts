@@ -37,7 +37,7 @@ export function processIo(): Io {
     err: (text) => void process.stderr.write(`${text}\n`),
     progress: (text) => {
       const nowMs = performance.now() - started;
-      if (nowMs < QUIET_MS || nowMs - toldAt < QUIET_MS / 2) return;
+      if (nowMs < QUIET_MS || nowMs - toldAt < QUIET_MS) return;
       toldAt = nowMs;
       process.stderr.write(`${text}\n`);
     },

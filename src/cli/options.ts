@@ -4,10 +4,9 @@ import { UserError } from '../base/assert.ts';
 import { parseSizeBytes } from '../base/units.ts';
 import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
-import type { Arch } from '../machine/machine.ts';
+import { ARCHES, type Arch } from '../machine/machine.ts';
 
 export const DEFAULT_SCENARIO = 'hybrid-flow';
-const ARCHES: readonly Arch[] = ['x86_64', 'arm64', 'ppc64'];
 
 /** Adds a verb's two lines of help and its examples. */
 export function describe(

@@ -13,11 +13,14 @@ const pad = (text: string, width: number, isRight: boolean): string => {
   return isRight ? fill + text : text + fill;
 };
 
+/** Spaces at which a line may end: not before a unit. */
+const WORD_END = / (?!(?:B|KiB|MiB|GiB|TiB)(?:\W|$))/;
+
 /** Breaks a text into lines of at most `width` columns, between words; longer words stay whole. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.split(WORD_END)) {
     const longer = line === '' ? word : `${line} ${word}`;
     if (line !== '' && widthOf(longer) > width) {
       lines.push(line);

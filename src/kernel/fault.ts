@@ -8,8 +8,8 @@
 //          once gets what the same faults one after another would get.
 import type { Frame } from '../base/ids.ts';
 import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gfp.ts';
+import { FAILURE, MAX_RUN } from '../mm/internal.ts';
 import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
-import { FAILURE, MAX_RUN } from '../mm/page_alloc.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';

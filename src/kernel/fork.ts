@@ -63,6 +63,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   child.memsAllowed = parent.memsAllowed;
   child.mempolicy = parent.mempolicy?.dup() ?? null;
   child.interleavePrev = interleavePrev;
+  child.interleaveWeight = parent.interleaveWeight;
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
   if (!takeKernelPages(k, parent, KERNEL_PAGES_OF_PARENT) || !copyAreas(k, parent, child)) {

@@ -10,7 +10,6 @@ import { Nodemask } from '../base/nodemask.ts';
 import {
   MPOL_BIND,
   MPOL_DEFAULT,
-  MPOL_INTERLEAVE,
   MPOL_PREFERRED_MANY,
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
@@ -83,7 +82,10 @@ export function setMempolicy(k: Kernel, task: Task, rawMode: number, arg: MaskAr
   const made = makePolicy(k, task, rawMode, arg);
   if (typeof made === 'number') return made;
   task.mempolicy = made.policy;
-  if (made.policy !== null && isInterleaving(made.policy)) task.interleavePrev = k.maxNodes - 1;
+  if (made.policy !== null && isInterleaving(made.policy)) {
+    task.interleavePrev = k.maxNodes - 1;
+    task.interleaveWeight = 0;
+  }
   return 0;
 }
 
@@ -128,7 +130,10 @@ export function getMempolicy(
     if (flags & MPOL_F_NODE) return nodeAt(k, task, vpn);
   } else if (vpn !== undefined) return -EINVAL;
   if (flags & MPOL_F_NODE) {
-    if (policy === null || policy.mode !== MPOL_INTERLEAVE) return -EINVAL;
+    if (policy === null || !isInterleaving(policy)) return -EINVAL;
+    if (policy.mode === MPOL_WEIGHTED_INTERLEAVE && task.interleaveWeight > 0) {
+      return { kind: 'node', node: task.interleavePrev };
+    }
     return { kind: 'node', node: policy.nodes.nextIn(task.interleavePrev) };
   }
   return { kind: 'policy', shown: showPolicy(policy) };

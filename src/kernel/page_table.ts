@@ -106,7 +106,7 @@ export class PageTable {
   walk(
     startVpn: number,
     endVpn: number,
-    visit: (vpn: number, pte: number) => boolean | void,
+    visit: (vpn: number, pte: number) => unknown,
   ): void {
     for (let vpn = startVpn; vpn < endVpn; ) {
       const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;

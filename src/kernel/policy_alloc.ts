@@ -86,8 +86,20 @@ function startWhy(k: Kernel, policy: Mempolicy | null, local: NodeId, start: Nod
   return `first node of the mask, by the design (policy_node)`;
 }
 
-/** Takes the next node of the task's interleave counter (interleave_nodes). */
-export function nextInterleaveNode(task: Task, policy: Mempolicy): NodeId {
+/**
+ * Takes the next node of the task's interleave counter (interleave_nodes); with weights a node has
+ * as many turns in a row as it weighs (6.9: weighted_interleave_nodes).
+ */
+export function nextInterleaveNode(k: Kernel, task: Task, policy: Mempolicy): NodeId {
+  if (policy.mode === MPOL_WEIGHTED_INTERLEAVE) {
+    const isOver = task.interleaveWeight === 0 || !policy.nodes.has(task.interleavePrev);
+    if (isOver) {
+      task.interleavePrev = policy.nodes.nextIn(task.interleavePrev);
+      task.interleaveWeight = k.interleaveWeights.get(task.interleavePrev) ?? 1;
+    }
+    task.interleaveWeight--;
+    return task.interleavePrev as NodeId;
+  }
   const next = policy.nodes.nextIn(task.interleavePrev);
   task.interleavePrev = next;
   return next;
@@ -138,7 +150,7 @@ export function allocPages(
   const found = taskPolicy(task);
   const { policy } = found;
   if (policy !== null && isInterleaving(policy)) {
-    const nid = nextInterleaveNode(task, policy);
+    const nid = nextInterleaveNode(k, task, policy);
     note(k, task, why, found, gfp, nid, null);
     return allocInterleave(k, gfp, order, nid, found, why);
   }

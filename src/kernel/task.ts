@@ -3,7 +3,7 @@
 //          cpus); kernel/exit.c as far as memory goes.
 import type { Cpu } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
-import type { AllocTask } from '../mm/page_alloc.ts';
+import type { AllocTask } from '../mm/internal.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Cpuset } from './cpuset.ts';
 import type { Mempolicy } from './mempolicy.ts';
@@ -19,6 +19,8 @@ export class Task implements AllocTask {
   mempolicy: Mempolicy | null = null;
   /** The node that the task's interleave counter used last (il_prev). */
   interleavePrev: number;
+  /** Turns left on that node under weighted interleave (il_weight). */
+  interleaveWeight = 0;
   memsAllowed: Nodemask;
   cpuset: Cpuset;
   mm: AddressSpace;

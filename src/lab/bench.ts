@@ -9,8 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { cpuId, nodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
-import { DEFAULT_DESIGNS } from '../designs/index.ts';
-import { stock } from '../designs/stock.ts';
+import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import { MPOL_INTERLEAVE } from '../hooks/policy_modes.ts';
 import { touchPages } from '../kernel/fault.ts';
@@ -77,6 +76,7 @@ const SIZES: Readonly<Record<BenchOptions['size'], Sizes>> = {
 };
 
 const START_VPN = 1 << 28;
+const stock = findDesign('stock');
 
 /** Nanoseconds that `work` takes. */
 function timeNs(work: () => void): number {

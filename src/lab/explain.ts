@@ -10,7 +10,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Decision, DecisionLog, type RequestContext } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
-import { FAILURE } from '../mm/page_alloc.ts';
+import { FAILURE } from '../mm/internal.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
@@ -273,7 +273,7 @@ class Catcher {
   #log = new WatchedLog();
   #step = 0;
   /** Attempts that failed and may belong to the request that follows. */
-  #failed: { attempts: ExplainedAttempt[]; context: RequestContext | undefined } | undefined;
+  #failed: { attempts: ExplainedAttempt[]; first: Decision } | undefined;
   #caught: ExplainedRequest | undefined;
 
   constructor(session: Session, target: Target) {
@@ -315,16 +315,16 @@ class Catcher {
       return;
     }
     const decisions = this.#log.positions.map((at) => this.#log.recordAt(at));
-    const first = decisions[0];
+    let first = decisions[0];
     if (first === undefined) return;
     const attempts = decisions.map((d) => explainAttempt(k, d, freeBefore));
-    const { context } = first;
     const before = this.#failed;
-    if (before !== undefined && isSameRequest(before.context, context)) {
+    if (before !== undefined && isSameRequest(before.first.context, first.context)) {
       const isRepeated = n === 0 && JSON.stringify(before.attempts) === JSON.stringify(attempts);
       if (!isRepeated) attempts.unshift(...before.attempts);
+      first = before.first;
     }
-    this.#failed = n === 0 ? { attempts, context } : undefined;
+    this.#failed = n === 0 ? { attempts, first } : undefined;
     if (isHit || (n === 0 && frame === undefined)) {
       this.#caught = this.#explain(k, first, attempts, isHit);
     }

@@ -5,7 +5,7 @@ import { MASK_CPUSET, MASK_REQUEST } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { ATTEMPT, type Decision, type DecisionStep, VERDICT } from '../mm/decision_log.ts';
 import { gfpZone, MAX_NR_ZONES, ZONE_NAMES } from '../mm/gfp.ts';
-import { FAILURE, type Failure } from '../mm/page_alloc.ts';
+import { FAILURE, type Failure } from '../mm/internal.ts';
 import type { ExplainedZone, ZoneLabel } from './comparison.ts';
 
 /** A zone of a walk, with a word or two for narrow columns. */

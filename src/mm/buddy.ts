@@ -1,16 +1,22 @@
 // The buddy lists of a zone: blocks of 2^order frames, split on the way out, merged on the way in.
 // Models   linux@v6.1 mm/page_alloc.c: __free_one_page, buddy_merge_likely, expand,
 //          __rmqueue_smallest, __rmqueue_fallback, find_suitable_fallback, steal_suitable_fallback,
-//          rmqueue_bulk.
+//          rmqueue_bulk, move_freepages_block, reserve_highatomic_pageblock.
 // Omits    page isolation, CMA, guard pages, page reporting, random placement.
 // Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one order
 //          below the largest. BUD3 a block lies in one zone.
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
-import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_TYPES, MIGRATE_UNMOVABLE } from './gfp.ts';
-import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
+import {
+  MIGRATE_HIGHATOMIC,
+  MIGRATE_MOVABLE,
+  MIGRATE_RECLAIMABLE,
+  MIGRATE_TYPES,
+  MIGRATE_UNMOVABLE,
+} from './gfp.ts';
+import { ALLOC_NOFRAGMENT } from './internal.ts';
+import { KIND_ANON, KIND_BUDDY, KIND_NONE, KIND_SHMEM, type MemMap, NIL } from './memmap.ts';
 import type { Zones } from './mmzone.ts';
-import { ALLOC_NOFRAGMENT } from './watermark.ts';
 
 const ORDER_BITS = 5;
 const ORDER_MASK = (1 << ORDER_BITS) - 1;
@@ -270,31 +276,60 @@ export class Buddy {
    */
   #stealPageblock(z: number, block: number, order: number, from: number, type: number): void {
     const size = 1 << this.pageblockOrder;
-    const start = block & ~(size - 1);
-    const first = Math.max(start, this.zones.startFrame[z] as number);
-    const end = Math.min(start + size, this.zones.endFrame[z] as number);
-    let nrFree = 1 << order;
-    let nrMovable = 0;
-    for (let f = first; f < end; ) {
-      if (f === block) f += 1 << order;
-      else if (this.map.kind[f] === KIND_BUDDY) {
-        const o = (this.map.order[f] as number) & ORDER_MASK;
-        this.#remove(z, f);
-        this.#add(z, f, o, type, false);
-        nrFree += 1 << o;
-        f += 1 << o;
-      } else {
-        if ((this.map.kind[f] as number) > 3) nrMovable++;
-        f++;
-      }
-    }
-    const alike =
-      type === MIGRATE_MOVABLE
-        ? nrMovable
-        : from === MIGRATE_MOVABLE
-          ? size - nrFree - nrMovable
-          : 0;
+    const moved = this.#moveFreeBlocks(z, block, type);
+    const nrFree = moved.nrFree + (1 << order);
+    let alike = 0;
+    if (type === MIGRATE_MOVABLE) alike = moved.nrMovable;
+    else if (from === MIGRATE_MOVABLE) alike = size - nrFree - moved.nrMovable;
     if (nrFree + alike >= size >> 1) this.setPageblockType(block, type);
+  }
+
+  /**
+   * Moves the free blocks of the page block around a frame onto another type's lists
+   * (move_freepages_block). Returns pages moved, and pages in use that could be moved elsewhere.
+   */
+  #moveFreeBlocks(z: number, f: number, type: number): { nrFree: number; nrMovable: number } {
+    const size = 1 << this.pageblockOrder;
+    const start = f & ~(size - 1);
+    const end = Math.min(start + size, this.zones.endFrame[z] as number);
+    let nrFree = 0;
+    let nrMovable = 0;
+    for (let g = Math.max(start, this.zones.startFrame[z] as number); g < end; ) {
+      if (this.map.kind[g] === KIND_BUDDY) {
+        const o = (this.map.order[g] as number) & ORDER_MASK;
+        this.#remove(z, g);
+        this.#add(z, g, o, type, false);
+        nrFree += 1 << o;
+        g += 1 << o;
+        continue;
+      }
+      const kind = this.map.kind[g] as number;
+      if (kind === KIND_ANON || kind === KIND_SHMEM) nrMovable++;
+      g++;
+    }
+    return { nrFree, nrMovable };
+  }
+
+  /**
+   * After a high-order atomic request was served: keeps the rest of its page block for others like
+   * it, up to a hundredth of the zone (reserve_highatomic_pageblock).
+   */
+  reserveHighatomic(z: ZoneIndex, f: Frame): void {
+    const { zones } = this;
+    const size = 1 << this.pageblockOrder;
+    const most = Math.floor((zones.managed[z] as number) / 100) + size;
+    if ((zones.reservedHighatomic[z] as number) >= most) return;
+    if (this.pageblockType(f) === MIGRATE_HIGHATOMIC) return;
+    zones.reservedHighatomic[z] = (zones.reservedHighatomic[z] as number) + size;
+    this.setPageblockType(f, MIGRATE_HIGHATOMIC);
+    this.#moveFreeBlocks(z, f, MIGRATE_HIGHATOMIC);
+  }
+
+  /** A block that high-order atomic requests were kept for, or NIL. */
+  allocHighatomic(z: ZoneIndex, order: number): Frame | typeof NIL {
+    const mask = this.zones.orderMask[z * MIGRATE_TYPES + MIGRATE_HIGHATOMIC] as number;
+    if (mask >>> order === 0) return NIL;
+    return this.alloc(z, order, MIGRATE_HIGHATOMIC, 0);
   }
 
   /** Free blocks of one order, all types, as /proc/buddyinfo counts them. */

@@ -9,7 +9,7 @@
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone type.
 //          ALC2 a request with a nodemask gets a page of that mask, or none.
 import { assert } from '../base/assert.ts';
-import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
+import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
   MASK_CPUSET,
@@ -33,14 +33,11 @@ import {
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
+  MIGRATE_MOVABLE,
+  MIGRATE_PCPTYPES,
   ZONE_DMA32,
   ZONE_NORMAL,
 } from './gfp.ts';
-import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
-import type { Zones } from './mmzone.ts';
-import type { NodeStates } from './node_states.ts';
-import type { PerCpuLists } from './pcp.ts';
-import type { VmStat } from './vmstat.ts';
 import {
   ALLOC_CPUSET,
   ALLOC_HARDER,
@@ -50,37 +47,18 @@ import {
   ALLOC_WMARK_HIGH,
   ALLOC_WMARK_LOW,
   ALLOC_WMARK_MIN,
-  wmarkPages,
-  zoneWatermarkOk,
-} from './watermark.ts';
+  type AllocTask,
+  FAILURE,
+  type Failure,
+  MAX_RUN,
+} from './internal.ts';
+import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
+import type { Zones } from './mmzone.ts';
+import type { NodeStates } from './node_states.ts';
+import { PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
+import type { VmStat } from './vmstat.ts';
+import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import type { Zonelist, Zonelists } from './zonelist.ts';
-
-/** What the allocator needs to know of the task that asks. */
-export interface AllocTask {
-  readonly cpu: Cpu;
-  /** task->mems_allowed. */
-  readonly memsAllowed: Nodemask;
-  /** Nodes of the nearest cpuset above that is a hard wall: where kernel requests may escape to. */
-  readonly hardwallMems: Nodemask;
-}
-
-export const FAILURE = {
-  NONE: 0,
-  /** The list has no zone that this request could ever use: fails at once, without an OOM kill. */
-  NO_ZONE: 1,
-  /** Zones there are, but cpuset or design kept the request off all of them: the OOM killer is asked. */
-  NOT_ADMITTED: 2,
-  /** Admitted zones are down to their min watermark: reclaim would decide, and is not modelled. */
-  RECLAIM: 3,
-  /** The caller asked not to reclaim, or not to kill for it: it deals with the failure. */
-  NO_RECLAIM: 4,
-} as const;
-export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
-
-/** Requests up to this order may come from a per-CPU list; here those of order 0 do. */
-export const PAGE_ALLOC_COSTLY_ORDER = 3;
-/** Most frames that one call hands out. */
-export const MAX_RUN = 512;
 
 const NO_ZONE = -1;
 const NO_REQUEST = -1 as NodeId;
@@ -448,8 +426,16 @@ export class PageAllocator {
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
     const type = this.#migratetype;
     if (this.#order === 0) return this.#p.pcp.take(z, cpu, type, allocFlags, want, this.out);
-    const block = this.#p.buddy.alloc(z, this.#order, type, allocFlags);
+    const { buddy, pcp } = this.#p;
+    let block: Frame | typeof NIL = NIL;
+    if (this.#order <= PAGE_ALLOC_COSTLY_ORDER) {
+      block = pcp.takeBlock(z, cpu, this.#order, type, allocFlags);
+    }
+    const isHarder = (allocFlags & ALLOC_HARDER) !== 0;
+    if (block === NIL && isHarder) block = buddy.allocHighatomic(z, this.#order);
+    if (block === NIL) block = buddy.alloc(z, this.#order, type, allocFlags);
     if (block === NIL) return 0;
+    if (isHarder) buddy.reserveHighatomic(z, block);
     this.out[0] = block;
     return 1;
   }
@@ -498,7 +484,8 @@ export class PageAllocator {
     this.#kind[f] = KIND_NONE;
     this.#stat.countFree(1);
     const type = this.#buddy.pageblockType(f);
-    this.#pcp.put(this.zoneOf(f), this.current.cpu, type, f);
+    const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
+    this.#pcp.put(this.zoneOf(f), this.current.cpu, listType, f);
   }
 
   /** Gives a block back (__free_pages). */
@@ -507,10 +494,16 @@ export class PageAllocator {
       this.free(f);
       return;
     }
-    const { map, buddy, stat } = this.#p;
+    const { map, buddy, stat, pcp } = this.#p;
     assert((map.kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
     map.kind[f] = KIND_NONE;
     stat.countFree(1 << order);
-    buddy.free(this.zoneOf(f), f, order, buddy.pageblockType(f));
+    const z = this.zoneOf(f);
+    const type = buddy.pageblockType(f);
+    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
+    else {
+      const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
+      pcp.putBlock(z, this.current.cpu, order, listType, f);
+    }
   }
 }

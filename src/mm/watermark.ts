@@ -14,19 +14,15 @@ import {
   ZONE_MOVABLE,
   ZONE_NORMAL,
 } from './gfp.ts';
+import {
+  ALLOC_HARDER,
+  ALLOC_HIGH,
+  ALLOC_OOM,
+  ALLOC_WMARK_LOW,
+  ALLOC_WMARK_MASK,
+  ALLOC_WMARK_MIN,
+} from './internal.ts';
 import type { Zones } from './mmzone.ts';
-
-export const ALLOC_WMARK_MIN = 0;
-export const ALLOC_WMARK_LOW = 1;
-export const ALLOC_WMARK_HIGH = 2;
-export const ALLOC_WMARK_MASK = 3;
-export const ALLOC_NO_WATERMARKS = 0x4;
-export const ALLOC_OOM = 0x8;
-export const ALLOC_HARDER = 0x10;
-export const ALLOC_HIGH = 0x20;
-export const ALLOC_CPUSET = 0x40;
-export const ALLOC_NOFRAGMENT = 0x100;
-export const ALLOC_KSWAPD = 0x800;
 
 /** /proc/sys/vm/lowmem_reserve_ratio by zone type. */
 const LOWMEM_RESERVE_RATIO: Readonly<Record<number, number>> = {

@@ -303,7 +303,7 @@ describe('mistakes are named with their place and what was expected', () => {
     [
       'T0 mbind R0 0 8 bnd 0',
       '1:17: "bnd" is no policy mode; expected default, preferred, bind, interleave, local, ' +
-        'preferred_many or a number (did you mean "bind"?)',
+        'preferred_many, weighted_interleave or a number (did you mean "bind"?)',
     ],
     ['frok T0 T1', '1:1: "frok" is no statement; expected .* \\(did you mean "fork"\\?\\)'],
     ['T0 tuoch R0 0 8', '1:4: "tuoch" is no verb; expected .* \\(did you mean "touch"\\?\\)'],

@@ -120,7 +120,21 @@ const splitFile = (path: string): { dir: string; file: string } => {
   return { dir: path.slice(0, at), file: path.slice(at + 1) };
 };
 
+/** Where 6.9 keeps the weights of weighted interleave, one file a node. */
+const WEIGHTS = /^\/sys\/kernel\/mm\/mempolicy\/weighted_interleave\/node(\d+)$/;
+
+/** A node's weight for weighted interleave, 1..255. Returns 0, -EINVAL, or -ENOENT before 6.9. */
+function writeWeight(k: Kernel, nid: number, value: string): number {
+  if (!k.hasWeightedInterleave || !k.states.possible.has(nid)) return -ENOENT;
+  const weight = /^\d+$/.test(value.trim()) ? Number(value) : 0;
+  if (weight < 1 || weight > 255) return -EINVAL;
+  k.interleaveWeights.set(nid, weight);
+  return 0;
+}
+
 function writeFile(k: Kernel, path: string, value: string): number {
+  const weights = WEIGHTS.exec(path);
+  if (weights !== null) return writeWeight(k, Number(weights[1]), value);
   const { dir, file } = splitFile(path);
   const group = findCpuset(k.rootCpuset, groupPath(dir));
   if (group === undefined) return -ENOENT;

@@ -93,6 +93,7 @@ export const MODES: readonly string[] = [
   'interleave',
   'local',
   'preferred_many',
+  'weighted_interleave',
 ];
 export const MODE_FLAGS: readonly string[] = ['static', 'relative', 'numa_balancing'];
 export const MBIND_WORDS: readonly string[] = ['strict', 'move', 'moveall', 'lazy'];
@@ -103,6 +104,7 @@ export const RET_WORDS: readonly string[] = [
   'KILLED',
   'DEAD',
   'LIVELOCK',
+  'EXHAUSTED',
   'SIGBUS',
   'SIGSEGV',
   'ETIMEOUT',

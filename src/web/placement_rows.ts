@@ -4,7 +4,7 @@
 // Holds    ROW1 a step is in at least one row, up to the limit. ROW2 a row knows the state of its
 //          region under every design, changed or not. ROW3 time and memory follow the changes, not
 //          steps times regions.
-import type { ComparedStep, DesignOutcome, RegionSnapshot } from '../lab/comparison.ts';
+import type { DesignOutcome, RegionSnapshot } from '../lab/comparison.ts';
 import { regionKey } from './words.ts';
 
 /** Pages by node, ascending by node. */
@@ -144,10 +144,10 @@ function cellOf(run: Run, key: string | undefined, step: number): Cell {
 function rowOf(runs: readonly Run[], key: string | undefined, step: number): Row {
   const cells = runs.map((run) => cellOf(run, key, step));
   const first = cells[0] as Cell;
-  const ran = runs.find((run) => run.outcome.steps[step] !== undefined);
+  const text = runs.map((run) => run.outcome.steps[step]?.text).find((t) => t !== undefined);
   return {
     step,
-    text: (ran?.outcome.steps[step] as ComparedStep).text,
+    text: text as string,
     cells,
     isQuiet: !cells.some((cell) => cell.isChanged || cell.isRefused),
     isDiffering: cells.some(

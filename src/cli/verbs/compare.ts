@@ -1,8 +1,9 @@
 // `cdmlab compare`: one scenario under several designs, as a table, a page or JSON.
 import type { Command } from 'commander';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
-import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
+import type { Comparison, DesignOutcome, DevicePlacement, PageName } from '../../lab/comparison.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
+import type { Scenario } from '../../scenario/ops.ts';
 import { EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
 import { facts, formatTable, paragraph } from '../table.ts';
@@ -69,17 +70,18 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
     printJson(io, comparison);
     return;
   }
-  io.out(comparisonText(io, comparison, name, options));
+  io.out(comparisonText(io, comparison, scenario, name, options));
   if (options.report !== undefined) io.out(`\nThe page is ${options.report}`);
 }
 
 function comparisonText(
   io: Io,
   comparison: Comparison,
+  scenario: Scenario,
   name: string,
   options: CompareOptions,
 ): string {
-  const { scenario, machine, outcomes } = comparison;
+  const { machine, outcomes } = comparison;
   const params = parameterWords(comparison.parameters);
   const head = facts([
     ['scenario', scenarioWords(scenario)],
@@ -95,7 +97,7 @@ function comparisonText(
     refusalText(outcomes),
     failedText(io, outcomes),
     stoppedText(outcomes),
-    hintText(comparison, name, options),
+    hintText(comparison, scenario, name, options),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -207,21 +209,62 @@ function stoppedText(outcomes: readonly DesignOutcome[]): string {
     .join('\n');
 }
 
+interface Hint extends PageName {
+  readonly step: number;
+  /** The design that shows it. */
+  readonly design: string;
+}
+
 /** Commands that explain what stands out: pages that came to a device, then pages refused. */
-function hintText(comparison: Comparison, name: string, options: CompareOptions): string {
-  const designs = comparison.outcomes.map((o) => o.design).join(',');
-  const seen = new Set<string>();
-  const leaks = comparison.outcomes.filter((o) => o.nrNotAsked > 0);
-  const shown = [...leaks, ...comparison.outcomes].flatMap((o) => o.examples ?? []);
-  const refused = comparison.outcomes.flatMap((o) =>
-    o.refusals.flatMap((r) => (r.page === undefined ? [] : [{ ...r.page, step: r.step }])),
+function hintText(
+  comparison: Comparison,
+  scenario: Scenario,
+  name: string,
+  options: CompareOptions,
+): string {
+  const { outcomes } = comparison;
+  const shown = outcomes.flatMap((o) =>
+    (o.examples ?? []).map((e) => ({ ...e, design: o.design })),
   );
-  for (const page of [...shown.slice(0, 1), ...refused, ...shown]) {
-    if (seen.size === MOST_HINTS) break;
-    seen.add(
-      `  cdmlab explain ${shellWord(name)} --designs ${designs}${sameRun(options)} ` +
-        `--page ${page.region}:${page.index} --task ${page.task} --at ${page.step + 1}`,
-    );
+  const isLeaking = new Set(outcomes.filter((o) => o.nrNotAsked > 0).map((o) => o.design));
+  const refused = outcomes.flatMap((o) =>
+    o.refusals.flatMap((r) =>
+      r.page === undefined ? [] : [{ ...r.page, step: r.step, design: o.design }],
+    ),
+  );
+  const leaked = shown.filter((hint) => isLeaking.has(hint.design));
+  const told = new Map<string, string>();
+  for (const hint of [...leaked.slice(0, 1), ...refused, ...shown]) {
+    const key = `${hint.task} ${hint.region} ${hint.step}`;
+    if (told.size < MOST_HINTS && !told.has(key)) {
+      told.set(key, `  cdmlab explain ${shellWord(name)}${hintOptions(hint, outcomes, scenario)}`);
+    }
   }
-  return seen.size === 0 ? '' : `Ask why:\n${[...seen].join('\n')}`;
+  return told.size === 0
+    ? ''
+    : `Ask why:\n${[...told.values()].map((line) => line + sameRun(options)).join('\n')}`;
+}
+
+/** The design that shows it beside one that does not, as far as there is one. */
+function hintOptions(hint: Hint, outcomes: readonly DesignOutcome[], scenario: Scenario): string {
+  const isAlike = (o: DesignOutcome): boolean =>
+    [...o.refusals, ...(o.examples ?? [])].some((at) => at.step === hint.step);
+  const others = outcomes.filter((o) => o.design !== hint.design);
+  const other = others.find((o) => !isAlike(o)) ?? others[0];
+  const designs = outcomes
+    .map((o) => o.design)
+    .filter((id) => id === hint.design || id === other?.design);
+  const isOnly =
+    new Set(
+      scenario.ops.flatMap(({ act }) =>
+        act.on === 'task' && act.act.verb === 'mmap' && act.act.region === hint.region
+          ? [act.task]
+          : [],
+      ),
+    ).size === 1;
+  const task = isOnly ? '' : ` --task ${hint.task}`;
+  return (
+    ` --page ${hint.region}:${hint.index}${task} --at ${hint.step + 1}` +
+    ` --design${designs.length > 1 ? 's' : ''} ${designs.join(',')}`
+  );
 }

@@ -202,7 +202,7 @@ function machineText(io: Io, machine: Machine): string {
     l.source,
   ]);
   const parts = [
-    machineWords(summary),
+    paragraph(machineWords(summary)),
     paragraph(machine.note),
     formatTable(['node', 'CPUs', 'memory', 'zone', 'device'], nodes, { right: [0, 2], head: bold }),
     `Distances, from the row to the column:\n${formatTable(['', ...ids], distances, {

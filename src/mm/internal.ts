@@ -1,0 +1,42 @@
+// What the parts of the page allocator tell one another: flags of an attempt, reasons of a failure,
+// and what is known of the task that asks.
+// Models   linux@v6.1 mm/internal.h: ALLOC_* flags.
+import type { Cpu } from '../base/ids.ts';
+import type { Nodemask } from '../base/nodemask.ts';
+
+export const ALLOC_WMARK_MIN = 0;
+export const ALLOC_WMARK_LOW = 1;
+export const ALLOC_WMARK_HIGH = 2;
+export const ALLOC_WMARK_MASK = 3;
+export const ALLOC_NO_WATERMARKS = 0x4;
+export const ALLOC_OOM = 0x8;
+export const ALLOC_HARDER = 0x10;
+export const ALLOC_HIGH = 0x20;
+export const ALLOC_CPUSET = 0x40;
+export const ALLOC_NOFRAGMENT = 0x100;
+export const ALLOC_KSWAPD = 0x800;
+
+/** What the allocator needs to know of the task that asks. */
+export interface AllocTask {
+  readonly cpu: Cpu;
+  /** task->mems_allowed. */
+  readonly memsAllowed: Nodemask;
+  /** Nodes of the nearest cpuset above that is a hard wall: where kernel requests may escape to. */
+  readonly hardwallMems: Nodemask;
+}
+
+export const FAILURE = {
+  NONE: 0,
+  /** The list has no zone that this request could ever use: fails at once, without an OOM kill. */
+  NO_ZONE: 1,
+  /** Zones there are, but cpuset or design kept the request off all of them: the OOM killer is asked. */
+  NOT_ADMITTED: 2,
+  /** Admitted zones are down to their min watermark: reclaim would decide, and is not modelled. */
+  RECLAIM: 3,
+  /** The caller asked not to reclaim, or not to kill for it: it deals with the failure. */
+  NO_RECLAIM: 4,
+} as const;
+export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
+
+/** Most frames that one call hands out. */
+export const MAX_RUN = 512;
