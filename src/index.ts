@@ -45,6 +45,7 @@ export {
   loadScenario,
   parseWithMachine,
   shippedScenarios,
+  type Unjudged,
 } from './lab/load_scenario.ts';
 export { type OracleCase, readCases } from './lab/oracle_case.ts';
 export {

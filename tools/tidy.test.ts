@@ -172,6 +172,11 @@ describe('a reader can hold a file in view', () => {
     expectOne(withLine('src/base/ids.ts', line(101)), 'src/base/ids.ts:4', '101 columns');
   });
 
+  test('a text in a line of code may make it longer', () => {
+    const line = `const message = '${'x'.repeat(100)}';`;
+    expect(tidy(withLine('src/base/ids.ts', line)).lines).toEqual([]);
+  });
+
   test('a file has at most 500 lines', () => {
     const file = (nr: number) => ({ 'src/base/ids.ts': `// Ids.\n${'void 0;\n'.repeat(nr - 1)}` });
     expect(tidy(file(500)).lines).toEqual([]);

@@ -98,7 +98,9 @@ export class Nodemask {
     return MAX_NUMNODES as NodeId;
   }
 
-  /** As nextAfter, but starts again from the lowest node (next_node_in); MAX_NUMNODES when empty. */
+  /**
+   * As nextAfter, but starts again from the lowest node (next_node_in); MAX_NUMNODES when empty.
+   */
   nextIn(node: number): NodeId {
     const next = this.nextAfter(node);
     return next === MAX_NUMNODES ? this.first() : next;
@@ -111,7 +113,9 @@ export class Nodemask {
     return node;
   }
 
-  /** How many nodes of the set are below `node`; -1 when `node` is not in it (bitmap_pos_to_ord). */
+  /**
+   * How many nodes of the set are below `node`; -1 when `node` is not in it (bitmap_pos_to_ord).
+   */
   ordinal(node: number): number {
     if (!this.has(node)) return -1;
     let ord = 0;

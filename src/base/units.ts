@@ -17,7 +17,10 @@ const FACTOR: Readonly<Record<string, number>> = {
   tib: 1024 ** 4,
 };
 
-/** Bytes of a size such as `64MiB`, `15G`, `4096`, or undefined when the text is none. Powers of 1024. */
+/**
+ * Bytes of a size such as `64MiB`, `15G`, `4096`, or undefined when the text is none. Powers of
+ * 1024.
+ */
 export function parseSizeBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   if (match === null) return undefined;

@@ -1,6 +1,7 @@
 // Words that several verbs print.
 import { formatSizeBytes } from '../base/units.ts';
 import type { MachineSummary } from '../lab/comparison.ts';
+import type { Unjudged } from '../lab/load_scenario.ts';
 import type { Scenario } from '../scenario/ops.ts';
 
 /** `1 page`, `2 pages`. */
@@ -41,6 +42,16 @@ export function machineWords(machine: MachineSummary): string {
 export function parameterWords(parameters: Readonly<Record<string, string>>): string | undefined {
   const words = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
   return words.length === 0 ? undefined : words.join(' ');
+}
+
+/** Why expectations of a scenario were not looked at, as a last paragraph; else nothing. */
+export function unjudgedNote(unjudged: Unjudged | undefined): string {
+  if (unjudged === undefined) return '';
+  const { nr, writtenFor, runOn } = unjudged;
+  return (
+    `\n\nThe scenario expects what happens on machine ${writtenFor}: on ${runOn} its ` +
+    `${count(nr, 'expectation')} ${nr === 1 ? 'is' : 'are'} not judged.`
+  );
 }
 
 /** Name and title. */

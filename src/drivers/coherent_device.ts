@@ -1,9 +1,10 @@
 // A device with coherent memory, and its driver: what happens to pages when the device computes on
 // them and when a CPU comes back to them.
 // Models   the driver of the thread's flow (Khandual, 2017-02-21): the device reads and writes the
-//          task's own addresses; the driver migrates pages to the device's node first, or leaves them.
-// Omits    device page tables, access counters, eviction when the node is full: pages that find no room
-//          stay where they are and the device reaches them over the link.
+//          task's own addresses; the driver migrates pages to the device's node first, or leaves
+//          them.
+// Omits    device page tables, access counters, eviction when the node is full: pages that find no
+//          room stay where they are and the device reaches them over the link.
 // Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
 // Holds    DRV1 device compute changes where pages are, never what is mapped.
 import { ENODEV } from '../base/errno.ts';
@@ -61,7 +62,10 @@ export class CoherentDevice {
     return { ret: 0, fault, nrLocal, nrRemote, nrMoved: away.length - nrRemote };
   }
 
-  /** A CPU is about to use pages: with `migrate-back` they come to its node first. Returns pages moved. */
+  /**
+   * A CPU is about to use pages: with `migrate-back` they come to its node first. Returns pages
+   * moved.
+   */
   beforeCpuUse(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
     if (this.policy !== 'migrate-back') return 0;
     const here = this.#pagesOf(k, task, startVpn, nrPages, (nid) => nid === this.nid);

@@ -1,8 +1,8 @@
 // The Design interface: all that an isolation design can answer, and all that it may see. Each
 // member is a decision point that some kernel function really has. No answer means stock Linux.
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
-//          is built and compiled into flat tables; only `zoneGate.admits` runs inside a walk, and only
-//          when the walk meets a zone of a gated node.
+//          is built and compiled into flat tables; only `zoneGate.admits` runs inside a walk, and
+//          only when the walk meets a zone of a gated node.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 
@@ -69,13 +69,18 @@ export interface DecisionPoint {
 }
 
 export interface DesignAnswers {
-  /** In advance, when memory of a node comes up: is it coherent device memory (N_COHERENT_DEVICE)? */
+  /**
+   * In advance, when memory of a node comes up: is it coherent device memory (N_COHERENT_DEVICE)?
+   */
   readonly coherentDevice?: (nid: NodeId, view: NodesView) => boolean;
   /** In advance, while a FALLBACK list is built: may `candidate` follow in the list of `owner`? */
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */
   readonly zoneGate?: ZoneGate;
-  /** In advance, per policy and CPU node: the node whose list a policy starts from. A home node still wins. */
+  /**
+   * In advance, per policy and CPU node: the node whose list a policy starts from. A home node
+   * still wins.
+   */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /** In advance: the nodes that HugeTLB pools use when no policy names any. */
   readonly hugetlbNodes?: (view: NodesView) => Nodemask;
@@ -86,7 +91,8 @@ export interface DesignPromise {
   /** In words. */
   readonly text: string;
   /**
-   * The nodes on which no page may be that nobody asked for; empty when the design promises nothing.
+   * The nodes on which no page may be that nobody asked for; empty when the design promises
+   * nothing.
    */
   isolated(view: NodesView): Nodemask;
 }

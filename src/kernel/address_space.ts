@@ -2,7 +2,8 @@
 // Models   linux@v6.1 include/linux/mm_types.h: struct mm_struct, struct vm_area_struct; mm/mmap.c:
 //          find_vma, __split_vma, vma_merge as far as policies and flags keep areas apart.
 // Omits    the areas of the program itself (text, heap, stack); only what a scenario maps is here.
-// Holds    VMA1 areas ascend, do not overlap, are not empty. VMA2 neighbours that could be one area are.
+// Holds    VMA1 areas ascend, do not overlap, are not empty. VMA2 neighbours that could be one area
+//          are.
 import { assert } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import type { Mempolicy } from './mempolicy.ts';
@@ -84,7 +85,10 @@ export class AddressSpace {
     this.#mergeAround(vma.startVpn, vma.endVpn);
   }
 
-  /** Takes the areas of [startVpn, endVpn) out, splitting at the edges; the caller has unmapped them. */
+  /**
+   * Takes the areas of [startVpn, endVpn) out, splitting at the edges; the caller has unmapped
+   * them.
+   */
   remove(startVpn: number, endVpn: number): Vma[] {
     const removed = this.isolate(startVpn, endVpn);
     this.#vmas = this.#vmas.filter((vma) => !removed.includes(vma));

@@ -1,11 +1,12 @@
 // cpusets of the unified hierarchy: which nodes the tasks of a group may use, and what happens to
 // tasks, policies and pages when that changes.
-// Models   linux@v6.1 kernel/cgroup/cpuset.c (version 2 semantics): update_nodemask, validate_change,
-//          update_nodemasks_hier, update_tasks_nodemask, cpuset_change_task_nodemask, cpuset_attach,
-//          guarantee_online_mems, nearest_hardwall_ancestor, check_insane_mems_config.
+// Models   linux@v6.1 kernel/cgroup/cpuset.c (version 2 semantics): update_nodemask,
+//          validate_change, update_nodemasks_hier, update_tasks_nodemask,
+//          cpuset_change_task_nodemask, cpuset_attach, guarantee_online_mems,
+//          nearest_hardwall_ancestor, check_insane_mems_config.
 // Omits    cpuset.cpus and partitions, version 1 (its flags and files).
-// Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when that is
-//          empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
+// Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when
+//          that is empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
 import { EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts';
 import { Nodemask, parseNodelist } from '../base/nodemask.ts';
 import type { Kernel } from './kernel.ts';
@@ -87,7 +88,9 @@ export function removeCpuset(k: Kernel, path: string): number {
   return 0;
 }
 
-/** Writes cgroup.subtree_control: children get cpuset files of their own, or lose them. Returns 0. */
+/**
+ * Writes cgroup.subtree_control: children get cpuset files of their own, or lose them. Returns 0.
+ */
 export function setDelegating(k: Kernel, group: Cpuset, isDelegating: boolean): number {
   group.isDelegating = isDelegating;
   k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(

@@ -3,9 +3,9 @@
 //          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
 //          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
 // Omits    swap, huge pages, userfaultfd, NUMA hinting faults.
-// Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private page
-//          is written in place by its only owner and copied by others. FLT3 a run of faults handled at
-//          once gets what the same faults one after another would get.
+// Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private
+//          page is written in place by its only owner and copied by others. FLT3 a run of faults
+//          handled at once gets what the same faults one after another would get.
 import type { Frame } from '../base/ids.ts';
 import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { FAILURE, MAX_RUN } from '../mm/internal.ts';
@@ -56,7 +56,9 @@ export interface FaultRun {
   readonly fault: Fault;
 }
 
-/** The policy for a page of an area: the object's or the area's, else the task's (get_vma_policy). */
+/**
+ * The policy for a page of an area: the object's or the area's, else the task's (get_vma_policy).
+ */
 export function policyOfPage(task: Task, vma: Vma, vpn: number): FoundPolicy {
   if (vma.object !== null) {
     const shared = vma.object.policyAt(vma.pgoff + (vpn - vma.startVpn));

@@ -3,7 +3,8 @@
 //          vma_needs_copy, copy_present_pte; kernel/exit.c: exit_mm.
 // Omits    threads, vfork; the program's own areas are one page, and what forking the rest costs in
 //          kernel pages is a measured constant (SPEC FRK3).
-// Holds    FRK1 private pages are shared until written; FRK2 entries of shared mappings are not copied.
+// Holds    FRK1 private pages are shared until written; FRK2 entries of shared mappings are not
+//          copied.
 import type { Frame } from '../base/ids.ts';
 import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
@@ -16,10 +17,10 @@ import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
 
 /**
- * Kernel pages that a fork takes besides page tables that the model knows (task and area structures,
- * tables of the program's own areas): measured on Debian's 6.1 for a small static program, on parents
- * that interleave, by where the counter stands afterwards. The parent pays them before the child
- * runs; the child pays its own when it first runs.
+ * Kernel pages that a fork takes besides page tables that the model knows (task and area
+ * structures, tables of the program's own areas): measured on Debian's 6.1 for a small static
+ * program, on parents that interleave, by where the counter stands afterwards. The parent pays them
+ * before the child runs; the child pays its own when it first runs.
  */
 const KERNEL_PAGES_OF_PARENT = 39;
 const KERNEL_PAGES_OF_CHILD = 35;

@@ -44,7 +44,9 @@ export class Kernel {
   readonly interleaveWeights = new Map<number, number>();
   /** Address spaces in use, by id. */
   readonly spaces = new Map<number, AddressSpace>();
-  /** Inode numbers that shared regions are to get, by region name: those of a run to compare with. */
+  /**
+   * Inode numbers that shared regions are to get, by region name: those of a run to compare with.
+   */
   readonly inoHints = new Map<string, number>();
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;

@@ -6,8 +6,8 @@
 //          apply_policy_zone, get_policy_nodemask, offset_il_node; weighted interleave of 6.9.
 // Hooks    policyNode (policy_node).
 // Holds    POL1 a policy's nodes are never empty, but for local. POL2 `stored` is one field, as the
-//          kernel's union is: the user's mask when a flag asks to keep it, else the cpuset's mems at
-//          the time.
+//          kernel's union is: the user's mask when a flag asks to keep it, else the cpuset's mems
+//          at the time.
 import { EINVAL } from '../base/errno.ts';
 import { type NodeId, NUMA_NO_NODE } from '../base/ids.ts';
 import { Nodemask, relativeNodemask, remapNodemask } from '../base/nodemask.ts';
@@ -176,7 +176,10 @@ export function showPolicy(policy: Mempolicy | null): {
   return { mode: policy.mode, flags: flagNames(policy.flags), nodes };
 }
 
-/** The node of the n-th page of an interleaved area, or `local` when the mask is empty (offset_il_node). */
+/**
+ * The node of the n-th page of an interleaved area, or `local` when the mask is empty
+ * (offset_il_node).
+ */
 export function offsetInterleaveNode(policy: Mempolicy, n: number, local: NodeId): NodeId {
   const size = policy.nodes.weight;
   return size === 0 ? local : policy.nodes.nth(n % size);

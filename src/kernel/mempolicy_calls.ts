@@ -1,9 +1,10 @@
 // The system calls of memory policy.
 // Models   linux@v6.1 mm/mempolicy.c: kernel_set_mempolicy, do_set_mempolicy, kernel_get_mempolicy,
 //          do_get_mempolicy, kernel_mbind, do_mbind, queue_pages_range, queue_pages_pte_range,
-//          migrate_page_add, mbind_range, new_page, set_mempolicy_home_node, get_nodes, lookup_node.
-// Holds    MBD1 MPOL_MF_STRICT without a move flag fails at the first misplaced page and sets nothing.
-//          MBD2 pages that others map stay without MPOL_MF_MOVE_ALL, and are no failure.
+//          migrate_page_add, mbind_range, new_page, set_mempolicy_home_node, get_nodes,
+//          lookup_node.
+// Holds    MBD1 MPOL_MF_STRICT without a move flag fails at the first misplaced page and sets
+//          nothing. MBD2 pages that others map stay without MPOL_MF_MOVE_ALL, and are no failure.
 import { EFAULT, EINVAL, EIO, ENOENT, ENOMEM, EOPNOTSUPP } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';

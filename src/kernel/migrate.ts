@@ -1,10 +1,11 @@
 // Moving pages between frames while their owners look elsewhere: isolate, allocate a target, move
 // every page table entry over, free the old frame.
 // Models   linux@v6.1 mm/migrate.c: migrate_pages, unmap_and_move, alloc_migration_target;
-//          mm/mempolicy.c: do_migrate_pages, migrate_to_node; mm/rmap.c as far as finding mappers goes.
+//          mm/mempolicy.c: do_migrate_pages, migrate_to_node; mm/rmap.c as far as finding mappers
+//          goes.
 // Omits    retries, batching cost, huge pages, pages under writeback (there are none).
-// Holds    MIG1 a moved page is mapped where it was mapped before, by all who mapped it. MIG2 the policy
-//          of the area does not matter to a move with a target node.
+// Holds    MIG1 a moved page is mapped where it was mapped before, by all who mapped it. MIG2 the
+//          policy of the area does not matter to a move with a target node.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
@@ -91,7 +92,9 @@ function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame):
   return true;
 }
 
-/** Pages of an address space on one node, in address order; with `all` also those that others map. */
+/**
+ * Pages of an address space on one node, in address order; with `all` also those that others map.
+ */
 function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Frame[] {
   const frames: Frame[] = [];
   for (const vma of mm.vmas) {

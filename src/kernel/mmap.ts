@@ -41,7 +41,10 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   return 0;
 }
 
-/** Unmaps [startVpn, startVpn + nrPages) and frees table pages that serve nothing any more. Returns 0. */
+/**
+ * Unmaps [startVpn, startVpn + nrPages) and frees table pages that serve nothing any more. Returns
+ * 0.
+ */
 export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
   const { mm } = task;
   const endVpn = startVpn + nrPages;
@@ -76,7 +79,10 @@ function mappingsOf(k: Kernel, object: ShmemObject): number {
   return n;
 }
 
-/** Clears the entries of [startVpn, endVpn) in an area; private pages that nobody maps any more are freed. */
+/**
+ * Clears the entries of [startVpn, endVpn) in an area; private pages that nobody maps any more are
+ * freed.
+ */
 export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endVpn: number): void {
   const { pageTable } = task.mm;
   const { map } = k.mem;
@@ -89,7 +95,10 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   });
 }
 
-/** Visits the areas of a range; holes make the result -ENOMEM but do not stop the walk (madvise_walk_vmas). */
+/**
+ * Visits the areas of a range; holes make the result -ENOMEM but do not stop the walk
+ * (madvise_walk_vmas).
+ */
 function walkVmas(
   task: Task,
   startVpn: number,

@@ -1,5 +1,5 @@
-// How many pages moved between which nodes, and why: the split that the kernel's own counters, which
-// know only success and failure, cannot give.
+// How many pages moved between which nodes, and why: the split that the kernel's own counters,
+// which know only success and failure, cannot give.
 // State    whole numbers by cause and pair of nodes.
 import type { NodeId } from '../base/ids.ts';
 import type { MoveCause } from './migrate.ts';

@@ -1,7 +1,7 @@
 // The system calls that move pages, or say where they are.
 // Models   linux@v6.1 mm/migrate.c: kernel_move_pages, do_pages_move, do_pages_stat,
-//          add_page_for_migration, move_pages_and_store_status; mm/mempolicy.c: kernel_migrate_pages;
-//          mm/gup.c: follow_page with FOLL_DUMP.
+//          add_page_for_migration, move_pages_and_store_status; mm/mempolicy.c:
+//          kernel_migrate_pages; mm/gup.c: follow_page with FOLL_DUMP.
 // Omits    permission checks: programs run as root.
 import { EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
@@ -14,7 +14,8 @@ import type { Task } from './task.ts';
 
 /**
  * The frame behind an address as move_pages sees it.
- * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT for
+ * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT
+ * for
  *   pages of a shared mapping that are not mapped here.
  */
 export function followPage(task: Task, vpn: number): Frame | number {
@@ -26,11 +27,16 @@ export function followPage(task: Task, vpn: number): Frame | number {
 }
 
 /** Node of each page, or a negative errno (move_pages without nodes). */
-export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: number): number[] {
-  const nodes: number[] = [];
-  for (let vpn = startVpn; vpn < startVpn + nrPages; vpn++) {
-    const f = followPage(task, vpn);
-    nodes.push(f < 0 ? f : k.allocator.nidOf(f));
+export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: number): Int32Array {
+  const nodes = new Int32Array(nrPages).fill(-EFAULT);
+  const endVpn = startVpn + nrPages;
+  for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
+    const start = Math.max(startVpn, vma.startVpn);
+    const end = Math.min(endVpn, vma.endVpn);
+    if (vma.object !== null) nodes.fill(-ENOENT, start - startVpn, end - startVpn);
+    task.mm.pageTable.walk(start, end, (vpn, pte) => {
+      if (pteIsPage(pte)) nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
+    });
   }
   return nodes;
 }
@@ -53,7 +59,9 @@ export interface MovePagesResult {
   readonly status: readonly (number | undefined)[];
 }
 
-/** move_pages with target nodes. @param owner whose pages; undefined when there is no such process. */
+/**
+ * move_pages with target nodes. @param owner whose pages; undefined when there is no such process.
+ */
 export function movePages(
   k: Kernel,
   task: Task,

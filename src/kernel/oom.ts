@@ -1,5 +1,6 @@
 // The OOM killer, as far as it is asked when cpuset or design keep a request off every zone.
-// Models   linux@v6.1 mm/oom_kill.c: out_of_memory, select_bad_process, oom_badness, constrained_alloc.
+// Models   linux@v6.1 mm/oom_kill.c: out_of_memory, select_bad_process, oom_badness,
+//          constrained_alloc.
 // Omits    oom_score_adj, memory cgroups, the reaper; kills for lack of pages (SPEC EXH2).
 // Holds    OOM1 the task that uses most memory dies; among equals the first.
 

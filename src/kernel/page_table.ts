@@ -103,11 +103,7 @@ export class PageTable {
   }
 
   /** Visits every present entry of [startVpn, endVpn) in order; stop by returning false. */
-  walk(
-    startVpn: number,
-    endVpn: number,
-    visit: (vpn: number, pte: number) => unknown,
-  ): void {
+  walk(startVpn: number, endVpn: number, visit: (vpn: number, pte: number) => unknown): void {
     for (let vpn = startVpn; vpn < endVpn; ) {
       const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
       const end = Math.min(endVpn, leafEnd);

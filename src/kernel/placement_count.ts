@@ -1,8 +1,8 @@
 // Where pages were placed, for whom, and whether anybody asked for that node: what a comparison of
 // isolation designs is about. The kernel has no such counter.
 // State    whole numbers by purpose, origin of the policy, asked or not, and node.
-// Holds    PLC1 every page given to a user or to the kernel for a task is counted once. PLC2 a page is
-//          asked for when a policy or the request itself names its node; kernel pages never are.
+// Holds    PLC1 every page given to a user or to the kernel for a task is counted once. PLC2 a page
+//          is asked for when a policy or the request itself names its node; kernel pages never are.
 import type { NodeId } from '../base/ids.ts';
 
 /** What a page is allocated for. */
@@ -34,7 +34,10 @@ const NR_ORIGINS = POLICY_ORIGINS.length;
 export class PlacementCount {
   readonly #nrNodeIds: number;
   readonly #counts: Float64Array;
-  /** Pages whose request started at a node, or was confined to nodes, and that landed elsewhere, by the node wanted. */
+  /**
+   * Pages whose request started at a node, or was confined to nodes, and that landed elsewhere, by
+   * the node wanted.
+   */
   readonly #spilled: Float64Array;
 
   constructor(nrNodeIds: number) {

@@ -1,10 +1,12 @@
 // Allocation under a policy: which node to start from, which nodes may be used, and which of the
 // page allocator's forms to call.
-// Models   linux@v6.1 mm/mempolicy.c: get_task_policy, policy_nodemask, policy_node, apply_policy_zone,
-//          interleave_nodes, interleave_nid, alloc_page_interleave, alloc_pages_preferred_many,
-//          alloc_pages, vma_alloc_folio; kernel/cgroup/cpuset.c: cpuset_nodemask_valid_mems_allowed.
+// Models   linux@v6.1 mm/mempolicy.c: get_task_policy, policy_nodemask, policy_node,
+//          apply_policy_zone, interleave_nodes, interleave_nid, alloc_page_interleave,
+//          alloc_pages_preferred_many, alloc_pages, vma_alloc_folio; kernel/cgroup/cpuset.c:
+//          cpuset_nodemask_valid_mems_allowed.
 // Hooks    policyNode (policy_node).
-// Holds    POL3 kernel pages made for a task follow its policy too, and advance its interleave counter.
+// Holds    POL3 kernel pages made for a task follow its policy too, and advance its interleave
+//          counter.
 import { type Frame, type NodeId, NUMA_NO_NODE } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
@@ -60,7 +62,9 @@ export function policyNodemask(
   return policy.nodes.intersects(task.memsAllowed) ? policy.nodes : null;
 }
 
-/** A mask that names only movable memory leaves requests for other zones alone (apply_policy_zone). */
+/**
+ * A mask that names only movable memory leaves requests for other zones alone (apply_policy_zone).
+ */
 function appliesToZone(k: Kernel, policy: Mempolicy, zoneType: number): boolean {
   const isMovableOnly = !policy.nodes.intersects(k.states.normalMemory);
   return zoneType >= (isMovableOnly ? ZONE_MOVABLE : k.mem.lists.policyZone);

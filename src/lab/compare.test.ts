@@ -1,5 +1,5 @@
-// Comparisons: what they count, on workloads whose outcome is known, and that every shipped scenario
-// does under every design what it says.
+// Comparisons: what they count, on workloads whose outcome is known, and that every shipped
+// scenario does under every design what it says.
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
 import { Kernel } from '../kernel/kernel.ts';

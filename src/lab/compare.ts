@@ -1,6 +1,7 @@
 // Runs one scenario on one machine under several designs and gathers what they differ in.
-// Holds    CMP1 every design starts from the same boot and sees the same operations in the same order.
-//          CMP2 pages are counted where they were placed, so a page that moves later counts in both.
+// Holds    CMP1 every design starts from the same boot and sees the same operations in the same
+//          order. CMP2 pages are counted where they were placed, so a page that moves later counts
+//          in both.
 import { NotModelled, UserError } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';

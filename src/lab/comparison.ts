@@ -1,5 +1,5 @@
-// What a comparison is: one scenario on one machine under several designs, as data. Tables, pages and
-// --json are drawn from this.
+// What a comparison is: one scenario on one machine under several designs, as data. Tables, pages
+// and --json are drawn from this.
 
 import type { MoveCause } from '../kernel/migrate.ts';
 import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';

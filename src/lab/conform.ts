@@ -4,7 +4,7 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
-import { fromRunList, type RunList } from '../scenario/run_list.ts';
+import { type RunList, sameRunLists } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
 import {
   caseOptions,
@@ -77,7 +77,9 @@ function isOutOfMemory(real: OpResult, model: OpResult): boolean {
   return real.ret === 'KILLED' && model.ret === 'EXHAUSTED';
 }
 
-/** Shared objects get the inode number they had on the real kernel, since placement depends on it. */
+/**
+ * Shared objects get the inode number they had on the real kernel, since placement depends on it.
+ */
 function takeInode(runner: Runner, op: Op, step: OracleOp): void {
   const { act } = op;
   if (act.on !== 'task' || act.act.verb !== 'mmap' || typeof step.result.ino !== 'number') return;
@@ -98,19 +100,20 @@ export function compareResults(model: OpResult, real: OpResult): string | undefi
   if (model.ret !== real.ret) return `model ${show(model.ret)}, kernel ${show(real.ret)}`;
   for (const field of Object.keys(real)) {
     if (field === 'ret' || IGNORED.has(field) || LOOSE.has(field)) continue;
-    const ours = canonical(field, model[field]);
-    const theirs = canonical(field, real[field]);
-    if (ours === theirs) continue;
+    if (isSame(field, model[field], real[field])) continue;
     return `${field}: model ${show(model[field])}, kernel ${show(real[field])}`;
   }
   return undefined;
 }
 
-/** Lists a page each are compared expanded, everything else as it is. */
-function canonical(field: string, value: unknown): string {
-  if ((field === 'where' || field === 'status') && isRunList(value)) {
-    return JSON.stringify(fromRunList(value));
-  }
+/** Lists of one value a page are compared page by page, everything else as it is. */
+function isSame(field: string, ours: unknown, theirs: unknown): boolean {
+  const isPerPage = field === 'where' || field === 'status';
+  if (isPerPage && isRunList(ours) && isRunList(theirs)) return sameRunLists(ours, theirs);
+  return canonical(ours) === canonical(theirs);
+}
+
+function canonical(value: unknown): string {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   }

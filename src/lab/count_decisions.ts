@@ -1,5 +1,6 @@
 // How many page requests a log holds, and how many zones were looked at for them: what a design
-// costs those who allocate. The kernel walks anew for each page, so a record of n pages counts n times.
+// costs those who allocate. The kernel walks anew for each page, so a record of n pages counts n
+// times.
 import { ATTEMPT, type Decision, type DecisionLog, VERDICT } from '../mm/decision_log.ts';
 
 export interface CountedDecisions {
@@ -24,7 +25,8 @@ export function countDecisions(log: DecisionLog): CountedDecisions {
 
 /**
  * Does a record open a request of its own, after an attempt that failed? Slower attempts follow
- * fast ones; a second fast one follows when the first passed over zones so as not to mix page blocks.
+ * fast ones; a second fast one follows when the first passed over zones so as not to mix page
+ * blocks.
  */
 function isNewRequest(failed: Decision, next: Decision): boolean {
   if (next.attempt !== ATTEMPT.FAST) return false;

@@ -1,8 +1,8 @@
 // Why is this page where it is? Runs a scenario twice: once to see which frame the page has and
 // what became of it step by step, then again to catch the very request that gave that frame.
-// Holds    EXP1 the decision told is the one that gave the frame: it is caught as it is given, by frame
-//          number, so it is exact for faults, copies, forks and moves alike. EXP2 both runs are the
-//          same run (RUN1).
+// Holds    EXP1 the decision told is the one that gave the frame: it is caught as it is given, by
+//          frame number, so it is exact for faults, copies, forks and moves alike. EXP2 both runs
+//          are the same run (RUN1).
 import { assert, UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import type { Design, MaskOrigin } from '../hooks/design.ts';
@@ -368,6 +368,8 @@ class Catcher {
   }
 }
 
-/** A second call for the same page, as preferred_many makes, or after an OOM kill of another task. */
+/**
+ * A second call for the same page, as preferred_many makes, or after an OOM kill of another task.
+ */
 const isSameRequest = (a: RequestContext | undefined, b: RequestContext | undefined): boolean =>
   a?.task === b?.task && a?.purpose === b?.purpose && a?.policy === b?.policy;

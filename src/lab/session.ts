@@ -1,5 +1,5 @@
-// One scenario on one machine under one design, step by step: results, expectations, and where every
-// region's pages are after each step. Everything a person asks for is built on this.
+// One scenario on one machine under one design, step by step: results, expectations, and where
+// every region's pages are after each step. Everything a person asks for is built on this.
 // Holds    SES1 running a session twice gives the same steps and the same hash.
 import type { Design } from '../hooks/design.ts';
 import type { Kernel, KernelOptions } from '../kernel/kernel.ts';
@@ -8,7 +8,7 @@ import { stateHash } from '../kernel/state_hash.ts';
 import type { Machine } from '../machine/machine.ts';
 import { DecisionLog } from '../mm/decision_log.ts';
 import type { Expectation, Op, OpResult, Scenario } from '../scenario/ops.ts';
-import { fromRunList, type RunList } from '../scenario/run_list.ts';
+import { countRunList, type RunList } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
 
 /** Where the pages of one task's region are. */
@@ -157,8 +157,5 @@ function countsOf(result: OpResult): Record<string, number> {
   if (typeof result.counts === 'object' && result.counts !== null) {
     return result.counts as Record<string, number>;
   }
-  const list = (result.where ?? result.status ?? []) as RunList;
-  const counts: Record<string, number> = {};
-  for (const value of fromRunList(list)) counts[String(value)] = (counts[String(value)] ?? 0) + 1;
-  return counts;
+  return countRunList((result.where ?? result.status ?? []) as RunList);
 }

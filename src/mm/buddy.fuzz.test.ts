@@ -1,4 +1,5 @@
-// The buddy allocator against a naive one: sets of frames, and blocks found by looking at all of them.
+// The buddy allocator against a naive one: sets of frames, and blocks found by looking at all of
+// them.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
@@ -10,8 +11,8 @@ import { type FreeBlock, freeBlocks, untouched } from '../checkers/read_state.ts
 import { stock } from '../designs/stock.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE } from './gfp.ts';
-import { NIL } from './memmap.ts';
 import { ALLOC_NOFRAGMENT } from './internal.ts';
+import { NIL } from './memmap.ts';
 
 const TYPES = [MIGRATE_MOVABLE, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, MIGRATE_RECLAIMABLE];
 
@@ -57,7 +58,9 @@ const KIN: Readonly<Record<number, readonly number[]>> = {
   [MIGRATE_RECLAIMABLE]: [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE],
 };
 
-/** What a request must come out of: the block that its search ends at, and the order taken there. */
+/**
+ * What a request must come out of: the block that its search ends at, and the order taken there.
+ */
 interface Source {
   readonly type: number;
   readonly orders: readonly number[];

@@ -3,8 +3,8 @@
 //          __rmqueue_smallest, __rmqueue_fallback, find_suitable_fallback, steal_suitable_fallback,
 //          rmqueue_bulk, move_freepages_block, reserve_highatomic_pageblock.
 // Omits    page isolation, CMA, guard pages, page reporting, random placement.
-// Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one order
-//          below the largest. BUD3 a block lies in one zone.
+// Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one
+//          order below the largest. BUD3 a block lies in one zone.
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import {
@@ -33,7 +33,10 @@ export class Buddy {
   readonly map: MemMap;
   readonly maxOrder: number;
   readonly pageblockOrder: number;
-  /** Migrate type of each page block (frame >> pageblockOrder), plus one; 0 means still as at boot: movable. */
+  /**
+   * Migrate type of each page block (frame >> pageblockOrder), plus one; 0 means still as at boot:
+   * movable.
+   */
   readonly #blockType: Uint8Array;
 
   constructor(zones: Zones, map: MemMap, pageblockOrder: number) {
@@ -108,7 +111,9 @@ export class Buddy {
     if (isEmpty && !hasVirgin) zones.orderMask[m] = (zones.orderMask[m] as number) & ~(1 << order);
   }
 
-  /** Makes [start, end), both multiples of the largest block, free memory that nobody has touched. */
+  /**
+   * Makes [start, end), both multiples of the largest block, free memory that nobody has touched.
+   */
   setVirgin(z: ZoneIndex, start: number, end: number): void {
     const { zones } = this;
     assert(zones.virginNext[z] === zones.virginEnd[z], 'a zone has one untouched stretch');
@@ -121,7 +126,9 @@ export class Buddy {
     zones.orderMask[m] = (zones.orderMask[m] as number) | (1 << this.maxOrder);
   }
 
-  /** Takes the first block of a list, or the next untouched block behind it. The list is not empty. */
+  /**
+   * Takes the first block of a list, or the next untouched block behind it. The list is not empty.
+   */
   #take(z: number, order: number, type: number): number {
     const { zones } = this;
     const head = zones.listHead[this.#list(z, order, type)] as number;
@@ -161,7 +168,9 @@ export class Buddy {
     );
   }
 
-  /** Will the block soon merge into one two orders up? Then it goes to the tail, to be left alone. */
+  /**
+   * Will the block soon merge into one two orders up? Then it goes to the tail, to be left alone.
+   */
   #mergeLikely(z: number, block: number, order: number): boolean {
     if (order >= this.maxOrder - 1) return false;
     const combined = block & ~(1 << order);
@@ -185,9 +194,9 @@ export class Buddy {
   }
 
   /**
-   * Takes up to `count` single frames into `out`, as that many calls of alloc with order 0 would, but
-   * a block at a time: when the smallest free block has 2^k frames, all lists below are empty, so
-   * its first frames go out in order and the rest stays as one block an order. Returns how many
+   * Takes up to `count` single frames into `out`, as that many calls of alloc with order 0 would,
+   * but a block at a time: when the smallest free block has 2^k frames, all lists below are empty,
+   * so its first frames go out in order and the rest stays as one block an order. Returns how many
    * (rmqueue_bulk).
    */
   allocBulk(

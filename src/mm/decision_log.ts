@@ -1,7 +1,9 @@
 // The record of allocation decisions: for every request which list was walked and what became of
 // each zone on it. Off unless asked for; the walk then writes numbers into one flat array.
-// State    words: Int32Array. A record is HEADER_WORDS words, then STEP_WORDS for each zone looked at:
-//            [0] gfp flags            [1] order (8 bits), CPU (12), attempt (4), mask origin (2), outcome (2)
+// State    words: Int32Array. A record is HEADER_WORDS words, then STEP_WORDS for each zone looked
+//          at:
+//            [0] gfp flags            [1] order (8 bits), CPU (12), attempt (4), mask origin (2),
+//          outcome (2)
 //            [2] owner of the list (10 bits) , NOFALLBACK (1), number of steps (10)
 //            [3] context number (policy, task, page: whatever the caller noted)
 //            [4] pages given to requests that took this same decision, one after another
@@ -110,7 +112,9 @@ export class DecisionLog {
     return this.#last;
   }
 
-  /** Is the context in force already for exactly these? Compares by identity, so it costs little. */
+  /**
+   * Is the context in force already for exactly these? Compares by identity, so it costs little.
+   */
   isContextOf(
     task: object,
     purpose: string,

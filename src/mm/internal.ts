@@ -1,8 +1,9 @@
 // What the parts of the page allocator tell one another: flags of an attempt, reasons of a failure,
 // and what is known of the task that asks.
-// Models   linux@v6.1 mm/internal.h: ALLOC_* flags.
+// Models   linux@v6.1 mm/internal.h: ALLOC_* flags; mm/page_alloc.c: gfp_to_alloc_flags.
 import type { Cpu } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
+import { __GFP_ATOMIC, __GFP_HIGH, __GFP_KSWAPD_RECLAIM, __GFP_NOMEMALLOC } from './gfp.ts';
 
 export const ALLOC_WMARK_MIN = 0;
 export const ALLOC_WMARK_LOW = 1;
@@ -29,7 +30,10 @@ export const FAILURE = {
   NONE: 0,
   /** The list has no zone that this request could ever use: fails at once, without an OOM kill. */
   NO_ZONE: 1,
-  /** Zones there are, but cpuset or design kept the request off all of them: the OOM killer is asked. */
+  /**
+   * Zones there are, but cpuset or design kept the request off all of them: the OOM killer is
+   * asked.
+   */
   NOT_ADMITTED: 2,
   /** Admitted zones are down to their min watermark: reclaim would decide, and is not modelled. */
   RECLAIM: 3,
@@ -40,3 +44,13 @@ export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 
 /** Most frames that one call hands out. */
 export const MAX_RUN = 512;
+
+/** Flags of the attempts after the first (gfp_to_alloc_flags). */
+export function gfpToAllocFlags(gfp: number): number {
+  let flags = ALLOC_WMARK_MIN | ALLOC_CPUSET;
+  if (gfp & __GFP_HIGH) flags |= ALLOC_HIGH;
+  if (gfp & __GFP_KSWAPD_RECLAIM) flags |= ALLOC_KSWAPD;
+  if ((gfp & __GFP_ATOMIC) === 0) return flags;
+  if ((gfp & __GFP_NOMEMALLOC) === 0) flags |= ALLOC_HARDER;
+  return flags & ~ALLOC_CPUSET;
+}

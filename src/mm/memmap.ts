@@ -1,9 +1,11 @@
 // The frame table: one row per page frame, as columns of typed arrays. The kernel's mem_map of
 // struct page, at 12 bytes a row instead of 64; rows of untouched frames are never written, so the
 // operating system never backs them.
-// Models   linux@v6.1 include/linux/mm_types.h: struct page (lru, mapping, index, _mapcount, private).
+// Models   linux@v6.1 include/linux/mm_types.h: struct page (lru, mapping, index, _mapcount,
+//          private).
 // Omits    reference counts beside the map count, LRU lists, flags of writeback.
-// State    kind   what the frame is used for (KIND_*); 0 for frames free inside a larger block, on a
+// State    kind   what the frame is used for (KIND_*); 0 for frames free inside a larger block, on
+//          a
 //                 per-CPU list, or never touched
 //          order  of a block's first frame: order in the low 5 bits, migrate type above
 //          link   free block: next block of its list; user page: the object or address space number

@@ -1,4 +1,5 @@
-// The memory of a machine as the kernel sees it after boot: frames, zones, lists, states, allocator.
+// The memory of a machine as the kernel sees it after boot: frames, zones, lists, states,
+// allocator.
 // Models   linux@v6.1 mm/page_alloc.c: free_area_init, memblock_free_all,
 //          setup_per_zone_pageset, init_per_zone_wmark_min; mm/memory_hotplug.c: online_pages for
 //          memory that was plugged in before the run starts.
@@ -99,7 +100,9 @@ export class Memory {
     this.onlineCpus = machine.nodes.flatMap((n) => n.cpus);
     this.nrCpus = Math.max(0, ...this.onlineCpus) + 1;
     this.nodeOfCpu = new Int32Array(this.nrCpus).fill(-1);
-    for (const node of machine.nodes) for (const cpu of node.cpus) this.nodeOfCpu[cpu] = node.id;
+    for (const node of machine.nodes) {
+      for (const cpu of node.cpus) if (this.nodeOfCpu[cpu] === -1) this.nodeOfCpu[cpu] = node.id;
+    }
 
     const plans = options.zones === undefined ? planZones(machine) : planSnapshot(options.zones);
     this.zones = new Zones(plans, this.maxOrder + 1);
@@ -217,7 +220,10 @@ export class Memory {
     }
   }
 
-  /** Frees boot memory: the whole blocks of the largest stretch stay untouched, the rest goes on lists. */
+  /**
+   * Frees boot memory: the whole blocks of the largest stretch stay untouched, the rest goes on
+   * lists.
+   */
   #freeStretch(z: ZoneIndex, start: number, end: number, isVirgin: boolean): void {
     const block = 1 << this.maxOrder;
     const firstBlock = Math.min(roundUp(start, block), end);

@@ -1,14 +1,15 @@
 // The zone table: one row per zone of a node, as columns.
 // Models   linux@v6.1 include/linux/mmzone.h: struct zone, struct free_area; mm/page_alloc.c:
 //          zone_batchsize, zone_highsize.
-// State    rows 0..nr-1, ascending by node, then by zone type. Only zones that can hold memory exist.
-//          Per zone and order and migrate type: list number = (zone * nrOrders + order) * MIGRATE_TYPES
-//          + type; lists are doubly linked through MemMap.link and MemMap.index.
-//          A zone's frames are one dense stretch [startFrame, endFrame). Blocks of the largest order
-//          that nobody has touched yet are not on a list: they are [virginNext, virginEnd), handed out
-//          upward after the list of the largest order is empty, as blocks freed to the tail at boot are.
-// Holds    ZON1 present <= spanned, managed <= present.  ZON2 free counts what the buddy lists and the
-//          virgin stretch hold; pages on per-CPU lists are not in it.
+// State    rows 0..nr-1, ascending by node, then by zone type. Only zones that can hold memory
+//          exist. Per zone and order and migrate type: list number = (zone * nrOrders + order) *
+//          MIGRATE_TYPES + type; lists are doubly linked through MemMap.link and MemMap.index.
+//          A zone's frames are one dense stretch [startFrame, endFrame). Blocks of the largest
+//          order that nobody has touched yet are not on a list: they are [virginNext, virginEnd),
+//          handed out upward after the list of the largest order is empty, as blocks freed to the
+//          tail at boot are.
+// Holds    ZON1 present <= spanned, managed <= present.  ZON2 free counts what the buddy lists and
+//          the virgin stretch hold; pages on per-CPU lists are not in it.
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import { MAX_NR_ZONES, MIGRATE_TYPES } from './gfp.ts';
@@ -51,7 +52,9 @@ export class Zones {
   readonly listHead: Int32Array;
   readonly listTail: Int32Array;
   readonly listCount: Int32Array;
-  /** zone * MIGRATE_TYPES + type -> bit per order whose list is not empty (virgin blocks included). */
+  /**
+   * zone * MIGRATE_TYPES + type -> bit per order whose list is not empty (virgin blocks included).
+   */
   readonly orderMask: Int32Array;
 
   constructor(specs: readonly ZoneSpec[], nrOrders: number) {

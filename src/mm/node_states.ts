@@ -1,7 +1,7 @@
 // The node_states masks: which nodes are possible, online, have memory, have CPUs, are devices.
 // Models   linux@v6.1 include/linux/nodemask.h: enum node_states; mm/memory_hotplug.c:
-//          node_states_set_node, node_states_clear_node. N_COHERENT_DEVICE and the system memory mask
-//          are those of the thread's patch 1/4 (Khandual, 2017-02-15).
+//          node_states_set_node, node_states_clear_node. N_COHERENT_DEVICE and the system memory
+//          mask are those of the thread's patch 1/4 (Khandual, 2017-02-15).
 // Notes    4.10 says N_HIGH_MEMORY where 6.1 on 64 bits says N_NORMAL_MEMORY.
 import type { NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';

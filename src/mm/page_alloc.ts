@@ -1,13 +1,13 @@
 // The page allocator's decision: which zonelist, which zones of it, and what when none has a page.
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
-//          alloc_flags_nofragment, zone_watermark_fast, rmqueue, gfp_to_alloc_flags,
+//          alloc_flags_nofragment, zone_watermark_fast, rmqueue,
 //          __alloc_pages_slowpath, free_unref_page, __free_pages; kernel/cgroup/cpuset.c:
 //          __cpuset_node_allowed.
 // Omits    direct reclaim, compaction and kswapd: where they would be asked for pages, the request
 //          fails with FAILURE.RECLAIM and says so (SPEC EXH2). zone_reclaim_mode, dirty limits.
 // Hooks    zoneGate (get_page_from_freelist).
-// Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone type.
-//          ALC2 a request with a nodemask gets a page of that mask, or none.
+// Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
+//          type. ALC2 a request with a nodemask gets a page of that mask, or none.
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
@@ -21,12 +21,9 @@ import {
 import type { Buddy } from './buddy.ts';
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
 import {
-  __GFP_ATOMIC,
   __GFP_DIRECT_RECLAIM,
   __GFP_HARDWALL,
-  __GFP_HIGH,
   __GFP_KSWAPD_RECLAIM,
-  __GFP_NOMEMALLOC,
   __GFP_NORETRY,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
@@ -41,15 +38,14 @@ import {
 import {
   ALLOC_CPUSET,
   ALLOC_HARDER,
-  ALLOC_HIGH,
   ALLOC_KSWAPD,
   ALLOC_NOFRAGMENT,
   ALLOC_WMARK_HIGH,
   ALLOC_WMARK_LOW,
-  ALLOC_WMARK_MIN,
   type AllocTask,
   FAILURE,
   type Failure,
+  gfpToAllocFlags,
   MAX_RUN,
 } from './internal.ts';
 import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
@@ -193,7 +189,8 @@ export class PageAllocator {
 
   /**
    * Allocates blocks of 2^order frames into `out` (__alloc_pages).
-   * @param want how many requests alike follow one another, 1..MAX_RUN; more than one only for order
+   * @param want how many requests alike follow one another, 1..MAX_RUN; more than one only for
+   * order
    *   0. Fewer may be given: those for which nothing that the decision looks at has changed.
    * @returns how many were given; 0 means failure, and `failure` says which.
    */
@@ -211,7 +208,9 @@ export class PageAllocator {
     return this.#allocAnew(gfp, order, nid, nodemask, want);
   }
 
-  /** A request that differs from the last one, or for which the straight first step was not enough. */
+  /**
+   * A request that differs from the last one, or for which the straight first step was not enough.
+   */
   #allocAnew(
     gfp: number,
     order: number,
@@ -235,8 +234,8 @@ export class PageAllocator {
   }
 
   /**
-   * Works out list, mask, highest zone, preferred zone and flags of a request (prepare_alloc_pages).
-   * They stay in force for the requests alike that follow.
+   * Works out list, mask, highest zone, preferred zone and flags of a request
+   * (prepare_alloc_pages). They stay in force for the requests alike that follow.
    */
   #prepare(gfp: number, nid: NodeId, nodemask: Nodemask | null): void {
     this.#gfp = gfp;
@@ -284,7 +283,10 @@ export class PageAllocator {
     return list;
   }
 
-  /** Position in the list of the first zone that type and mask allow, or NO_ZONE (first_zones_zonelist). */
+  /**
+   * Position in the list of the first zone that type and mask allow, or NO_ZONE
+   * (first_zones_zonelist).
+   */
   #firstZone(nodemask: Nodemask | null): number {
     const list = this.#list.zones;
     const { type, nid } = this.#p.zones;
@@ -320,7 +322,9 @@ export class PageAllocator {
     return n;
   }
 
-  /** Walks the list from the preferred zone on; takes from the first zone that passes every test. */
+  /**
+   * Walks the list from the preferred zone on; takes from the first zone that passes every test.
+   */
   #getPageFromFreelist(gfp: number, flags: number, attempt: number, want: number): number {
     const { zones, nodeOfCpu } = this.#p;
     const list = this.#list.zones;
@@ -441,13 +445,7 @@ export class PageAllocator {
   }
 
   #slowpath(gfp: number, want: number): number {
-    let flags = ALLOC_WMARK_MIN | ALLOC_CPUSET;
-    if (gfp & __GFP_HIGH) flags |= ALLOC_HIGH;
-    if (gfp & __GFP_KSWAPD_RECLAIM) flags |= ALLOC_KSWAPD;
-    if (gfp & __GFP_ATOMIC) {
-      if (!(gfp & __GFP_NOMEMALLOC)) flags |= ALLOC_HARDER;
-      flags &= ~ALLOC_CPUSET;
-    }
+    const flags = gfpToAllocFlags(gfp);
     this.#preferred = this.#firstZone(this.#nodemask);
     if (this.#preferred === NO_ZONE) return this.#fail(FAILURE.NO_ZONE);
     if (this.cpusetsInsane && gfp & __GFP_HARDWALL) {

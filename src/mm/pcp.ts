@@ -3,10 +3,10 @@
 // Models   linux@v6.1 mm/page_alloc.c: rmqueue_pcplist, __rmqueue_pcplist, free_unref_page_commit,
 //          nr_pcp_free, free_pcppages_bulk, drain_pages.
 // Omits    the list of huge pages: such requests go to the buddy lists (SPEC DEV-4).
-// State    One ring of blocks per zone, CPU, order 0..3 and type, ring = (zone * nrCpus + cpu) * 12 +
-//          order * 3 + type: entries [head, tail) modulo its size, a power of two. Blocks are taken from
-//          and returned to the head, refilled and drained at the tail. A ring gets its entries when
-//          first used; the count of a CPU's lists is in pages.
+// State    One ring of blocks per zone, CPU, order 0..3 and type, ring = (zone * nrCpus + cpu) * 12
+//          + order * 3 + type: entries [head, tail) modulo its size, a power of two. Blocks are
+//          taken from and returned to the head, refilled and drained at the tail. A ring gets its
+//          entries when first used; the count of a CPU's lists is in pages.
 // Holds    PCP1 a CPU holds fewer than pcpHigh pages of a zone after a free.
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
@@ -67,9 +67,9 @@ export class PerCpuLists {
   }
 
   /**
-   * Takes up to `want` frames into `out`, refilling the list at most once: all of them are what that
-   * many single requests would get whose other decisions are the same. Returns how many; 0 when the
-   * zone has no frame for this type.
+   * Takes up to `want` frames into `out`, refilling the list at most once: all of them are what
+   * that many single requests would get whose other decisions are the same. Returns how many; 0
+   * when the zone has no frame for this type.
    */
   take(
     z: ZoneIndex,
@@ -201,7 +201,9 @@ export class PerCpuLists {
     return Math.min(Math.max(scaled, batch), most);
   }
 
-  /** Frees `count` pages from the tails, starting with the list just used, then the others in turn. */
+  /**
+   * Frees `count` pages from the tails, starting with the list just used, then the others in turn.
+   */
   #freeBulk(z: ZoneIndex, list: number, count: number, pindex: number): void {
     let left = Math.min(count, this.#count[list] as number);
     for (let p = pindex; left > 0; p = (p + 1) % NR_PCP_LISTS) {

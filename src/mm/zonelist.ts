@@ -13,7 +13,10 @@ import { ZONE_MOVABLE } from './gfp.ts';
 import type { Zones } from './mmzone.ts';
 import type { NodeStates } from './node_states.ts';
 
-/** What a node with CPUs costs more than one without, in units of distance (PENALTY_FOR_NODE_WITH_CPUS). */
+/**
+ * What a node with CPUs costs more than one without, in units of distance
+ * (PENALTY_FOR_NODE_WITH_CPUS).
+ */
 const PENALTY_FOR_NODE_WITH_CPUS = 1;
 
 export interface Zonelist {
@@ -30,7 +33,9 @@ export interface Zonelists {
   readonly noFallback: readonly (Zonelist | undefined)[];
   /** By node id: the kernel's `Fallback order for Node N`. */
   readonly fallbackOrder: readonly (readonly NodeId[] | undefined)[];
-  /** The highest zone type below Movable that any node has: policies apply from it up (policy_zone). */
+  /**
+   * The highest zone type below Movable that any node has: policies apply from it up (policy_zone).
+   */
   readonly policyZone: number;
 }
 

@@ -1,6 +1,7 @@
 // The operations of the language, as data: what a line means once it is read. Scenarios, tests,
 // fuzz traces, the API and runs on real kernels all produce and consume these.
-// Holds    An operation keeps the text it came from; printing it gives a line that reads back the same.
+// Holds    An operation keeps the text it came from; printing it gives a line that reads back the
+//          same.
 import type { Place } from '../base/assert.ts';
 
 /** Region contents (FORMAT of the real-kernel runs). */
@@ -206,7 +207,10 @@ export type Expectation = {
 
 /** One operation of a scenario. */
 export interface Op {
-  /** The line in canonical form, names and parameters resolved: valid for a real kernel where `act` is. */
+  /**
+   * The line in canonical form, names and parameters resolved: valid for a real kernel where `act`
+   * is.
+   */
   readonly text: string;
   readonly act: Act;
   readonly expect: readonly Expectation[];

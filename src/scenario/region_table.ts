@@ -1,6 +1,7 @@
 // Where a task's regions are: the address of each slot, and the length it was last mapped with.
-// Holds    Offset 0 of region k is page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by 1..8, which
-//          decides interleaving by address. Regions too long for their slot lie above all slots.
+// Holds    Offset 0 of region k is page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by
+//          1..8, which decides interleaving by address. Regions too long for their slot lie above
+//          all slots.
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ShmemObject } from '../kernel/shmem.ts';
 
@@ -46,7 +47,9 @@ export class RegionTable {
     return [...this.#places.keys()];
   }
 
-  /** Notes where a region is mapped now, `shift` pages above offset 0, and returns its first page. */
+  /**
+   * Notes where a region is mapped now, `shift` pages above offset 0, and returns its first page.
+   */
   place(region: string, nrPages: number, shift: number): number {
     const slot = this.#slot(region);
     const baseVpn =

@@ -1,5 +1,5 @@
-// Per-page results as short lists: runs `[value, count]` and repeating patterns `[[values], times]`,
-// as runs on real kernels write them.
+// Per-page results as short lists: runs `[value, count]` and repeating patterns `[[values],
+// times]`, as runs on real kernels write them.
 
 export type PageValue = number | string;
 export type RunList = readonly (readonly [PageValue | readonly PageValue[], number])[];
@@ -44,18 +44,52 @@ function repeats(values: readonly PageValue[], start: number, period: number): n
 /** Reads a list back into one value a page. */
 export function fromRunList(list: RunList): PageValue[] {
   const values: PageValue[] = [];
-  for (const [item, times] of list) {
-    for (let i = 0; i < times; i++) {
-      if (typeof item === 'object') values.push(...item);
-      else values.push(item);
-    }
+  for (const { value, count } of runsOf(list)) {
+    for (let i = 0; i < count; i++) values.push(value);
   }
   return values;
 }
 
+/** The runs of a list in order, patterns taken apart. */
+function* runsOf(list: RunList): Generator<{ value: PageValue; count: number }> {
+  for (const [item, times] of list) {
+    if (typeof item !== 'object') yield { value: item, count: times };
+    else for (let i = 0; i < times; i++) for (const value of item) yield { value, count: 1 };
+  }
+}
+
+/** Do two lists say the same of every page, however they are written? */
+export function sameRunLists(a: RunList, b: RunList): boolean {
+  const left = runsOf(a);
+  const right = runsOf(b);
+  let l = left.next();
+  let r = right.next();
+  let nrLeft = l.done === true ? 0 : l.value.count;
+  let nrRight = r.done === true ? 0 : r.value.count;
+  while (l.done !== true && r.done !== true) {
+    const n = Math.min(nrLeft, nrRight);
+    if (n > 0 && l.value.value !== r.value.value) return false;
+    nrLeft -= n;
+    nrRight -= n;
+    if (nrLeft === 0) {
+      l = left.next();
+      nrLeft = l.done === true ? 0 : l.value.count;
+    }
+    if (nrRight === 0) {
+      r = right.next();
+      nrRight = r.done === true ? 0 : r.value.count;
+    }
+  }
+  return l.done === true && r.done === true;
+}
+
 /** How many pages have each value, values as text. */
-export function countValues(values: readonly PageValue[]): Record<string, number> {
+export function countRunList(list: RunList): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const value of values.map(String)) counts[value] = (counts[value] ?? 0) + 1;
+  for (const [item, times] of list) {
+    for (const value of typeof item === 'object' ? item : [item]) {
+      counts[String(value)] = (counts[String(value)] ?? 0) + times;
+    }
+  }
   return counts;
 }

@@ -1,5 +1,6 @@
 // Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
-// Omits    everything outside /sys/fs/cgroup, HugeTLB, memory hot-plug: "not modelled" (SPEC DEV-5).
+// Omits    everything outside /sys/fs/cgroup, HugeTLB, memory hot-plug: "not modelled" (SPEC
+//          DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import {
@@ -18,7 +19,9 @@ import { numbers, plain } from './run_results.ts';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
 
-/** Runs one controller operation. @param taskOf finds a task by name, or says what it has become. */
+/**
+ * Runs one controller operation. @param taskOf finds a task by name, or says what it has become.
+ */
 export function runSys(
   k: Kernel,
   act: SysAct,

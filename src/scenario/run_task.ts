@@ -28,7 +28,7 @@ import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
-import { countValues, toRunList } from './run_list.ts';
+import { countRunList, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
 /** maxnode that a program passes when it names none: one more than the bits of its mask. */
@@ -170,14 +170,14 @@ function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
 function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
   if (act.kind.includes('hugetlb')) throw new NotModelled(`mmap of kind ${act.kind}`);
-  const startVpn = regions.place(act.region, act.nrPages, act.shift);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
   const object = isShared
     ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages)
     : null;
+  if (object !== null && act.nrPages > object.nrPages) return plain(-EINVAL);
   const result = mmap(k, task, {
-    startVpn,
-    nrPages: act.nrPages,
+    startVpn: regions.place(act.region, act.nrPages, act.shift),
+    nrPages: object?.nrPages ?? act.nrPages,
     object,
     isLocked: act.kind === 'anon-locked',
     populates: act.kind === 'anon-populate',
@@ -245,8 +245,9 @@ function tables(c: TaskContext, act: Act<'tables'>): OpResult {
 
 function where(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
-  const values = pageNodes(c.k, c.task, startVpn, nrPages).map((n) => (n < 0 ? ret(n) : Number(n)));
-  return { ret: 0, where: toRunList(values), counts: countValues(values) };
+  const nodes = pageNodes(c.k, c.task, startVpn, nrPages);
+  const list = toRunList(Array.from(nodes, (n) => (n < 0 ? ret(n) : n)));
+  return { ret: 0, where: list, counts: countRunList(list) };
 }
 
 function move(c: TaskContext, act: Act<'move_pages'>): OpResult {

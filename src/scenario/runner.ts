@@ -1,5 +1,6 @@
 // Runs operations on one kernel and says what came of each, in the words of runs on real kernels.
-// Holds    RUN1 a run is a function of machine, design, options and operations; it ends in a state hash.
+// Holds    RUN1 a run is a function of machine, design, options and operations; it ends in a state
+//          hash.
 import { NotModelled, UserError } from '../base/assert.ts';
 import { ENOMEM } from '../base/errno.ts';
 import { type CoherentDevice, makeDevices } from '../drivers/coherent_device.ts';

@@ -138,7 +138,8 @@ function matrix(nodes: readonly SummaryNode[], drawing: Drawing, caption: string
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="matrix"><caption>${caption}</caption><thead><tr><td></td>${nodes.map((node) => head(node, 'col'))}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
-function distances(machine: MachineSummary, drawing: Drawing): Html {
+function distances(machine: MachineSummary, drawing: Drawing): Html | undefined {
+  if (machine.nodes.length < 2) return undefined;
   const full = machine.nodes.filter((node) => !isEmptyNode(node));
   const nrEmpty = machine.nodes.length - full.length;
   const caption = 'Distance from the node of the row to that of the column';

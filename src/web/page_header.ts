@@ -5,34 +5,53 @@ import { legend, type NodeColours } from './colours.ts';
 import { type Html, html, joined } from './html.ts';
 import { count, counted, inWords, roughSize } from './words.ts';
 
-/** Designs with equally many pages that nobody asked for, most first. */
-function byLeak(outcomes: readonly DesignOutcome[]): [number, string[]][] {
+/** Designs by a count that they share, most first. */
+function sharing(
+  outcomes: readonly DesignOutcome[],
+  countOf: (outcome: DesignOutcome) => number,
+): [number, string][] {
   const groups = new Map<number, string[]>();
-  for (const { design, nrNotAsked } of outcomes) {
-    groups.set(nrNotAsked, [...(groups.get(nrNotAsked) ?? []), design]);
+  for (const outcome of outcomes) {
+    const nr = countOf(outcome);
+    groups.set(nr, [...(groups.get(nr) ?? []), outcome.design]);
   }
-  return [...groups].sort(([a], [b]) => b - a);
+  const sorted = [...groups].sort(([a], [b]) => b - a);
+  const isShared = sorted.length === 1 && outcomes.length > 1;
+  return sorted.map(([nr, designs]) => [nr, isShared ? 'every design' : inWords(designs)]);
 }
 
-/** The outcome in one sentence. */
-export function headline(comparison: Comparison): string {
-  const { outcomes, machine } = comparison;
-  if (machine.nodes.every((node) => node.device === undefined)) {
-    return 'This machine has no device memory.';
+/** Who let pages onto device memory that nobody had asked for. */
+function leaks(outcomes: readonly DesignOutcome[]): string {
+  const groups = sharing(outcomes, (o) => o.nrNotAsked);
+  if (groups[0]?.[0] === 0) {
+    const nrAsked = outcomes.reduce((n, o) => n + o.nrAsked, 0);
+    return nrAsked === 0
+      ? 'No page landed on device memory.'
+      : `Under ${groups[0][1]}, nothing landed on device memory but what had been asked for.`;
   }
-  const groups = byLeak(outcomes);
-  const [most, designs] = groups[0] as [number, string[]];
-  if (most === 0) {
-    const who = outcomes.length === 1 ? inWords(designs) : 'every design';
-    return `Under ${who}, all pages on device memory had been asked for, if any came there.`;
-  }
-  const what = 'on device memory that nobody had asked for';
-  const clauses = groups.map(([nr, names], i) =>
+  const clauses = groups.map(([nr, who], i) =>
     i === 0
-      ? `Under ${inWords(names)}, ${counted(nr, 'page')} landed ${what}`
-      : `under ${inWords(names)}, ${nr === 0 ? 'none' : count(nr)}`,
+      ? `Under ${who}, ${counted(nr, 'page')} landed on device memory although nobody had asked for it`
+      : `under ${who}, ${nr === 0 ? 'none' : count(nr)}`,
   );
   return `${clauses.join('; ')}.`;
+}
+
+/** Who refused what, if anybody did. */
+function refusing(outcomes: readonly DesignOutcome[]): string {
+  const groups = sharing(outcomes, (o) => o.refusals.length).filter(([nr]) => nr > 0);
+  if (groups.length === 0) return '';
+  const clauses = groups.map(
+    ([nr, who], i) => `${i === 0 ? counted(nr, 'operation') : count(nr)} under ${who}`,
+  );
+  return ` Refused or not survived: ${clauses.join(', ')}.`;
+}
+
+/** The outcome in a sentence or two. */
+export function headline({ outcomes, machine }: Comparison): string {
+  const hasDevice = machine.nodes.some((node) => node.device !== undefined);
+  const first = hasDevice ? leaks(outcomes) : 'This machine has no device memory.';
+  return first + refusing(outcomes);
 }
 
 /** What a reader has to know before believing the rest. */
@@ -89,7 +108,7 @@ export function pageHeader(comparison: Comparison): Html {
 <p class="headline">${headline(comparison)}</p>
 ${alarm}
 ${facts(comparison)}
-<p class="asked">A page is <b>asked for</b> when a memory policy or the request itself names the device node that it lands on. A page of the default policy, or of the kernel for its own use, never is: if it lands on a device node, the device's memory has leaked.</p>
+<p class="asked">A page is <b>asked for</b> when a memory policy or the request itself names the device node that it lands on. A page of the default policy, or of the kernel for its own use, never is: if it lands on a device node, it has leaked there.</p>
 </header>`;
 }
 

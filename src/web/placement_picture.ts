@@ -39,15 +39,12 @@ function numbers(cell: Cell, colours: NodeColours): Html {
   return html`<ul class="nums">${items}</ul>`;
 }
 
-/** What the operation returned, where that is more than success. */
-function returned(cell: Cell): Html | undefined {
-  if (cell.ret === undefined) return html`<span class="ret">not run</span>`;
-  if (cell.isRefused) return html`<span class="ret refused">${cell.ret}</span>`;
-  return typeof cell.ret === 'string' ? html`<span class="ret">${cell.ret}</span>` : undefined;
-}
+/** What the operation returned. */
+const returned = (cell: Cell): Html =>
+  html`<span class="ret${cell.isRefused && ' refused'}">${cell.ret ?? 'not run'}</span>`;
 
 function regionCell(cell: Cell, maxPages: number, drawing: Drawing): Html {
-  const ret = returned(cell);
+  const ret = typeof cell.ret !== 'number' && returned(cell);
   const body =
     cell.nrPages > 0
       ? html`${bar(cell, maxPages, drawing)}${numbers(cell, drawing.colours)}`
@@ -73,7 +70,7 @@ function regionRow(row: Row, region: RegionRows, drawing: Drawing): Html {
 
 function otherRow(row: Row): Html {
   const cells = row.cells.map(
-    (cell) => html`<td class="cell" tabindex="-1">${returned(cell) ?? cell.ret}</td>`,
+    (cell) => html`<td class="cell" tabindex="-1">${returned(cell)}</td>`,
   );
   return html`<tr class="${rowClasses(row)}" data-step="${row.step}"><th scope="row">${operation(row)}${differMark(row)}</th>${cells}</tr>
 `;
@@ -122,7 +119,7 @@ function limitNotes(rows: PlacementRows): Html[] {
   const notes: Html[] = [];
   if (rows.nrChangingShown < rows.nrChanging) {
     notes.push(
-      html`<p class="limit">Shown are the first ${count(rows.nrChangingShown)} of ${count(rows.nrChanging)} steps that changed a placement or were refused. The numbers above are of the whole run.</p>`,
+      html`<p class="limit">Shown are the first ${count(rows.nrChangingShown)} of ${count(rows.nrChanging)} steps that changed a placement or were refused, to step ${stepNumber(rows.lastShown)}. The numbers above are of the whole run.</p>`,
     );
   }
   if (rows.nrQuietShown < rows.nrQuiet) {

@@ -48,6 +48,8 @@ export interface PlacementRows {
   /** Steps that changed a placement or were refused, and how many of them are shown. */
   readonly nrChanging: number;
   readonly nrChangingShown: number;
+  /** The last step that is shown among those; 0 when there is none. */
+  readonly lastShown: number;
   readonly nrQuiet: number;
   readonly nrQuietShown: number;
 }
@@ -219,6 +221,7 @@ export function placementRows(
     nrSteps,
     nrChanging: changing.length,
     nrChangingShown: shown.size,
+    lastShown: Math.max(0, ...shown),
     nrQuiet: quiet.length,
     nrQuietShown: quietShown.length,
   };

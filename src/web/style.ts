@@ -39,7 +39,7 @@ th { font-weight: 600; text-align: left; }
 caption { text-align: left; color: var(--soft); font-size: .85rem; padding-bottom: .35rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 details[open] > summary { margin-bottom: .5rem; }
-.scroll { overflow-x: auto; max-width: 100%; }
+.scroll { overflow-x: auto; max-width: 100%; margin-bottom: .75rem; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .nothing, .zero { color: var(--soft); }
 .limit { border-left: 3px solid var(--unasked); padding: .1rem 0 .1rem .7rem; }
@@ -118,6 +118,7 @@ const MACHINE = `
 .matrix td, .matrix th { min-width: 2.3rem; padding: .16rem .3rem; text-align: center; border: 2px solid var(--paper); }
 .matrix tbody td { background: rgb(var(--shade-rgb) / var(--shade, 0)); -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 .matrix th .node { display: block; border-radius: 2px; padding: 0 .25em; }
+.matrix th .node.device { background-size: 6px 100%; padding-left: 8px; }
 .distances details { margin-top: .6rem; }
 .distances details .matrix { font-size: .68rem; }
 .distances details .matrix td, .distances details .matrix th { min-width: 1.7rem; padding: .05rem .1rem; border-width: 1px; }`;
@@ -135,7 +136,7 @@ table.zonelists { width: 100%; font-size: .88rem; }
 .zonelists .other th[scope=row] { font-weight: 600; }
 .strip { display: flex; flex-wrap: wrap; gap: 4px; }
 .chip { font: .78rem/1.55 var(--mono); border-radius: 3px; padding: 0 .45em; white-space: nowrap; }
-.chip.device { background-size: 9px 100%; background-repeat: no-repeat; padding-left: 14px; }
+.chip.device, .matrix .device { background-image: repeating-linear-gradient(135deg, transparent 0 2px, var(--stripe) 2px 4px); background-size: 8px 100%; background-repeat: no-repeat; padding-left: 13px; }
 .chip.missing { background: none; color: var(--soft); outline: 1px dashed var(--soft); outline-offset: -1px; text-decoration: line-through; padding-left: .45em; }
 .chip.new, .chip.moved { box-shadow: 0 3px 0 -1px var(--ink); }`;
 
@@ -161,11 +162,11 @@ table.placement { width: 100%; table-layout: fixed; font-size: .86rem; }
 .bar { height: 17px; background: var(--track); border-radius: 2px; overflow: hidden; }
 .bar > div { display: flex; height: 100%; gap: 1px; }
 .bar i { flex: 0 1 0; min-width: 2px; overflow: hidden; font: 11px/17px var(--sans); text-align: center; white-space: nowrap; text-shadow: none; }
-.bar i.device span { background: var(--fill); padding: 0 3px; border-radius: 2px; }
-.cell.same .bar { opacity: .42; }
+.bar i.device span { background-color: var(--fill); padding: 0 3px; border-radius: 2px; }
+.cell.same .bar .node, .cell.same .bar .node span { background-color: color-mix(in srgb, var(--fill) 38%, var(--paper)); color: var(--ink); }
 .cell .ret { display: inline-block; margin-top: 2px; }
 .cell .nothing { font-size: .78rem; margin-right: .5em; }
-.cell:hover .bar, .cell:focus .bar { opacity: 1; box-shadow: 0 0 0 1.5px var(--ink); }
+.cell:hover .bar, .cell:focus .bar { box-shadow: 0 0 0 1.5px var(--ink); }
 .cell:focus { outline: none; }
 .cell:focus-visible { outline: 2px solid var(--ink); outline-offset: -1px; }
 .nums { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }

@@ -133,10 +133,12 @@ export function zonelistPicture(comparison: Comparison, colours: NodeColours): H
   const folded =
     empty.length > 0 &&
     html`<details><summary>Lists of the ${counted(empty.length, 'empty node')} ${numberList(empty)}</summary>${table(empty, outcomes, colours)}</details>`;
+  const isAlike = ids.every((nid) => shareLists(outcomes, nid).length === 1);
   const first = outcomes[0]?.design;
-  const against =
-    outcomes.length > 1 &&
-    html` Designs that agree share a row. Against <b>${first}</b>, <span class="chip missing">2 Movable</span> is missing and <span class="chip moved">2 Movable</span> is new or in another place.`;
+  const alike = isAlike
+    ? html` All designs give the same lists.`
+    : html` Designs that agree share a row. Against <b>${first}</b>, <span class="chip missing">2 Movable</span> is missing and <span class="chip moved">2 Movable</span> is new or in another place.`;
+  const against = outcomes.length > 1 && alike;
   return html`<section id="zonelists" aria-labelledby="zonelists-h">
 <h2 id="zonelists-h">Zonelists</h2>
 <p>The zones that a request walks, from left to right, when it starts from a node: FALLBACK for most, NOFALLBACK for <code>__GFP_THISNODE</code>. As they are when the run ends.${against} ${deviceStates(outcomes)}</p>

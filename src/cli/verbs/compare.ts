@@ -14,6 +14,7 @@ import {
   sameRun,
   scenarioWords,
   shellWord,
+  unjudgedNote,
 } from '../words.ts';
 
 interface CompareOptions {
@@ -51,7 +52,7 @@ export function addCompare(program: Command, io: Io): void {
 }
 
 async function compare(io: Io, name: string, options: CompareOptions): Promise<void> {
-  const { scenario, machine } = loadScenario(name, {
+  const { scenario, machine, unjudged } = loadScenario(name, {
     machine: options.machine,
     parameters: options.param,
   });
@@ -61,16 +62,14 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
   const comparison = compareDesigns({ scenario, machine, designs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (options.report !== undefined) {
-    const { renderReport } = (await import(
-      new URL('../../web/report.js', import.meta.url).href
-    )) as { renderReport: (comparison: Comparison) => string };
+    const { renderReport } = await import('../../web/report.ts');
     writeWholeFile(options.report, renderReport(comparison));
   }
   if (options.json === true) {
-    printJson(io, comparison);
+    printJson(io, unjudged === undefined ? comparison : { ...comparison, unjudged });
     return;
   }
-  io.out(comparisonText(io, comparison, scenario, name, options));
+  io.out(comparisonText(io, comparison, scenario, name, options) + unjudgedNote(unjudged));
   if (options.report !== undefined) io.out(`\nThe page is ${options.report}`);
 }
 

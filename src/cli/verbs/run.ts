@@ -18,6 +18,7 @@ import {
   sameRun,
   scenarioWords,
   shellWord,
+  unjudgedNote,
 } from '../words.ts';
 
 interface RunOptions {
@@ -71,7 +72,7 @@ function run(io: Io, name: string, options: RunOptions): void {
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
   const ran = runAll(loaded, design);
   if (options.json === true) printJson(io, jsonOf(loaded, design, ran));
-  else io.out(runText(io, name, options, loaded, design, ran));
+  else io.out(runText(io, name, options, loaded, design, ran) + unjudgedNote(loaded.unjudged));
   if (ran.steps.some((step) => step.failed.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (ran.notModelled !== undefined) {
     io.err(`not modelled: ${ran.notModelled}`);
@@ -79,7 +80,11 @@ function run(io: Io, name: string, options: RunOptions): void {
   }
 }
 
-function jsonOf({ scenario, machine }: LoadedScenario, design: Design, ran: Ran): unknown {
+function jsonOf(
+  { scenario, machine, unjudged }: LoadedScenario,
+  design: Design,
+  ran: Ran,
+): unknown {
   return {
     scenario: { name: scenario.name, title: scenario.title, source: scenario.source },
     parameters: scenario.parameters,
@@ -92,6 +97,7 @@ function jsonOf({ scenario, machine }: LoadedScenario, design: Design, ran: Ran)
       failed: step.failed,
       changed: step.changed.map((row) => ({ ...row, byNode: Object.fromEntries(row.byNode) })),
     })),
+    ...(unjudged === undefined ? {} : { unjudged }),
     ...(ran.notModelled === undefined ? {} : { notModelled: ran.notModelled }),
     stateHash: ran.stateHash,
   };
