@@ -112,7 +112,7 @@ describe('steps', () => {
 });
 
 describe('decisions', () => {
-  test('a page asked of a full mask looks at more zones under a gate than under lists', () => {
+  test('a preferred device costs one zone more a page under the gate, which passes over it', () => {
     const text = 'app cpu 0\napp mmap buf 64 anon\napp mbind buf 0 64 preferred 2\napp touch buf\n';
     const [stock, gate] = compareText(text, 'stock', 'allocator-gate').outcomes;
     expect(stock?.nrRequests).toBe(gate?.nrRequests);
@@ -123,7 +123,7 @@ describe('decisions', () => {
 });
 
 describe('[CMP1] a comparison', () => {
-  test('is the same twice, and the design stock gives the hash of a run without isolation', () => {
+  test('is the same twice', () => {
     const { scenario, machine } = loadScenario('move-pages');
     const designs = DEFAULT_DESIGNS;
     const input = { scenario, machine, designs };

@@ -12,7 +12,7 @@
 //          the virgin stretch hold; pages on per-CPU lists are not in it.
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
-import { MAX_NR_ZONES, MIGRATE_TYPES } from './gfp.ts';
+import { MAX_NR_ZONES, MIGRATE_TYPES, ZONE_DMA32, ZONE_NORMAL } from './gfp.ts';
 import { NIL } from './memmap.ts';
 
 export interface ZoneSpec {
@@ -128,4 +128,16 @@ export function setPcpLimits(
   const high = Math.floor((zones.wmarkLow[z] as number) / nrSplit);
   zones.pcpBatch[z] = batch;
   zones.pcpHigh[z] = Math.max(high, batch << 2);
+}
+
+/**
+ * By zone: 1 where a walk that starts there tries not to break up page blocks of other types, since
+ * its node has a zone below to use first (alloc_flags_nofragment).
+ */
+export function sparesPageBlocks(zones: Zones, isNuma: boolean): Uint8Array {
+  return Uint8Array.from({ length: zones.nr }, (_, z) => {
+    if (zones.type[z] !== ZONE_NORMAL) return 0;
+    const below = zones.find(zones.nid[z] as number, ZONE_DMA32);
+    return (below !== undefined && (zones.present[below] as number) > 0) || !isNuma ? 1 : 0;
+  });
 }

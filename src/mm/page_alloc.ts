@@ -32,7 +32,6 @@ import {
   MAX_NR_ZONES,
   MIGRATE_MOVABLE,
   MIGRATE_PCPTYPES,
-  ZONE_DMA32,
   ZONE_NORMAL,
 } from './gfp.ts';
 import {
@@ -49,7 +48,7 @@ import {
   MAX_RUN,
 } from './internal.ts';
 import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
-import type { Zones } from './mmzone.ts';
+import { sparesPageBlocks, type Zones } from './mmzone.ts';
 import type { NodeStates } from './node_states.ts';
 import { PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { VmStat } from './vmstat.ts';
@@ -145,12 +144,7 @@ export class PageAllocator {
   compile(gate: ZoneGate | undefined): void {
     const { zones, states } = this.#p;
     this.#isNuma = states.online.weight > 1;
-    for (let z = 0; z < zones.nr; z++) {
-      const isNormal = zones.type[z] === ZONE_NORMAL;
-      const below = isNormal ? zones.find(zones.nid[z] as number, ZONE_DMA32) : undefined;
-      const isPopulated = below !== undefined && (zones.present[below] as number) > 0;
-      this.#sparesBlocks[z] = isNormal && (isPopulated || !this.#isNuma) ? 1 : 0;
-    }
+    this.#sparesBlocks.set(sparesPageBlocks(zones, this.#isNuma));
     this.#nid = NO_REQUEST;
     this.#gate = gate;
     this.#gatedNode.fill(0);
@@ -492,16 +486,13 @@ export class PageAllocator {
       this.free(f);
       return;
     }
-    const { map, buddy, stat, pcp } = this.#p;
-    assert((map.kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
-    map.kind[f] = KIND_NONE;
-    stat.countFree(1 << order);
+    assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
+    this.#kind[f] = KIND_NONE;
+    this.#stat.countFree(1 << order);
     const z = this.zoneOf(f);
-    const type = buddy.pageblockType(f);
-    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
-    else {
-      const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
-      pcp.putBlock(z, this.current.cpu, order, listType, f);
-    }
+    const type = this.#buddy.pageblockType(f);
+    const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
+    if (order > PAGE_ALLOC_COSTLY_ORDER) this.#buddy.free(z, f, order, type);
+    else this.#pcp.putBlock(z, this.current.cpu, order, listType, f);
   }
 }
