@@ -119,7 +119,9 @@ describe('a page that is not there', () => {
     expect(read.request).toBeUndefined();
     const early = { region: 'buf', index: 0, task: 'late', atStep: 0 };
     const late = `${MAPPED}app touch buf\nfork app late\nlate touch buf 0 1\n`;
-    expect(() => whyText(late, 'stock', early)).toThrow(/late maps no region "buf" up to step 1/);
+    expect(whyText(late, 'stock', early).words).toContain('the task does not exist yet');
+    const gone = whyText(`app exit\n${MAPPED}`, 'stock', { region: 'buf', index: 0 });
+    expect(gone).toMatchObject({ state: 'dead task', history: [{ step: 0 }] });
   });
 
   test('unmapped again, is told with the request that had given it', () => {
@@ -143,6 +145,15 @@ describe('a page that is not there', () => {
     );
     expect(e.request).toMatchObject({ step: 4, policy: 'bind 2', isGiven: true });
     expect(e.request?.attempts[0]?.zones.at(-1)?.nid).toBe(2);
+  });
+
+  test('past the end of what is mapped, has no request to show, whatever failed before it', () => {
+    // The zonelist design fails each first try of preferred_many for a device, and then succeeds.
+    const text =
+      'app mmap buf 8 anon\napp mbind buf 0 8 preferred_many 2\napp munmap buf 4 4\napp touch buf\n';
+    const e = whyText(text, 'zonelist', { region: 'buf', index: 4 });
+    expect(e.words).toContain('step 4 (app touch buf) ended in SIGSEGV at this very page');
+    expect(e.request).toBeUndefined();
   });
 
   test('that the scenario cannot have, is refused', () => {

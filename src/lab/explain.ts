@@ -124,7 +124,7 @@ export function explainPage(input: ExplainInput): Explanation {
 
 const ABSENT_WORDS: Readonly<Record<Exclude<PageState['kind'], 'page'>, string>> = {
   'no task': 'There is no page: the task does not exist yet.',
-  'dead task': 'There is no page: the task has ended, and never had one there.',
+  'dead task': 'There is no page: the task died before it had one there.',
   'not mapped': 'There is no page: nothing is mapped there.',
   empty: 'There is no page: it is mapped, and nobody has touched it yet.',
   'zero page':
@@ -209,12 +209,9 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     }
     if (index === atStep) break;
   }
-  if (page.index >= furthest && history.length === 0) {
-    throw new UserError(
-      furthest === 0
-        ? `${page.task} maps no region "${page.region}" up to step ${atStep + 1}`
-        : `page ${page.index} is past the end of ${page.region}: its pages are 0 to ${furthest - 1}`,
-    );
+  if (furthest > 0 && page.index >= furthest && history.length === 0) {
+    const pages = `its pages are 0 to ${furthest - 1}`;
+    throw new UserError(`page ${page.index} is past the end of ${page.region}: ${pages}`);
   }
   return { state, nid: nidOf(state), history, stop, lost };
 }
@@ -312,6 +309,7 @@ class Catcher {
     const isHit = frame !== undefined && n > 0 && this.#gave(k, frame, order, n);
     if (n > 0 && !isHit) {
       this.#failed = undefined;
+      if (frame === undefined) this.#caught = undefined;
       return;
     }
     const decisions = this.#log.positions.map((at) => this.#log.recordAt(at));

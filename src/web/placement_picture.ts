@@ -17,6 +17,8 @@ interface Drawing {
 
 /** Of a page of 1180 px the operations take some, the designs share the rest. */
 const barWidthPx = (nrDesigns: number): number => 860 / Math.max(1, nrDesigns) - 16;
+/** With more columns than this everything in them is smaller, and narrow windows scroll. */
+const MANY_DESIGNS = 6;
 const CHAR_PX = 7;
 const PADDING_PX = 8;
 
@@ -49,7 +51,7 @@ function regionCell(cell: Cell, maxPages: number, drawing: Drawing): Html {
     cell.nrPages > 0
       ? html`${bar(cell, maxPages, drawing)}${numbers(cell, drawing.colours)}`
       : html`<span class="nothing">${cell.ret !== undefined && 'no pages'}</span>`;
-  return html`<td class="cell${cell.isChanged ? '' : ' same'}" tabindex="-1">${body}${ret}</td>`;
+  return html`<td class="cell${cell.isChanged ? '' : ' same'}" tabindex="-1">${body} ${ret}</td>`;
 }
 
 const operation = (row: Row): Html =>
@@ -138,6 +140,7 @@ export function placementPicture(
   colours: NodeColours,
 ): Html {
   const { outcomes } = comparison;
+  const isMany = outcomes.length > MANY_DESIGNS;
   const drawing: Drawing = { comparison, colours, barPx: barWidthPx(outcomes.length) };
   const heads = outcomes.map((outcome) => html`<th scope="col">${outcome.design}</th>`);
   const nothing = rows.regions.length === 0 && html`<p>No page of any region was ever placed.</p>`;
@@ -146,8 +149,8 @@ export function placementPicture(
 <p>A bar is one region after one step; its segments are pages by node. Pale: as it was before the step. <span class="ret refused">EINVAL</span> marks what was refused or did not survive. <span class="differ">≠</span> marks steps under which the designs are not alike. Point at a bar, or walk the table with the arrow keys, for counts. The scenario has ${figure(rows.nrSteps, 'step')}.</p>
 ${nothing}${limitNotes(rows)}
 ${controls(rows, outcomes.length === 1)}
-<table class="placement" style="--designs:${outcomes.length}">
+<div class="frame"><table class="placement${isMany && ' many'}" style="--designs:${outcomes.length}">
 <thead><tr><th scope="col">Step</th>${heads}</tr></thead>
-${rows.regions.map((region) => regionBody(region, drawing))}${othersBody(rows, outcomes.length)}</table>
+${rows.regions.map((region) => regionBody(region, drawing))}${othersBody(rows, outcomes.length)}</table></div>
 </section>`;
 }

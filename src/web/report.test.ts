@@ -130,7 +130,7 @@ describe('the page of a comparison', () => {
     const [body] = [...bars.querySelectorAll('tbody.region')];
     const cells = [...(body?.querySelectorAll('td.cell') ?? [])].map((c) => c.textContent?.trim());
     expect(cells.slice(0, 3)).toEqual(Array(3).fill('16node 2: 16'));
-    expect(cells[3]).toBe('no pagesLIVELOCK');
+    expect(cells[3]).toBe('no pages LIVELOCK');
   });
 
   test('ids are there once, cells of tables have heads with a scope, pictures have words', () => {

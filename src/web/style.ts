@@ -150,6 +150,11 @@ const PLACEMENT = `
 table.placement { width: 100%; table-layout: fixed; font-size: .86rem; }
 .placement thead th { position: sticky; top: var(--bar); z-index: 2; background: var(--paper); padding: .4rem .5rem .4rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 .placement thead th:first-child { width: 28%; }
+.placement.many thead th { font-size: .78rem; }
+.placement.many thead th:first-child { width: 22%; }
+.placement.many .step > td { padding-right: .5rem; }
+.placement.many .ret { font-size: .68rem; white-space: normal; overflow-wrap: anywhere; }
+.placement.many .bar i { font-size: 10px; }
 .placement .name th { padding: 1.1rem 0 .25rem; border-bottom: 1px solid var(--line); }
 .placement .name b { font: 600 .9rem var(--mono); }
 .placement .name span { color: var(--soft); font-weight: 400; font-size: .82rem; margin-left: .6rem; }
@@ -209,6 +214,10 @@ const NARROW = `
   nav { gap: .8rem; padding: 0 1rem; }
   nav .links { gap: .7rem; }
   main, header { padding-inline: 1rem; }
+  .frame:has(.many) { overflow-x: auto; }
+  .placement.many { min-width: calc(13rem + var(--designs) * 5.6rem); }
+  .placement.many thead th { position: static; }
+  .placement.many thead th:first-child { width: 13rem; }
 }`;
 
 const PRINT = `

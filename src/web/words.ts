@@ -1,5 +1,4 @@
 // Numbers, sizes and lists as people read them. The same on every computer: no locale takes part.
-import { formatSizeBytes } from '../base/units.ts';
 import { formatCpuList } from '../machine/cpu_list.ts';
 
 /** `4,977`. */
@@ -15,11 +14,17 @@ export const counted = (n: number, noun: string, plural = `${noun}s`): string =>
 export const figure = (n: number, noun: string, plural = `${noun}s`): string =>
   `${count(n)} ${n === 1 ? noun : plural}`;
 
-/** `478 GiB`: three digits are enough to know a node by. */
+/** `478 GiB`, `2.2 MiB`: three digits are enough to know a node by. */
 export function roughSize(bytes: number): string {
-  const exact = formatSizeBytes(bytes);
-  const [value, unit] = exact.split(' ') as [string, string];
-  return Number(value) >= 100 ? `${Math.round(Number(value))} ${unit}` : exact;
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  const isExact = Number.isInteger(value);
+  return `${value.toFixed(isExact || value >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
 /** `1.64`; `0` when nothing was asked. */
