@@ -47,6 +47,10 @@ export const FAULT = {
 } as const;
 export type Fault = (typeof FAULT)[keyof typeof FAULT];
 
+/** How a run of faults reports: pages done below, the fault that stopped it above. */
+const RUN_FAULT_SHIFT = 16;
+const RUN_DONE = (1 << RUN_FAULT_SHIFT) - 1;
+
 /** /sys/kernel/debug/fault_around_bytes: 64 KiB. */
 const FAULT_AROUND_BYTES = 65536;
 
@@ -115,15 +119,16 @@ function touchInLeaf(
       else if (isWrite) {
         let end = vpn + 1;
         while (end < endVpn && entries[end - base] === PTE_NONE) end++;
-        n = faultAnonRun(k, task, vma, vpn, end, entries, base);
-        if (n < 0) {
-          fault = -n as Fault;
-          n = 0;
-        }
+        const run = faultAnonRun(k, task, vma, vpn, end, entries, base);
+        n = run & RUN_DONE;
+        fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
-    if (fault !== FAULT.OK) return { done: vpn - startVpn, fault };
     k.mem.stat.count(PGFAULT, n);
+    if (fault !== FAULT.OK) {
+      const done = pte === PTE_NONE && vma.object === null ? n : 0;
+      return { done: vpn - startVpn + done, fault };
+    }
     vpn += n;
   }
   return { done: endVpn - startVpn, fault: FAULT.OK };
@@ -150,7 +155,10 @@ export function allocTables(k: Kernel, task: Task, vpn: number): Fault {
   return FAULT.OK;
 }
 
-/** Fills some pages of [vpn, endVpn), all empty, with fresh ones. Returns how many, or -Fault. */
+/**
+ * Fills the pages of [startVpn, endVpn), all empty, with fresh ones.
+ * @returns how many were filled, and above RUN_FAULT_SHIFT the fault that stopped it.
+ */
 function faultAnonRun(
   k: Kernel,
   task: Task,
@@ -174,7 +182,7 @@ function faultAnonRun(
     if (n === 0) {
       const fault = allocationFailed(k, task);
       if (fault === FAULT.OK) continue;
-      return vpn > startVpn ? vpn - startVpn : -fault;
+      return (vpn - startVpn) | (fault << RUN_FAULT_SHIFT);
     }
     for (let i = 0; i < n; i++) {
       const f = out[i] as number;

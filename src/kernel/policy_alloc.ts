@@ -113,6 +113,11 @@ export function nextInterleaveNode(k: Kernel, task: Task, policy: Mempolicy): No
 export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
+function policyText({ policy, from }: FoundPolicy): string {
+  if (policy !== null) return policy.describe();
+  return from === 'node named' ? 'none' : 'default (local)';
+}
+
 function note(
   k: Kernel,
   task: Task,
@@ -131,9 +136,12 @@ function note(
     task: task.name,
     purpose,
     gfp: gfpNames(gfp),
-    policy: policy === null ? 'default (local)' : policy.describe(),
+    policy: policyText(found),
     policyFrom: found.from,
-    startWhy: startWhy(k, policy, k.localNode(task), start),
+    startWhy:
+      found.from === 'node named'
+        ? 'the node that the request names'
+        : startWhy(k, policy, k.localNode(task), start),
     cpuset: k.allocator.cpusetsEnabled ? `${task.cpuset.path} mems ${task.memsAllowed}` : undefined,
     nodemask: nodemask === null ? undefined : nodemask.toString(),
   });
