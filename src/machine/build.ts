@@ -104,6 +104,7 @@ export function buildMachine(file: MachineFile, fail: Fail): Machine {
     note: file.note ?? '',
     arch,
     pageBytes,
+    ...(file.sizesAre === undefined ? {} : { sizesAre: file.sizesAre }),
     nodes,
     distances: file.distances ?? defaultDistances(nodes.length),
     devices: (file.devices ?? []).map((device) => ({

@@ -236,6 +236,7 @@ export function captureMachine(options: CaptureOptions = {}): Machine {
     note: `Captured from ${sysRoot}: ${remarks.join('; ')}.`,
     arch,
     pageBytes,
+    ...(memory === undefined ? { sizesAre: 'managed' as const } : {}),
     nodes,
     distances: distances ?? defaultDistances(nodes.length).map((row) => [...row]),
   };

@@ -69,6 +69,11 @@ export interface Machine {
   readonly arch: Arch;
   /** 4096 or 65536 in practice; a power of two. */
   readonly pageBytes: number;
+  /**
+   * What the sizes are: `present`, all that firmware names (the default), of which boot takes its
+   * share; or `managed`, what a running kernel reports as MemTotal, with that share taken already.
+   */
+  readonly sizesAre?: 'present' | 'managed' | undefined;
   /** Ascending by id. */
   readonly nodes: readonly NodeSpec[];
   /** distances[i][j]: from the i-th to the j-th node of `nodes`; 10 is local; may be asymmetric. */

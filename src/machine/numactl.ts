@@ -191,6 +191,7 @@ export function parseNumactl(text: string, options: NumactlOptions = {}): Machin
         'addresses laid out by rule.',
       arch,
       pageBytes,
+      sizesAre: 'managed' as const,
       nodes,
       distances: parsed.distances,
     },

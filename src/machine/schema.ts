@@ -124,6 +124,13 @@ const machineFile = z
       .enum(ARCHES)
       .describe('Decides page sizes, block orders, low zones and the layout of `memory`.'),
     pageBytes: bytes('Page size. Left out: 4 KiB on x86_64 and arm64, 64 KiB on ppc64.').optional(),
+    sizesAre: z
+      .enum(['present', 'managed'])
+      .optional()
+      .describe(
+        '`present` (the default): all memory that firmware names, of which boot takes its share. ' +
+          '`managed`: what a running kernel reports (MemTotal), with that share taken already.',
+      ),
     nodes: z.array(node).min(1).max(1024).describe('The NUMA nodes, ascending by id.'),
     distances: z
       .array(z.array(z.int().min(10).max(255)))
@@ -292,6 +299,9 @@ export function machineToJson(machine: Machine): string {
     `  "note": ${JSON.stringify(machine.note)}`,
     `  "arch": ${JSON.stringify(machine.arch)}`,
     `  "pageBytes": ${JSON.stringify(exactSize(machine.pageBytes))}`,
+    ...(machine.sizesAre === undefined
+      ? []
+      : [`  "sizesAre": ${JSON.stringify(machine.sizesAre)}`]),
   ];
   for (const [field, list] of Object.entries(lists)) {
     if (list.length === 0) continue;

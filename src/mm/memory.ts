@@ -142,8 +142,8 @@ export class Memory {
       this.#fillZone(z as ZoneIndex, plan);
     });
     this.#setStates();
-    this.#setWatermarks(plans);
     this.rebuild();
+    this.#setWatermarks(plans);
   }
 
   /** Distance between two nodes as the machine's firmware states it. */
@@ -245,7 +245,7 @@ export class Memory {
   /** Pages that boot takes of a zone before the allocator exists: the frame table, the kernel. */
   #bootTakes(z: number, present: number): number {
     const { zones, pageBytes } = this;
-    if (zones.type[z] === ZONE_MOVABLE) return 0;
+    if (zones.type[z] === ZONE_MOVABLE || this.machine.sizesAre === 'managed') return 0;
     let pages = Math.ceil((present * STRUCT_PAGE_BYTES) / pageBytes);
     const isLargestOfFirst =
       zones.nid[z] === zones.nid[0] &&
@@ -271,13 +271,20 @@ export class Memory {
     }
   }
 
+  /** Pages that are not Movable in the boot CPU's FALLBACK list (nr_free_buffer_pages). */
+  #lowmemPages(): number {
+    const { zones } = this;
+    const bootNid = this.nodeOfCpu[Math.min(...this.onlineCpus)] as number;
+    let pages = 0;
+    for (const z of this.lists.fallback[bootNid]?.zones ?? []) {
+      if ((zones.type[z] as number) <= ZONE_NORMAL) pages += zones.managed[z] as number;
+    }
+    return pages;
+  }
+
   #setWatermarks(plans: readonly ZonePlan[]): void {
     const { zones, pageBytes, machine } = this;
-    let lowmem = 0;
-    for (let z = 0; z < zones.nr; z++) {
-      if ((zones.type[z] as number) <= ZONE_NORMAL) lowmem += zones.managed[z] as number;
-    }
-    this.minFreeKb = minFreeKbytes((lowmem * pageBytes) / 1024);
+    this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
     plans.forEach((plan, z) => {

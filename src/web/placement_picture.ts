@@ -50,7 +50,7 @@ function regionCell(cell: Cell, maxPages: number, drawing: Drawing): Html {
   const body =
     cell.nrPages > 0
       ? html`${bar(cell, maxPages, drawing)}${numbers(cell, drawing.colours)}`
-      : html`<span class="nothing">${cell.ret !== undefined && 'no pages'}</span>`;
+      : cell.ret !== undefined && html`<span class="nothing">no pages</span>`;
   return html`<td class="cell${cell.isChanged ? '' : ' same'}" tabindex="-1">${body} ${ret}</td>`;
 }
 

@@ -214,7 +214,7 @@ const NARROW = `
   nav { gap: .8rem; padding: 0 1rem; }
   nav .links { gap: .7rem; }
   main, header { padding-inline: 1rem; }
-  .frame:has(.many) { overflow-x: auto; }
+  .frame:has(.many) { overflow-x: auto; position: relative; }
   .placement.many { min-width: calc(13rem + var(--designs) * 5.6rem); }
   .placement.many thead th { position: static; }
   .placement.many thead th:first-child { width: 13rem; }
