@@ -85,30 +85,31 @@ const COMPOUND_NAMES: readonly (readonly [string, number])[] = [
   ['GFP_ATOMIC', GFP_ATOMIC],
 ];
 
+/** In the order in which the kernel's log names them (trace/events/mmflags.h). */
 const SINGLE_NAMES: readonly (readonly [string, number])[] = [
   ['__GFP_DMA', __GFP_DMA],
   ['__GFP_HIGHMEM', __GFP_HIGHMEM],
   ['__GFP_DMA32', __GFP_DMA32],
-  ['__GFP_MOVABLE', __GFP_MOVABLE],
-  ['__GFP_RECLAIMABLE', __GFP_RECLAIMABLE],
   ['__GFP_HIGH', __GFP_HIGH],
+  ['__GFP_ATOMIC', __GFP_ATOMIC],
   ['__GFP_IO', __GFP_IO],
   ['__GFP_FS', __GFP_FS],
-  ['__GFP_ZERO', __GFP_ZERO],
-  ['__GFP_ATOMIC', __GFP_ATOMIC],
-  ['__GFP_DIRECT_RECLAIM', __GFP_DIRECT_RECLAIM],
-  ['__GFP_KSWAPD_RECLAIM', __GFP_KSWAPD_RECLAIM],
-  ['__GFP_WRITE', __GFP_WRITE],
   ['__GFP_NOWARN', __GFP_NOWARN],
   ['__GFP_RETRY_MAYFAIL', __GFP_RETRY_MAYFAIL],
   ['__GFP_NOFAIL', __GFP_NOFAIL],
   ['__GFP_NORETRY', __GFP_NORETRY],
-  ['__GFP_MEMALLOC', __GFP_MEMALLOC],
   ['__GFP_COMP', __GFP_COMP],
+  ['__GFP_ZERO', __GFP_ZERO],
   ['__GFP_NOMEMALLOC', __GFP_NOMEMALLOC],
+  ['__GFP_MEMALLOC', __GFP_MEMALLOC],
   ['__GFP_HARDWALL', __GFP_HARDWALL],
   ['__GFP_THISNODE', __GFP_THISNODE],
+  ['__GFP_RECLAIMABLE', __GFP_RECLAIMABLE],
+  ['__GFP_MOVABLE', __GFP_MOVABLE],
   ['__GFP_ACCOUNT', __GFP_ACCOUNT],
+  ['__GFP_WRITE', __GFP_WRITE],
+  ['__GFP_DIRECT_RECLAIM', __GFP_DIRECT_RECLAIM],
+  ['__GFP_KSWAPD_RECLAIM', __GFP_KSWAPD_RECLAIM],
 ];
 
 /** Flags as the kernel's log prints them: `GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO`. */

@@ -1,3 +1,4 @@
+// That the colours do what their header claims, computed for every kind of sight.
 import { describe, expect, test } from 'vitest';
 import { summarizeMachine } from '../lab/compare.ts';
 import type { Comparison } from '../lab/comparison.ts';

@@ -1,8 +1,8 @@
-// One colour a node, everywhere on the page. System memory is blue, green or grey; device memory is
-// warm, and striped where it fills an area, so that no reader depends on hue alone.
-// Holds    COL1 within a family any two colours stay apart for readers with protanopia, deuteranopia and
-//          tritanopia (the test computes it). COL2 text on a colour has a contrast of 4.5 or more.
-//          COL3 the same machine gives the same colours.
+// One colour a node, everywhere on the page. System memory is blue, green or grey; device memory
+// is warm, and striped where it fills an area, so that no reader depends on hue alone.
+// Holds    COL1 within a family any two colours stay apart for readers with protanopia,
+//          deuteranopia and tritanopia (the test computes it). COL2 text on a colour has a
+//          contrast of 4.5 or more. COL3 the same machine gives the same colours.
 import type { MachineSummary } from '../lab/comparison.ts';
 import { type Html, html } from './html.ts';
 

@@ -1,6 +1,6 @@
-// What the designs differ in, in one table, and the pages on device memory, asked for and not, as bars.
-// The bars are hand-made SVG: two rectangles a design need no chart library, take their colours from
-// the page's style sheet in light and dark, and come out the same every time.
+// What the designs differ in, in one table, and the pages on device memory, asked for and not,
+// as bars. The bars are hand-made SVG: two rectangles a design need no chart library, take their
+// colours from the page's style sheet in light and dark, and come out the same every time.
 import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
 import { type Html, html } from './html.ts';
 import { count, perRequest, roughTime } from './words.ts';

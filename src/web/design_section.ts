@@ -112,7 +112,8 @@ export function designSection(comparison: Comparison, colours: NodeColours): Htm
   const { outcomes } = comparison;
   return html`<section id="designs" aria-labelledby="designs-h">
 <h2 id="designs-h">Designs</h2>
-<p>What each design is, what it promises, and what came of this run. Equal state hashes mean that the runs ended in the same state, page by page.</p>
+<p>What each design is, what it promises, and what came of this run.
+Equal state hashes mean that the runs ended in the same state, page by page.</p>
 <div class="cards">${outcomes.map((outcome) => card(outcome, colours))}</div>
 </section>`;
 }

@@ -1,3 +1,4 @@
+// Escaping, and numbers as people read them.
 import { describe, expect, test } from 'vitest';
 import { escapeHtml, html, joined, trusted } from './html.ts';
 import { count, counted, inWords, perRequest, roughSize, roughTime } from './words.ts';

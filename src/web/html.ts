@@ -1,6 +1,7 @@
-// HTML as values: text that enters a template is escaped, so a title such as `<b> & "x"` is shown and
-// never read as markup. What is markup already has the type Html and passes as it is.
-// Holds    HTM1 no string reaches a page but through `html` (escaped) or `trusted` (our own constants).
+// HTML as values: text that enters a template is escaped, so a title such as `<b> & "x"` is
+// shown and never read as markup. What is markup already has the type Html and passes as it is.
+// Holds    HTM1 no string reaches a page but through `html` (escaped) or `trusted` (our own
+//          constants).
 
 /** Markup that is safe to put into a page. */
 export class Html {

@@ -1,3 +1,4 @@
+// Which nodes are drawn together.
 import { describe, expect, test } from 'vitest';
 import { summarizeMachine } from '../lab/compare.ts';
 import type { MachineSummary } from '../lab/comparison.ts';

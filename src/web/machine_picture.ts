@@ -1,7 +1,9 @@
-// The machine as boxes: every node with CPUs, and beside it the nodes without that are nearest to it;
-// then the distances as a table shaded by distance. Nodes that have neither memory nor CPUs are
-// folded into one dashed box a group, so that 34 nodes of which 28 are empty stay legible.
-// Holds    MPC1 every node is in exactly one group. Boxes are HTML lists: they wrap, and read in order.
+// The machine as boxes: every node with CPUs, and beside it the nodes without that are nearest
+// to it; then the distances as a table shaded by distance. Nodes that have neither memory nor
+// CPUs are folded into one dashed box a group, so that 34 nodes of which 28 are empty stay
+// legible.
+// Holds    MPC1 every node is in exactly one group. Boxes are HTML lists: they wrap, and read in
+//          order.
 import type { Comparison, MachineSummary } from '../lab/comparison.ts';
 import { isEmptyNode, type NodeColours, type SummaryNode } from './colours.ts';
 import { type Html, html, joined } from './html.ts';

@@ -1,7 +1,7 @@
-// Where the pages of every region are, step by step, the designs side by side: a table whose cells are
-// stacked bars in the colours of the nodes.
-// Bars are HTML, not SVG: they stretch with their column, their text can be selected and wraps, and a
-// screen reader meets a table with numbers. The counts stand in every cell; a control shows them.
+// Where the pages of every region are, step by step, the designs side by side: a table whose
+// cells are stacked bars in the colours of the nodes. Bars are HTML, not SVG: they stretch with
+// their column, their text can be selected and wraps, and a screen reader meets a table with
+// numbers. The counts stand in every cell; a control shows them.
 import type { Comparison } from '../lab/comparison.ts';
 import type { NodeColours } from './colours.ts';
 import { type Html, html } from './html.ts';

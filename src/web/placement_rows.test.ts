@@ -1,3 +1,4 @@
+// Which rows the placement table has, on runs written out by hand.
 import { describe, expect, test } from 'vitest';
 import type { ComparedStep, DesignOutcome } from '../lab/comparison.ts';
 import { placementRows, type Row } from './placement_rows.ts';

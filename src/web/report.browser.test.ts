@@ -1,5 +1,5 @@
-// The page in a real browser: what a test of its text cannot see. Skipped where there is no Chromium,
-// except in CI, where its absence is a failure.
+// The page in a real browser: what a test of its text cannot see. Skipped where there is no
+// Chromium, except in CI, where its absence is a failure.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -268,6 +268,7 @@ describe.skipIf(isSkipped)('the report in a browser', () => {
     expect(await dark.page.evaluate(inkOf)).toBe('rgb(227, 230, 232)');
     await dark.page.emulateMedia({ media: 'print', colorScheme: 'dark' });
     expect(await dark.page.evaluate(inkOf)).toBe('rgb(27, 32, 36)');
+    expect(await paperOf(dark.page)).toBe('rgb(255, 255, 255)');
     expect(await dark.page.locator('.controls').isVisible()).toBe(false);
     await light.page.close();
     await dark.page.close();

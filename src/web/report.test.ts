@@ -1,3 +1,4 @@
+// The page as a document: what it says, what it must not contain, machines and runs of all sizes.
 import { parseHTML } from 'linkedom';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_DESIGNS } from '../designs/index.ts';

@@ -1,7 +1,8 @@
-// A comparison as one HTML page that needs nothing else: style, script and pictures are inside, and
-// its own policy forbids it to load anything. It opens from a file, prints, and follows the reader's
-// choice of light or dark.
-// Omits    model logic: every number comes from the Comparison; here they are only drawn and added up.
+// A comparison as one HTML page that needs nothing else: style, script and pictures are inside,
+// and its own policy forbids it to load anything. It opens from a file, prints, and follows the
+// reader's choice of light or dark.
+// Omits    model logic: every number comes from the Comparison; here they are only drawn and
+//          added up.
 // Holds    REP1 equal comparisons give equal pages. REP2 all text is escaped (html.ts).
 import { createHash } from 'node:crypto';
 import type { Comparison } from '../lab/comparison.ts';
@@ -58,7 +59,8 @@ ${zonelistPicture(comparison, colours)}
 ${placementPicture(comparison, rows, colours)}
 ${designSection(comparison, colours)}
 </main>
-<footer>Made by CDM Lab, a model of Linux memory placement. Equal scenarios, machines and designs give an equal page.</footer>
+<footer>Made by CDM Lab, a model of Linux memory placement.
+Equal scenarios, machines and designs give an equal page.</footer>
 <script>${trusted(SCRIPT)}</script>
 </body>
 </html>

@@ -1,7 +1,7 @@
-// The little that the page does by itself: counts beside the pointer or the focus, arrow keys in the
-// placement table, the order of its rows, and folded parts opened for print. Without it the page
-// still shows everything; the choice of steps is CSS alone.
-// Text is only ever cloned or set as text, never read as markup.
+// The little that the page does by itself: counts beside the pointer or the focus, arrow keys in
+// the placement table, the order of its rows, and folded parts opened for print. Without it the
+// page still shows everything; the choice of steps is CSS alone. Text is only ever cloned or set
+// as text, never read as markup.
 
 export const SCRIPT = `'use strict';
 (() => {

@@ -1,3 +1,4 @@
+// How a zonelist is set against that of the first design.
 import { describe, expect, test } from 'vitest';
 import type { ZoneLabel } from '../lab/comparison.ts';
 import { compareLists } from './zonelist_picture.ts';
