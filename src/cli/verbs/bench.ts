@@ -50,6 +50,9 @@ async function bench(io: Io, options: BenchOptions): Promise<void> {
       head: io.colors.bold,
     }),
   );
+  if (options.size === 'small') {
+    io.out('\nToo short for the engine to warm up: hold the goals against --size full.');
+  }
   io.out(`\nhash of the work ${report.workHash}`);
 }
 
