@@ -1,0 +1,235 @@
+// cpusets: whose mems count, what a change does to tasks, policies and pages, and when the OOM killer
+// is asked.
+import { describe, expect, test } from 'vitest';
+import { bench, bootDevice, play } from '../../test/support/play.ts';
+import { findDesign } from '../designs/index.ts';
+import { MAX_NR_ZONES, ZONE_MOVABLE } from '../mm/gfp.ts';
+
+const G = '/sys/fs/cgroup';
+const inGroup = (mems: string): string =>
+  `sys mkdir ${G}/a\nsys write ${G}/a/cpuset.mems ${mems}\nsys move T0 ${G}/a\n`;
+
+describe('mems of a group', () => {
+  test('[CPS1] are what was written, cut to the parent, or the parent when nothing is left', () => {
+    play(`
+      sys write ${G}/cgroup.subtree_control +cpuset
+      sys mkdir ${G}/p
+      sys write ${G}/p/cgroup.subtree_control +cpuset
+      sys mkdir ${G}/p/c
+      sys write ${G}/p/cpuset.mems 0-1
+      sys write ${G}/p/c/cpuset.mems 1-2 -> 0
+      sys read ${G}/p/c/cpuset.mems -> value 1-2
+      sys read ${G}/p/c/cpuset.mems.effective -> value 1
+      sys write ${G}/p/cpuset.mems 0,2
+      sys read ${G}/p/c/cpuset.mems.effective -> value 2
+      sys write ${G}/p/cpuset.mems 0
+      sys read ${G}/p/c/cpuset.mems.effective -> value 0
+      sys read ${G}/cpuset.mems.effective -> value 0-2
+    `);
+  });
+
+  test('[CPS2] a task may use the effective mems of its group, and policies are made within them', () => {
+    play(`
+      ${inGroup('1-2')}
+      T0 mems_allowed -> nodes 1,2
+      T0 set_mempolicy bind 0 -> EINVAL
+      T0 set_mempolicy bind 0,1 -> 0
+      T0 get_mempolicy -> nodes 1
+    `);
+  });
+
+  test('[CPS7] a group whose parent does not delegate follows the nearest one that is a cpuset', () => {
+    play(`
+      sys mkdir ${G}/p
+      sys write ${G}/p/cpuset.mems 1
+      sys mkdir ${G}/p/c
+      sys move T0 ${G}/p/c
+      T0 mems_allowed -> nodes 1
+    `);
+  });
+
+  test('[CPS3] [ALC5] pages of a task land inside, the nearest node first', () => {
+    play(`
+      ${inGroup('1-2')}
+      T0 mmap R0 4 anon
+      T0 touch R0
+      T0 where R0 -> nodes 1:4
+      T0 set_mempolicy preferred 0 -> EINVAL
+      T0 mbind R0 0 4 preferred 2 move
+      T0 where R0 -> nodes 2:4
+    `);
+  });
+});
+
+describe('a change of mems', () => {
+  test('[CPS4] moves pages along, node by node', () => {
+    const { kernel } = play(`
+      ${inGroup('0-1')}
+      T0 mmap R0 8 anon
+      T0 mbind R0 0 4 bind 0
+      T0 mbind R0 4 4 bind 1
+      T0 touch R0
+      sys write ${G}/a/cpuset.mems 1-2
+      T0 where R0 0 4 -> nodes 1:4
+      T0 where R0 4 4 -> nodes 2:4
+      T0 policy_at R0 0 -> nodes 1
+      T0 policy_at R0 4 -> nodes 2
+      T0 madvise R0 0 8 dontneed
+      T0 touch R0
+      T0 where R0 -> nodes 1:4 2:4
+    `);
+    expect(kernel.moves.rows().every((row) => row.cause === 'cpuset')).toBe(true);
+  });
+
+  test('[POL10] [POL11] [POL12] rebinds the policy of the task by its flags', () => {
+    const spread = (policy: string, from: string, to: string): unknown =>
+      play(`
+        ${inGroup(from)}
+        T0 set_mempolicy ${policy}
+        sys write ${G}/a/cpuset.mems ${to}
+        T0 mmap R0 6 anon
+        T0 touch R0
+        T0 where R0
+      `).last['counts'];
+    expect(spread('interleave 0,1', '0-1', '1-2')).toEqual({ 1: 3, 2: 3 });
+    expect(spread('interleave 0,1', '0-1', '2')).toEqual({ 2: 6 });
+    expect(spread('interleave+static 0,1', '0-1', '1-2')).toEqual({ 1: 6 });
+    expect(spread('interleave+relative 0,2', '0-1', '0-2')).toEqual({ 0: 3, 2: 3 });
+    expect(spread('preferred 0', '0-1', '1-2')).toEqual({ 1: 6 });
+  });
+
+  test('[CPS6] moving a task does the same, and the root takes it back without moving pages', () => {
+    play(`
+      sys mkdir ${G}/a
+      sys write ${G}/a/cpuset.mems 2
+      T0 mmap R0 4 anon
+      T0 touch R0
+      sys move T0 ${G}/a
+      T0 where R0 -> nodes 2:4
+      sys move T0 ${G}
+      T0 where R0 -> nodes 2:4
+      T0 mems_allowed -> nodes 0,1,2
+    `);
+  });
+
+  test('[CPS6] children forked afterwards are in the group, those forked before are not', () => {
+    play(`
+      fork T0 T1
+      ${inGroup('1')}
+      fork T0 T2
+      T1 mems_allowed -> nodes 0,1,2
+      T2 mems_allowed -> nodes 1
+      sys write ${G}/a/cpuset.mems 0
+      T2 mems_allowed -> nodes 0
+    `);
+  });
+});
+
+describe('requests that a cpuset keeps off', () => {
+  test('[ALC10] kernel pages go outside when nothing inside will do', () => {
+    const { kernel } = play(`
+      ${inGroup('2')}
+      T0 mmap R0 4 anon
+      T0 touch R0 -> 0
+      T0 where R0 -> nodes 2:4
+    `);
+    const tables = [...(kernel.tasks[0]?.mm.pageTable.tableFrames() ?? [])];
+    expect(tables.every((f) => kernel.allocator.nidOf(f) === 0)).toBe(true);
+  });
+
+  test('[ALC5] [EXH2] user pages do not, though the rest of memory is empty', () => {
+    play(`
+      ${inGroup('2')}
+      T0 mmap R0 20000 anon
+      T0 touch R0 -> EXHAUSTED
+      T0 where R0 0 100 -> nodes 2:100
+    `);
+  });
+
+  test('[OOM2] [ALC9] a gate on every node inside makes the OOM killer choose', () => {
+    const { kernel } = play(
+      `
+      sys mkdir ${G}/a
+      sys write ${G}/a/cpuset.mems 2
+      T0 mmap R0 4 anon
+      fork T0 T1
+      sys move T1 ${G}/a
+      T1 touch R0 -> KILLED
+      T1 touch R0 -> DEAD
+      T0 touch R0 -> 0
+    `,
+      { design: findDesign('allocator-gate') },
+    );
+    expect(kernel.mem.stat.eventCounts().oom_kill).toBe(1);
+    expect(kernel.log.join()).toContain('killed T1');
+  });
+
+  test('[OOM1] of tasks that share nodes with the one that asks, the largest dies', () => {
+    const { kernel } = play(
+      `
+      sys mkdir ${G}/a
+      T0 mmap R0 64 anon
+      fork T0 T1
+      fork T0 T2
+      T1 touch R0 0 40
+      T0 touch R0 0 60
+      sys move T1 ${G}/a
+      sys move T2 ${G}/a
+      sys write ${G}/a/cpuset.mems 2
+      T2 touch R0 0 1 -> KILLED
+      sys tasks
+    `,
+      { design: findDesign('allocator-gate') },
+    );
+    // T0 may use node 2 as well as T1, and has most pages; it helps nobody, so the others follow.
+    expect(kernel.tasks.map((t) => `${t.name} ${t.end ?? 'lives'}`)).toEqual([
+      'T0 SIGKILL',
+      'T1 SIGKILL',
+      'T2 SIGKILL',
+    ]);
+    expect(kernel.mem.stat.eventCounts().oom_kill).toBe(3);
+  });
+
+  test('[EXH2] [OOM2] nobody is killed where reclaim would decide', () => {
+    const { kernel } = play(
+      'T0 set_mempolicy bind 2\nT0 mmap R0 20000 anon\nT0 touch R0 -> EXHAUSTED',
+    );
+    expect(kernel.mem.stat.eventCounts().oom_kill).toBe(0);
+    expect(kernel.tasks[0]?.isAlive).toBe(true);
+  });
+
+  test('[FLT6] a cpuset of Movable memory only is noted, and its user pages fail at once elsewhere', () => {
+    const { kernel } = play(`${inGroup('2')}T0 mems_allowed -> nodes 2`);
+    expect(kernel.allocator.cpusetsInsane).toBe(true);
+    expect(play(`${inGroup('1')}T0 mems_allowed`).kernel.allocator.cpusetsInsane).toBe(false);
+  });
+});
+
+describe('exhaustion', () => {
+  test('[EXH1] the nodes of the list are used one after another, each down to its low mark, then to min', () => {
+    const { kernel, last } = play('T0 mmap R0 90000 anon\nT0 touch R0 -> EXHAUSTED\nT0 where R0');
+    const { zones } = kernel.mem;
+    for (let z = 0; z < zones.nr; z++) {
+      const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + ZONE_MOVABLE] as number;
+      expect(zones.free[z]).toBeLessThanOrEqual((zones.wmarkMin[z] as number) + reserve);
+    }
+    const order = (last['where'] as [number, number][])
+      .filter(([node, n]) => typeof node === 'number' && n > 100)
+      .map(([node]) => node);
+    const firsts = [...new Set(order)];
+    expect(firsts).toEqual([0, 1, 2]);
+  });
+
+  test('[EXH1] under designs that isolate it, the device is not used even then', () => {
+    for (const id of ['allocator-gate', 'zonelist', 'limited-node']) {
+      for (const machine of [bench(), bootDevice()]) {
+        const { session } = play('T0 mmap R0 90000 anon\nT0 touch R0 -> EXHAUSTED', {
+          machine,
+          design: findDesign(id),
+        });
+        const nodes = session.placements().flatMap((row) => [...row.byNode.keys()]);
+        expect(new Set(nodes), id).toEqual(new Set([0, 1]));
+      }
+    }
+  });
+});
