@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
 import { bench, bootDevice, play } from '../../test/support/play.ts';
 import { check } from '../../test/support/property.ts';
-import { expectNoFindings, scenarioFor } from '../../test/support/workloads.ts';
+import { expectNoFindings, scenarioFor, type Workload } from '../../test/support/workloads.ts';
 import { nodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { breaches } from '../checkers/promise.ts';
@@ -27,7 +27,7 @@ const workload = fc.record({
 });
 
 /** Hash of the state after every step. */
-function hashes(machine: Machine, design: Design, w: fc.RandomType<typeof workload>): string[] {
+function hashes(machine: Machine, design: Design, w: Workload): string[] {
   const scenario = scenarioFor(machine, w);
   const runner = new Runner(machine, design, scenario);
   return scenario.ops.map((op) => {
@@ -126,7 +126,9 @@ describe('the gate', () => {
   test('[DES2] [ALC7] admits requests for that very node and those with a mask of their own', () => {
     const { zoneGate } = allocatorGate.answers;
     const admitted = [true, false].flatMap((thisNode) =>
-      [MASK_NONE, MASK_REQUEST, MASK_CPUSET].map((mask) => zoneGate?.admits(thisNode, mask)),
+      ([MASK_NONE, MASK_REQUEST, MASK_CPUSET] as const).map((mask) =>
+        zoneGate?.admits(thisNode, mask),
+      ),
     );
     expect(admitted).toEqual([true, true, true, false, true, false]);
   });

@@ -56,12 +56,13 @@ describe('compute', () => {
 
   test('[DRV5] pages that others map, and those that find no room, stay and are reached remotely', () => {
     play(`
-      T0 mmap R0 8 anon
+      T0 mmap R0 8 shared
       T0 touch R0
       fork T0 T1
-      T0 touch R0 0 2
-      T0 device_policy gpu0 stay
-      T0 device_compute gpu0 R0 -> remote 8
+      T1 read R0 0 2
+      T0 device_compute gpu0 R0 -> computed 8; local 0; remote 8; moved 0
+      T1 exit
+      T0 device_compute gpu0 R0 -> local 8; moved 8
     `);
     const { last } = play(`
       T0 mmap R1 16330 anon

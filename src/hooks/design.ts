@@ -1,8 +1,8 @@
 // The Design interface: all that an isolation design can answer, and all that it may see. Each
 // member is a decision point that some kernel function really has. No answer means stock Linux.
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
-//          is built and compiled into flat tables; only `zoneGate.admits` runs inside a walk, and
-//          only when the walk meets a zone of a gated node.
+//          is built and compiled into flat tables; `policyNode` is asked once a run of requests, and
+//          `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 
@@ -77,10 +77,7 @@ export interface DesignAnswers {
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */
   readonly zoneGate?: ZoneGate;
-  /**
-   * In advance, per policy and CPU node: the node whose list a policy starts from. A home node
-   * still wins.
-   */
+  /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /** In advance: the nodes that HugeTLB pools use when no policy names any. */
   readonly hugetlbNodes?: (view: NodesView) => Nodemask;

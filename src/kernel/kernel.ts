@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts';
 import type { Cpu, NodeId } from '../base/ids.ts';
 import { MAX_NUMNODES } from '../base/ids.ts';
+import type { Nodemask } from '../base/nodemask.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
@@ -81,6 +82,11 @@ export class Kernel {
 
   get allocator(): PageAllocator {
     return this.mem.allocator;
+  }
+
+  /** The nodes that HugeTLB pools would use when no policy names any (patch 2/4 of the thread). */
+  get hugetlbNodes(): Nodemask {
+    return this.design.answers.hugetlbNodes?.(this.states) ?? this.states.memory;
   }
 
   newSpace(): AddressSpace {

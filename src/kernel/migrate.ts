@@ -31,9 +31,14 @@ export type MoveCause =
 export type TargetSource = (old: Frame) => Frame | undefined;
 
 /** A frame on a node and nowhere else, asked for by `task` (alloc_migration_target). */
-export function targetOn(k: Kernel, task: Task, nid: NodeId): TargetSource {
+export function targetOn(
+  k: Kernel,
+  task: Task,
+  nid: NodeId,
+  from: 'node named' | 'cpuset' = 'node named',
+): TargetSource {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
-  return () => allocOnNode(k, task, gfp, nid, 'migration target');
+  return () => allocOnNode(k, task, gfp, nid, 'migration target', from);
 }
 
 /**
@@ -139,7 +144,8 @@ export function migrateBetweenNodes(
     if (source === undefined || dest === undefined) break;
     left = left.without(source);
     const frames = [...new Set(pagesOnNode(k, mm, source, all))];
-    const error = migrateFrames(k, frames, targetOn(k, task, dest), cause);
+    const origin = cause === 'cpuset' ? 'cpuset' : 'node named';
+    const error = migrateFrames(k, frames, targetOn(k, task, dest, origin), cause);
     if (error !== 0) return error;
   }
   return 0;

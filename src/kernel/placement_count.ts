@@ -16,8 +16,18 @@ export const PURPOSES = [
 ] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
-/** Where the policy of a request was found; `node named`: the request itself names its node. */
-export const POLICY_ORIGINS = ['default', 'task', 'area', 'shared object', 'node named'] as const;
+/**
+ * Where the policy of a request was found. `node named`: the request itself names its node, because
+ * a program or a driver does. `cpuset`: the kernel moves pages after a task's cpuset.
+ */
+export const POLICY_ORIGINS = [
+  'default',
+  'task',
+  'area',
+  'shared object',
+  'node named',
+  'cpuset',
+] as const;
 export type PolicyFrom = (typeof POLICY_ORIGINS)[number];
 
 export interface PlacementRow {

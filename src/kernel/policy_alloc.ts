@@ -113,9 +113,11 @@ export function nextInterleaveNode(k: Kernel, task: Task, policy: Mempolicy): No
 export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
+const isNodeNamed = (from: PolicyFrom): boolean => from === 'node named' || from === 'cpuset';
+
 function policyText({ policy, from }: FoundPolicy): string {
   if (policy !== null) return policy.describe();
-  return from === 'node named' ? 'none' : 'default (local)';
+  return isNodeNamed(from) ? 'none' : 'default (local)';
 }
 
 function note(
@@ -138,10 +140,9 @@ function note(
     gfp: gfpNames(gfp),
     policy: policyText(found),
     policyFrom: found.from,
-    startWhy:
-      found.from === 'node named'
-        ? 'the node that the request names'
-        : startWhy(k, policy, k.localNode(task), start),
+    startWhy: isNodeNamed(found.from)
+      ? 'the node that the request names'
+      : startWhy(k, policy, k.localNode(task), start),
     cpuset: k.allocator.cpusetsEnabled ? `${task.cpuset.path} mems ${task.memsAllowed}` : undefined,
     nodemask: nodemask === null ? undefined : nodemask.toString(),
   });
@@ -255,18 +256,22 @@ export function allocUserPages(
   return allocFrom(k, task, gfp, 0, found, want, why);
 }
 
-/** One page for a request that names its node itself, such as a migration target. */
+/**
+ * One page for a request that names its node itself, such as a migration target.
+ * @param from `node named` when a program or driver asked for that node, else `cpuset`.
+ */
 export function allocOnNode(
   k: Kernel,
   task: Task,
   gfp: number,
   nid: NodeId,
   why: Purpose,
+  from: 'node named' | 'cpuset' = 'node named',
 ): Frame | undefined {
   k.setCurrent(task);
-  note(k, task, why, { policy: null, from: 'node named' }, gfp, nid, null);
+  note(k, task, why, { policy: null, from }, gfp, nid, null);
   if (k.allocator.alloc(gfp, 0, nid, null, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
-  k.placements.count(why, 'node named', got === nid, got, 1);
+  k.placements.count(why, from, from === 'node named' && got === nid, got, 1);
   return k.allocator.out[0] as Frame;
 }

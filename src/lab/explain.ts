@@ -343,7 +343,7 @@ class Catcher {
   ): ExplainedRequest {
     const { context } = d;
     const op = this.#session.input.scenario.ops[this.#step];
-    const isNamed = context?.policyFrom === 'node named';
+    const isNamed = context?.policyFrom === 'node named' || context?.policyFrom === 'cpuset';
     const { failure } = k.allocator;
     return {
       step: this.#step,

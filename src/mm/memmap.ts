@@ -11,7 +11,7 @@
 //          link   free block: next block of its list; user page: the object or address space number
 //          index  free block: previous block of its list; user page: virtual or object page number
 //          mapcount  page table entries that map the page
-// Holds    Only this file and buddy.ts write rows.
+// Holds    Rows of free blocks are buddy.ts's; all others are claimed by who was given the frame.
 
 import { assert } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';

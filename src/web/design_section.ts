@@ -20,6 +20,7 @@ const ORIGIN_WORDS: Readonly<Record<string, string>> = {
   area: "area's policy",
   'shared object': "shared object's policy",
   'node named': 'request names the node',
+  cpuset: 'move after a cpuset',
 };
 
 function placements(outcome: DesignOutcome, colours: NodeColours): Html {

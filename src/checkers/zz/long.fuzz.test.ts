@@ -24,7 +24,12 @@ describe.each(DESIGNS)('$id', (design) => {
   test('[FRM1] [FRM2] no frame is lost and no rule is broken, whatever happens', () => {
     check(fc.tuple(machineShape(), workload), 12, ([shape, w]) => {
       expectNoFindings(
-        { machine: machineOf(shape), design, isExpected: (f: string) => isKernelPageOfAskingTask(f) || /KNOWN_SHM|mapped more than 65535/.test(f) },
+        {
+          machine: machineOf(shape),
+          design,
+          isExpected: (f: string) =>
+            isKernelPageOfAskingTask(f) || /KNOWN_SHM|mapped more than 65535/.test(f),
+        },
         w,
       );
     });

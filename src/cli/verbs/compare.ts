@@ -150,6 +150,7 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   area: "under the area's policy",
   'shared object': "under the shared object's policy",
   'node named': 'for a named node',
+  cpuset: 'that follow a cpuset',
 };
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {

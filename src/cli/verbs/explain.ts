@@ -115,7 +115,10 @@ function historyText(e: Explanation): string {
 }
 
 function requestText(r: ExplainedRequest): string {
-  const from = r.policyFrom === 'node named' ? '' : ` (of the ${policyOwner(r.policyFrom)})`;
+  const from =
+    r.policyFrom === 'node named' || r.policyFrom === 'cpuset'
+      ? ''
+      : ` (of the ${policyOwner(r.policyFrom)})`;
   const rows: (readonly [string, string])[] = [
     ['for', `${r.purpose} of task ${r.task}, in step ${r.step + 1}: ${r.text}`],
     ['flags', `${r.gfp}, order ${r.order}`],
