@@ -76,13 +76,18 @@ export class AddressSpace {
     return found;
   }
 
-  /** Adds an area where nothing is mapped. */
+  /** Adds an area where nothing is mapped, as part of its neighbours where they are alike. */
   insert(vma: Vma): void {
+    this.insertApart(vma);
+    this.#mergeAround(vma.startVpn, vma.endVpn);
+  }
+
+  /** Adds an area where nothing is mapped, on its own: fork copies areas as they are. */
+  insertApart(vma: Vma): void {
     const at = this.#position(vma.startVpn);
     const next = this.#vmas[at];
     assert(next === undefined || next.startVpn >= vma.endVpn, 'areas do not overlap');
     this.#vmas.splice(at, 0, vma);
-    this.#mergeAround(vma.startVpn, vma.endVpn);
   }
 
   /**

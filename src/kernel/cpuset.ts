@@ -9,6 +9,7 @@
 //          that is empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
 import { EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts';
 import { Nodemask, parseNodelist } from '../base/nodemask.ts';
+import { ZONE_NORMAL } from '../mm/gfp.ts';
 import type { Kernel } from './kernel.ts';
 import { rebindPolicy } from './mempolicy.ts';
 import { migrateBetweenNodes } from './migrate.ts';
@@ -120,11 +121,23 @@ export function writeMems(k: Kernel, group: Cpuset, text: string): number {
   if (!mems.isSubsetOf(k.states.possible)) return -EINVAL;
   if (mems.equals(group.mems)) return 0;
   if (isPopulated(k, group) && !group.mems.isEmpty() && mems.isEmpty()) return -ENOSPC;
-  const { normalMemory } = k.states;
-  if (!mems.isEmpty() && !mems.intersects(normalMemory)) k.allocator.cpusetsInsane = true;
+  if (isMovableOnly(k, mems)) k.allocator.cpusetsInsane = true;
   group.mems = mems;
   updateHierarchy(k, group);
   return 0;
+}
+
+/**
+ * Does the list of the first node hold no zone of these nodes that the kernel itself could use?
+ * (movable_only_nodes)
+ */
+function isMovableOnly(k: Kernel, mems: Nodemask): boolean {
+  if (mems.isEmpty()) return false;
+  const list = k.mem.lists.fallback[mems.first()];
+  const { type, nid } = k.mem.zones;
+  return !Array.from(list?.zones ?? []).some(
+    (z) => (type[z] as number) <= ZONE_NORMAL && mems.has(nid[z] as number),
+  );
 }
 
 /** Works the new mems out for a group and those below it (update_nodemasks_hier). */

@@ -38,7 +38,7 @@ export const FAULT = {
   OK: 0,
   /** Nothing is mapped there. */
   SIGSEGV: 1,
-  /** VM_FAULT_OOM: an allocation failed without an OOM kill; the CPU would retry for ever. */
+  /** VM_FAULT_OOM: an allocation failed without an OOM kill. A CPU would retry for ever. */
   RETRY: 2,
   /** The OOM killer took the task itself. */
   KILLED: 3,
@@ -53,6 +53,9 @@ const RUN_DONE = (1 << RUN_FAULT_SHIFT) - 1;
 
 /** /sys/kernel/debug/fault_around_bytes: 64 KiB. */
 const FAULT_AROUND_BYTES = 65536;
+
+/** Who meets the fault: a CPU retries it, get_user_pages (mlock, populate) gives up with ENOMEM. */
+export type FaultBy = 'cpu' | 'gup';
 
 export interface FaultRun {
   /** Pages done before something stopped the run. */
@@ -81,6 +84,7 @@ export function touchPages(
   startVpn: number,
   nrPages: number,
   isWrite: boolean,
+  by: FaultBy = 'cpu',
 ): FaultRun {
   const endVpn = startVpn + nrPages;
   let vpn = startVpn;
@@ -89,7 +93,7 @@ export function touchPages(
     if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
     const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
     const end = Math.min(endVpn, vma.endVpn, leafEnd);
-    const run = touchInLeaf(k, task, vma, vpn, end, isWrite);
+    const run = touchInLeaf(k, task, vma, vpn, end, isWrite, by);
     vpn += run.done;
     if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
   }
@@ -104,8 +108,9 @@ function touchInLeaf(
   startVpn: number,
   endVpn: number,
   isWrite: boolean,
+  by: FaultBy,
 ): FaultRun {
-  const tables = allocTables(k, task, startVpn);
+  const tables = allocTables(k, task, startVpn, by);
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
   const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
   const base = startVpn - (startVpn % PTRS_PER_LEAF) - leafBase;
@@ -135,12 +140,13 @@ function touchInLeaf(
 }
 
 /**
- * Allocates the page table pages that are missing above a page, from the top down. A fault that is
- * retried asks again, and a task that interleaves then asks another node.
+ * Allocates the page table pages that are missing above a page, from the top down. A fault that a
+ * CPU retries asks again, and a task that interleaves then asks another node.
  */
-export function allocTables(k: Kernel, task: Task, vpn: number): Fault {
+function allocTables(k: Kernel, task: Task, vpn: number, by: FaultBy): Fault {
   const { pageTable } = task.mm;
-  let retries = isTaskInterleaving(task) ? (task.mempolicy?.nodes.weight ?? 0) : 0;
+  const isRetried = by === 'cpu' && isTaskInterleaving(task);
+  let retries = isRetried ? (task.mempolicy?.nodes.weight ?? 0) : 0;
   while (pageTable.missing(vpn) > 0) {
     if (allocPages(k, task, GFP_PGTABLE_USER, 0, 'page table') === 0) {
       const fault = allocationFailed(k, task);

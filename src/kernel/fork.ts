@@ -61,6 +61,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   const pgd = k.allocator.out[0] as Frame;
   k.mem.map.claim(pgd, KIND_PAGE_TABLE, 0, 0, 0);
   const child = k.addTask(name, parent.cpu, k.newSpace(), parent.cpuset);
+  child.isForked = true;
   child.memsAllowed = parent.memsAllowed;
   child.mempolicy = parent.mempolicy?.dup() ?? null;
   child.interleavePrev = interleavePrev;
@@ -81,10 +82,9 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
 function copyAreas(k: Kernel, parent: Task, child: Task): boolean {
   for (const vma of parent.mm.vmas) {
     if (vma.isKeptFromChild) continue;
-    if (vma.object !== null) vma.object.nrMappings++;
     const copy: Vma = { ...vma, policy: vma.policy?.dup() ?? null, isLocked: false };
     if (vma.wipesOnFork) copy.hasAnonVma = false;
-    child.mm.insert(copy);
+    child.mm.insertApart(copy);
     if (vma.hasAnonVma && !vma.wipesOnFork && !copyEntries(k, parent, child, vma)) return false;
   }
   return true;
@@ -121,34 +121,31 @@ function takeKernelPages(k: Kernel, task: Task, nrPages: number): boolean {
 }
 
 /**
- * Lets the child map the parent's private pages, both read-only until one writes. False when a
- * page table could not be had.
+ * Lets the child map the parent's private pages, both read-only until one writes; leaves are made
+ * even for entries that are gone. False when a page table could not be had.
  */
 function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
-  let isComplete = true;
   const from = parent.mm.pageTable;
   const to = child.mm.pageTable;
-  from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
-    while (to.missing(vpn) > 0) {
-      if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) {
-        isComplete = false;
-        return false;
-      }
+  for (const leafVpn of from.leavesIn(vma.startVpn, vma.endVpn)) {
+    while (to.missing(leafVpn) > 0) {
+      if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) return false;
       const f = k.allocator.out[0] as Frame;
       k.mem.map.claim(f, KIND_PAGE_TABLE, child.mm.id, 0, 0);
-      to.addLevel(vpn, f);
+      to.addLevel(leafVpn, f);
     }
+  }
+  from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
       to.set(vpn, PTE_ZERO_PAGE);
-      return true;
+      return;
     }
     const shared = makePte(pteFrame(pte), false);
     k.mem.map.addMap(pteFrame(pte));
     from.set(vpn, shared);
     to.set(vpn, shared);
-    return true;
   });
-  return isComplete;
+  return true;
 }
 
 /** Ends a task and frees what only it used. */

@@ -70,6 +70,7 @@ export class Kernel {
     this.#nextIno = options.firstIno ?? 1;
     this.rootCpuset = new Cpuset('', null, this.states.memory);
     this.rootCpuset.isDelegating = true;
+    this.rootCpuset.oldMems = this.states.possible;
     const bootCpu = Math.min(...this.mem.onlineCpus) as Cpu;
     assert(Number.isFinite(bootCpu), 'a machine has at least one CPU');
     this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);

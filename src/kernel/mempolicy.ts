@@ -182,7 +182,7 @@ export function showPolicy(policy: Mempolicy | null): {
  */
 export function offsetInterleaveNode(policy: Mempolicy, n: number, local: NodeId): NodeId {
   const size = policy.nodes.weight;
-  return size === 0 ? local : policy.nodes.nth(n % size);
+  return size === 0 ? local : policy.nodes.nth((n >>> 0) % size);
 }
 
 /**

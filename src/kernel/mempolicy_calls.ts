@@ -15,7 +15,6 @@ import {
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
-import type { Vma } from './address_space.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import {
@@ -117,10 +116,12 @@ export function getMempolicy(
   request: GetMempolicyRequest,
 ): GetMempolicyResult | number {
   const { flags, vpn, maxnode } = request;
+  const maskBytes = maxnode === undefined ? 0 : Math.ceil((maxnode - 1) / 64) * 8;
   if (maxnode !== undefined && maxnode < k.mem.nrNodeIds) return -EINVAL;
   if (flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED)) return -EINVAL;
   if (flags & MPOL_F_MEMS_ALLOWED) {
     if (flags & (MPOL_F_NODE | MPOL_F_ADDR)) return -EINVAL;
+    if (maskBytes > k.mem.pageBytes) return -EINVAL;
     return { kind: 'mems', nodes: task.memsAllowed };
   }
   let policy = task.mempolicy;
@@ -137,13 +138,14 @@ export function getMempolicy(
     }
     return { kind: 'node', node: policy.nodes.nextIn(task.interleavePrev) };
   }
+  if (maskBytes > k.mem.pageBytes) return -EINVAL;
   return { kind: 'policy', shown: showPolicy(policy) };
 }
 
 /** The node of a page, which is faulted in for reading first (lookup_node). */
 function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
   if (task.mm.pageTable.get(vpn) === PTE_NONE) {
-    if (touchPages(k, task, vpn, 1, false).fault !== FAULT.OK) return -ENOMEM;
+    if (touchPages(k, task, vpn, 1, false, 'gup').fault !== FAULT.OK) return -ENOMEM;
   }
   const pte = task.mm.pageTable.get(vpn);
   if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: k.mem.zeroPageNid };
@@ -220,7 +222,6 @@ function queuePages(
     const isClean = queueVma(
       k,
       task,
-      vma,
       Math.max(startVpn, vma.startVpn),
       Math.min(endVpn, vma.endVpn),
       {
@@ -238,7 +239,6 @@ function queuePages(
 function queueVma(
   k: Kernel,
   task: Task,
-  _vma: Vma,
   startVpn: number,
   endVpn: number,
   queue: { nodes: Nodemask; flags: number; frames: Set<Frame> },

@@ -25,7 +25,6 @@ export interface MmapRequest {
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
   munmap(k, task, startVpn, nrPages);
-  if (object !== null) object.nrMappings++;
   task.mm.insert({
     startVpn,
     endVpn: startVpn + nrPages,
@@ -37,7 +36,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     isKeptFromChild: false,
     hasAnonVma: false,
   });
-  if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true);
+  if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');
   return 0;
 }
 
@@ -66,18 +65,13 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
 /** A mapping of an object is gone; with the last one, an object that is not a segment goes too. */
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
-  object.nrMappings = mappingsOf(k, object);
-  if (object.nrMappings > 0 || object.isSegment) return;
+  if (object.isSegment || isMapped(k, object)) return;
   object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
   k.objects.delete(object.id);
 }
 
-function mappingsOf(k: Kernel, object: ShmemObject): number {
-  let n = 0;
-  for (const space of k.spaces.values())
-    for (const vma of space.vmas) if (vma.object === object) n++;
-  return n;
-}
+const isMapped = (k: Kernel, object: ShmemObject): boolean =>
+  [...k.spaces.values()].some((space) => space.vmas.some((vma) => vma.object === object));
 
 /**
  * Clears the entries of [startVpn, endVpn) in an area; private pages that nobody maps any more are
@@ -170,16 +164,17 @@ export function madvise(
       });
     case 'populate_read':
     case 'populate_write':
-      return populate(k, task, startVpn, nrPages, advice === 'populate_write') === FAULT.OK
-        ? 0
-        : -ENOMEM;
+      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+        const fault = populate(k, task, start, end - start, advice === 'populate_write');
+        return fault === FAULT.OK ? 0 : -ENOMEM;
+      });
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
 }
 
 const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>
-  touchPages(k, task, startVpn, nrPages, isWrite).fault;
+  touchPages(k, task, startVpn, nrPages, isWrite, 'gup').fault;
 
 /** Takes pages out of an object, and out of every page table that maps them (shmem_fallocate). */
 function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages: number): void {

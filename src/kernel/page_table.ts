@@ -102,6 +102,14 @@ export class PageTable {
     return { entries: this.#chunk, base, tableFrame };
   }
 
+  /** First page of each leaf there is under [startVpn, endVpn), present entries or none. */
+  *leavesIn(startVpn: number, endVpn: number): IterableIterator<number> {
+    const first = startVpn - (startVpn % PTRS_PER_LEAF);
+    for (let vpn = first; vpn < endVpn; vpn += PTRS_PER_LEAF) {
+      if (this.leafOf(vpn) !== undefined) yield Math.max(vpn, startVpn);
+    }
+  }
+
   /** Visits every present entry of [startVpn, endVpn) in order; stop by returning false. */
   walk(startVpn: number, endVpn: number, visit: (vpn: number, pte: number) => unknown): void {
     for (let vpn = startVpn; vpn < endVpn; ) {

@@ -21,8 +21,6 @@ export class ShmemObject {
   readonly nrPages: number;
   readonly #pages: Uint32Array;
   #policies: PolicyRange[] = [];
-  /** Mappings of the object, all address spaces together. */
-  nrMappings = 0;
   /**
    * A SysV segment: it lives on without mappings, its areas never merge, and a read fault maps no
    * pages around (shm_vm_ops has close and no map_pages).

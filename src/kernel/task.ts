@@ -24,6 +24,8 @@ export class Task implements AllocTask {
   memsAllowed: Nodemask;
   cpuset: Cpuset;
   mm: AddressSpace;
+  /** Made by fork, not started as a program. */
+  isForked = false;
   end: TaskEnd | undefined;
 
   constructor(

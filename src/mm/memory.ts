@@ -171,7 +171,8 @@ export class Memory {
   /** Rebuilds everything that follows from which nodes have memory (build_all_zonelists). */
   rebuild(): void {
     const { zones, states, design, distance } = this;
-    this.allocator.lists = buildZonelists({ zones, states, distance, design });
+    const knowsCpus = this.machine.arch === 'ppc64' || zones.type.includes(ZONE_MOVABLE);
+    this.allocator.lists = buildZonelists({ zones, states, distance, design, knowsCpus });
     this.allocator.compile(design.answers.zoneGate);
   }
 

@@ -44,6 +44,11 @@ export interface ZonelistInput {
   readonly states: NodeStates;
   /** distances(from, to), both node ids. */
   readonly distance: (from: NodeId, to: NodeId) => number;
+  /**
+   * The map of CPUs by node is filled in. It is not yet when boot builds the lists on x86 and arm64,
+   * so CPUs count only once memory that came later makes the kernel build them again.
+   */
+  readonly knowsCpus: boolean;
   readonly design: Design;
 }
 
@@ -105,7 +110,7 @@ function nextBestNode(
   for (const node of input.states.memory) {
     if (used.has(node)) continue;
     let distance = input.distance(owner, node) + (node < owner ? 1 : 0);
-    if (input.states.cpu.has(node)) distance += PENALTY_FOR_NODE_WITH_CPUS;
+    if (input.knowsCpus && input.states.cpu.has(node)) distance += PENALTY_FOR_NODE_WITH_CPUS;
     const nodeLoad = load.get(node) ?? 0;
     if (distance < bestDistance || (distance === bestDistance && nodeLoad < bestLoad)) {
       best = node;

@@ -27,7 +27,7 @@ const FAULT_NOTES: Readonly<Record<number, string>> = {
 };
 
 /** Result of an operation that faults pages; `counted` names the pages done. */
-export function faultResult(run: FaultRun, counted: string, died: readonly string[]): OpResult {
+export function faultResult(run: FaultRun, counted: string): OpResult {
   if (run.fault === FAULT.OK) return { ret: 0, [counted]: run.done };
   const note = FAULT_NOTES[run.fault];
   return {
@@ -35,7 +35,6 @@ export function faultResult(run: FaultRun, counted: string, died: readonly strin
     ...(run.fault === FAULT.KILLED ? { killedBy: 'SIGKILL' } : {}),
     ...(note === undefined ? {} : { note }),
     [counted]: run.done,
-    ...(died.length > 0 ? { died } : {}),
   };
 }
 

@@ -6,7 +6,7 @@ import { Nodemask } from '../base/nodemask.ts';
 import type { CoherentDevice, DevicePolicy } from '../drivers/coherent_device.ts';
 import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
 import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
-import { FAULT, touchPages } from '../kernel/fault.ts';
+import { FAULT, type Fault, touchPages } from '../kernel/fault.ts';
 import { exitTask } from '../kernel/fork.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import {
@@ -211,17 +211,14 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
   for (const device of c.devices.values()) device.beforeCpuUse(k, task, startVpn, nrPages);
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
-  const died = run.fault === FAULT.RETRY && task.isAlive ? killed(c) : deadOf(c);
-  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', died);
+  stopRetrying(c, run.fault);
+  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read');
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */
-function killed(c: TaskContext): string[] {
-  exitTask(c.k, c.task, 'SIGKILL');
-  return [c.task.name];
+function stopRetrying(c: TaskContext, fault: Fault): void {
+  if (fault === FAULT.RETRY && c.task.isAlive) exitTask(c.k, c.task, 'SIGKILL');
 }
-
-const deadOf = (c: TaskContext): string[] => (c.task.isAlive ? [] : [c.task.name]);
 
 function tables(c: TaskContext, act: Act<'tables'>): OpResult {
   const { k, task } = c;
@@ -230,12 +227,8 @@ function tables(c: TaskContext, act: Act<'tables'>): OpResult {
   for (let vpn = startVpn; vpn < startVpn + nrPages; vpn += PTRS_PER_LEAF) {
     const run = touchPages(k, task, vpn, 1, false);
     if (run.fault !== FAULT.OK) {
-      const died = run.fault === FAULT.RETRY ? killed(c) : deadOf(c);
-      const { zeroPages: _, ...result } = faultResult(
-        { ...run, done: zeroPages },
-        'zeroPages',
-        died,
-      );
+      stopRetrying(c, run.fault);
+      const { zeroPages: _, ...result } = faultResult({ ...run, done: zeroPages }, 'zeroPages');
       return result as OpResult;
     }
     if (task.mm.pageTable.get(vpn) === PTE_ZERO_PAGE) zeroPages++;
@@ -276,8 +269,8 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
   const done = deviceOf(c, act.device).compute(k, task, startVpn, nrPages);
   if (done.ret < 0) return plain(done.ret);
   if (done.fault.fault !== FAULT.OK) {
-    const died = done.fault.fault === FAULT.RETRY ? killed(c) : deadOf(c);
-    return faultResult(done.fault, 'computed', died);
+    stopRetrying(c, done.fault.fault);
+    return faultResult(done.fault, 'computed');
   }
   return {
     ret: 0,

@@ -49,8 +49,9 @@ export class Runner {
    * @throws NotModelled for what the model does not do; UserError for names that do not exist.
    */
   run(op: Op): OpResult {
+    const alive = [...this.tasks].filter(([, task]) => task.isAlive).map(([name]) => name);
     try {
-      return this.#runAct(op.act);
+      return this.#withDead(op.act, alive, this.#runAct(op.act));
     } catch (error) {
       if (error instanceof NotModelled) throw new NotModelled(`${error.message} (in "${op.text}")`);
       if (error instanceof UserError && error.place === undefined) {
@@ -58,6 +59,18 @@ export class Runner {
       }
       throw error;
     }
+  }
+
+  /** Adds the tasks that died in an operation; its own task never gets an answer when it is killed. */
+  #withDead(act: Act, alive: readonly string[], result: OpResult): OpResult {
+    if (act.on === 'task' && act.act.verb === 'exit') return result;
+    const tasks = act.on === 'fork' ? [...alive, act.child] : alive;
+    const died = tasks.filter((name) => this.tasks.get(name)?.isAlive === false);
+    if (died.length === 0 || result.ret === 'DEAD') return result;
+    const isOwn = act.on === 'task' && died.includes(act.task);
+    const isToldAlready = result.ret === 'KILLED' || result.ret === 'LIVELOCK';
+    if (isOwn && !isToldAlready) return { ret: 'KILLED', killedBy: 'SIGKILL', died };
+    return { ...result, died };
   }
 
   #runAct(act: Act): OpResult {
@@ -99,7 +112,6 @@ export class Runner {
     this.#regions.set(childName, this.regionsOf(parentName).copy());
     if (fault === FAULT.OK) return { ret: 0, task: childName };
     if (fault === FAULT.RETRY) exitTask(this.kernel, parent, 'SIGKILL');
-    const died = [parentName, childName].filter((n) => this.tasks.get(n)?.isAlive !== true);
-    return { ret: FAULT_WORDS[fault] as string, died };
+    return { ret: FAULT_WORDS[fault] as string };
   }
 }

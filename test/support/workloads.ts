@@ -28,6 +28,17 @@ export interface JudgedRun {
   readonly isExpected?: (finding: string) => boolean;
 }
 
+/**
+ * Breaches of promises that the designs of the thread really have. Page tables and other kernel pages
+ * of a task whose own policy names a device land on it where its memory is ordinary boot memory.
+ */
+export const isKernelPageOfAskingTask = (finding: string): boolean =>
+  /^promise: \d+ pages \((?:page table|kernel page), policy: task\)/.test(finding);
+
+/** When a cpuset that holds the device takes a task in, its pages are moved onto it. */
+export const isMovedByCpuset = (finding: string): boolean =>
+  /^promise: \d+ pages \(migration target, policy: cpuset\)/.test(finding);
+
 /** Runs operations and judges after each; the first findings, or none. */
 export function judge(input: JudgedRun, scenario: Scenario, ops: readonly Op[]): readonly string[] {
   const runner = new Runner(input.machine, input.design, scenario, input.options);
