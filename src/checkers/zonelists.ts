@@ -44,7 +44,7 @@ function zonesOf(k: Kernel, nid: number): number[] {
 function costOf(k: Kernel, from: number, to: number): number {
   const at = (nid: number) => k.machine.nodes.findIndex((node) => node.id === nid);
   const distance = k.machine.distances[at(from)]?.[at(to)] as number;
-  const hasCpu = (k.machine.nodes[at(to)]?.cpus.length ?? 0) > 0;
+  const hasCpu = k.mem.listsKnowCpus && (k.machine.nodes[at(to)]?.cpus.length ?? 0) > 0;
   return distance + (to < from ? 1 : 0) + (hasCpu ? 1 : 0);
 }
 

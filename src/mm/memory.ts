@@ -168,10 +168,18 @@ export class Memory {
     return this.allocator.lists;
   }
 
+  /**
+   * Were the lists built when CPUs were mapped to nodes? On x86 and arm64 that is after boot has
+   * built them, so only where memory that came later made the kernel build them again.
+   */
+  get listsKnowCpus(): boolean {
+    return this.machine.arch === 'ppc64' || this.zones.type.includes(ZONE_MOVABLE);
+  }
+
   /** Rebuilds everything that follows from which nodes have memory (build_all_zonelists). */
   rebuild(): void {
     const { zones, states, design, distance } = this;
-    const knowsCpus = this.machine.arch === 'ppc64' || zones.type.includes(ZONE_MOVABLE);
+    const knowsCpus = this.listsKnowCpus;
     this.allocator.lists = buildZonelists({ zones, states, distance, design, knowsCpus });
     this.allocator.compile(design.answers.zoneGate);
   }
