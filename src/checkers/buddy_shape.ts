@@ -1,7 +1,8 @@
 // Judge: the free lists are as a buddy allocator leaves them, and their counters are true.
-// Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one order
-//          below the largest. BUD3 a block lies in one zone, on frames that exist. ZON2 a zone's free
-//          pages are those on its lists and untouched; order masks name the lists that hold something.
+// Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one
+//          order below the largest. BUD3 a block lies in one zone, on frames that exist. ZON2 a
+//          zone's free pages are those on its lists and untouched; order masks name the lists that
+//          hold something.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {

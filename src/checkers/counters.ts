@@ -1,6 +1,7 @@
 // Judge: the kernel's counters add up.
-// Holds    VMS1 numa_miss and numa_foreign have one sum over all nodes. VMS2 on every node hits and misses
-//          are as many as local and other pages. VMS3 pages allocated less pages freed are in use.
+// Holds    VMS1 numa_miss and numa_foreign have one sum over all nodes. VMS2 on every node hits
+//          and misses are as many as local and other pages. VMS3 pages allocated less pages freed
+//          are in use.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { tableFrames, userFrames } from './read_state.ts';

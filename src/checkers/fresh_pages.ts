@@ -1,8 +1,8 @@
 // Judge with a memory: pages that a touch has just placed lie where policy and cpuset allow.
-// Holds    PLC3 a fresh page of an area under MPOL_BIND is on a node of the policy, unless the cpuset
-//          shares no node with it. CPS3 a fresh page of a task is on a node of its cpuset.
-// Notes    Only pages placed by the last operation are judged: moves go where they are told to, and a
-//          policy set later moves nothing by itself.
+// Holds    PLC3 a fresh page of an area under MPOL_BIND is on a node of the policy, unless the
+//          cpuset shares no node with it. CPS3 a fresh page of a task is on a node of its cpuset.
+// Notes    Only pages placed by the last operation are judged: moves go where they are told to,
+//          and a policy set later moves nothing by itself.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { areaOf } from './page_tables.ts';
@@ -16,7 +16,7 @@ export class FreshPages {
   #known = new Set<number>();
   #nrMoved = 0;
 
-  /** Takes note of what is there: call after operations that place pages by other rules than a touch. */
+  /** Takes note of what is there: call after operations that place pages by other rules. */
   note(k: Kernel): void {
     this.#known = userFrames(k);
     this.#nrMoved = movedPages(k);

@@ -1,7 +1,8 @@
 // Judge: page tables, areas, shared objects and the frame table tell one story.
-// Holds    VMA1 areas ascend, do not overlap, are not empty. PT2 entries are inside areas. PT3 a private
-//          page carries its virtual page number, and is writable by one mapper at most. PT4 an entry of
-//          a shared area maps the page that the object has there. SHM1 ranges of a shared policy ascend.
+// Holds    VMA1 areas ascend, do not overlap, are not empty. PT2 entries are inside areas. PT3 a
+//          private page carries its virtual page number, and is writable by one mapper at most.
+//          PT4 an entry of a shared area maps the page that the object has there. SHM1 ranges of a
+//          shared policy ascend.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { ANON, type Entry, readEntry } from './read_state.ts';

@@ -1,8 +1,9 @@
-// Judge: the design keeps its promise. No page is on a node that the promise isolates unless a policy
-// or the request itself named that node.
+// Judge: the design keeps its promise. No page is on a node that the promise isolates unless a
+// policy or the request itself named that node.
 // Holds    PRM1 every page placed unasked lies outside the nodes that the promise names.
-// Notes    Kernel pages and page tables are never asked for: where a device's memory is ordinary boot
-//          memory, a task bound to the device puts its page tables there, and that is a breach.
+// Notes    Kernel pages and page tables are never asked for: where a device's memory is ordinary
+//          boot memory, a task bound to the device puts its page tables there, and that is a
+//          breach.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 

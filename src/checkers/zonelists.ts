@@ -1,7 +1,8 @@
 // Judge: every zonelist holds what Linux and the design say, in an order that distance allows.
-// Holds    ZL1 a zone is in a list once. ZL2 a node's own zones come first in its FALLBACK list. ZL3 a
-//          NOFALLBACK list holds the node's own zones. ZL4 the zones of a node stand together, highest
-//          type first. ZL5 nodes do not get nearer along a list. DES2-DES4 which nodes a list holds.
+// Holds    ZL1 a zone is in a list once. ZL2 a node's own zones come first in its FALLBACK list.
+//          ZL3 a NOFALLBACK list holds the node's own zones. ZL4 the zones of a node stand
+//          together, highest type first. ZL5 nodes do not get nearer along a list. DES2-DES4 which
+//          nodes a list holds.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 
@@ -25,7 +26,7 @@ function nodesWithMemory(k: Kernel): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
-/** Coherent device memory: the machine says that a device owns the node, and its memory is online. */
+/** Coherent device memory: a device owns the node, and the node has memory online. */
 const isDevice = (k: Kernel, nid: number): boolean =>
   nodesWithMemory(k).includes(nid) &&
   k.machine.nodes.some((node) => node.id === nid && node.device !== undefined);
@@ -40,11 +41,18 @@ function zonesOf(k: Kernel, nid: number): number[] {
   return found.sort((a, b) => (zones.type[b] as number) - (zones.type[a] as number));
 }
 
+/** CPUs count where they were mapped to nodes before the lists were built for the last time. */
+const knowsCpus = (k: Kernel): boolean =>
+  k.machine.arch === 'ppc64' ||
+  k.machine.nodes.some(
+    (n) => n.memoryZone === 'movable' && n.ranges.length > 0 && n.offlineAtStart !== true,
+  );
+
 /** Distance with what Linux adds to it before it compares. */
 function costOf(k: Kernel, from: number, to: number): number {
   const at = (nid: number) => k.machine.nodes.findIndex((node) => node.id === nid);
   const distance = k.machine.distances[at(from)]?.[at(to)] as number;
-  const hasCpu = k.mem.listsKnowCpus && (k.machine.nodes[at(to)]?.cpus.length ?? 0) > 0;
+  const hasCpu = knowsCpus(k) && (k.machine.nodes[at(to)]?.cpus.length ?? 0) > 0;
   return distance + (to < from ? 1 : 0) + (hasCpu ? 1 : 0);
 }
 

@@ -1,5 +1,5 @@
-// cpusets: whose mems count, what a change does to tasks, policies and pages, and when the OOM killer
-// is asked.
+// cpusets: whose mems count, what a change does to tasks, policies and pages, and when the OOM
+// killer is asked.
 import { describe, expect, test } from 'vitest';
 import { bench, bootDevice, play } from '../../test/support/play.ts';
 import { findDesign } from '../designs/index.ts';
@@ -152,7 +152,10 @@ describe('requests that a cpuset keeps off', () => {
       sys mkdir ${G}/a
       sys write ${G}/a/cpuset.mems 2
       T0 mmap R0 4 anon
+      sys mkdir ${G}/b
+      sys write ${G}/b/cpuset.mems 0-1
       fork T0 T1
+      sys move T0 ${G}/b
       sys move T1 ${G}/a
       T1 touch R0 -> KILLED
       T1 touch R0 -> DEAD

@@ -7,9 +7,10 @@
 // Omits    cpuset.cpus and partitions, version 1 (its flags and files).
 // Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when
 //          that is empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
-import { EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts';
+import { EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts';
 import { Nodemask, parseNodelist } from '../base/nodemask.ts';
 import { ZONE_NORMAL } from '../mm/gfp.ts';
+import { isPopulated } from './cgroup.ts';
 import type { Kernel } from './kernel.ts';
 import { rebindPolicy } from './mempolicy.ts';
 import { migrateBetweenNodes } from './migrate.ts';
@@ -57,63 +58,17 @@ export class Cpuset {
   }
 }
 
-/** Finds a group by its path below the mount point. */
-export function findCpuset(root: Cpuset, path: string): Cpuset | undefined {
-  let group: Cpuset | undefined = root;
-  for (const part of path.split('/').filter((p) => p !== '')) group = group?.children.get(part);
-  return group;
-}
-
-/** mkdir in the cgroup file system. Returns 0, -EEXIST or -ENOENT. */
-export function makeCpuset(k: Kernel, path: string): number {
-  const parts = path.split('/').filter((p) => p !== '');
-  const name = parts.pop();
-  const parent = findCpuset(k.rootCpuset, parts.join('/'));
-  if (parent === undefined) return -ENOENT;
-  if (name === undefined || parent.children.has(name)) return -EEXIST;
-  parent.children.set(name, new Cpuset(name, parent, parent.effectiveMems));
-  if (parent.isDelegating) k.allocator.cpusetsEnabled = true;
-  return 0;
-}
-
-/** rmdir: groups with tasks or children are busy. */
-export function removeCpuset(k: Kernel, path: string): number {
-  const group = findCpuset(k.rootCpuset, path);
-  if (group === undefined) return -ENOENT;
-  if (group.parent === null || group.children.size > 0 || tasksOf(k, group).length > 0)
-    return -EBUSY;
-  group.parent.children.delete(group.name);
-  k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(
-    (g) => g.parent?.isDelegating === true,
-  );
-  return 0;
-}
-
-/**
- * Writes cgroup.subtree_control: children get cpuset files of their own, or lose them. Returns 0.
- */
-export function setDelegating(k: Kernel, group: Cpuset, isDelegating: boolean): number {
-  group.isDelegating = isDelegating;
-  k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(
-    (g) => g.parent?.isDelegating === true,
-  );
-  return 0;
-}
-
 const tasksOf = (k: Kernel, group: Cpuset): Task[] =>
   k.liveTasks().filter((task) => task.cpuset === group);
-
-/** Is some task in the group or below it? (cgroup_is_populated) */
-const isPopulated = (k: Kernel, group: Cpuset): boolean =>
-  [...group.descendants()].some((g) => tasksOf(k, g).length > 0);
 
 /**
  * Writes cpuset.mems (update_nodemask).
  * @returns 0; -EINVAL for malformed lists and nodes that are not possible, -ERANGE for numbers no
- *   node can have, -ENOSPC for emptying a group with tasks, -EACCES for the root.
+ *   node can have, -ENOSPC for emptying a group with tasks, -ENOENT for the root and for groups
+ *   without the controller, which have no such file.
  */
 export function writeMems(k: Kernel, group: Cpuset, text: string): number {
-  if (group.parent === null) return -EACCES;
+  if (group.parent === null || !group.parent.isDelegating) return -ENOENT;
   const mems = parseNodelist(text.trim());
   if (mems === 'EINVAL') return -EINVAL;
   if (mems === 'ERANGE') return -ERANGE;
@@ -161,18 +116,15 @@ function changeTaskMems(task: Task, mems: Nodemask): void {
   task.memsAllowed = mems;
 }
 
-/** Moves a task into a group (cgroup.procs; cpuset_attach). */
-export function attachTask(k: Kernel, task: Task, target: Cpuset): number {
-  const group = target.controlling;
+/** Puts a task under a cpuset: its mems, its policies and its pages follow (cpuset_attach). */
+export function attachToCpuset(k: Kernel, task: Task, cpuset: Cpuset): void {
   const old = task.cpuset;
-  task.cpuset = group;
-  const mems = group.effectiveMems;
-  const isChanged = !mems.equals(old.effectiveMems);
-  if (isChanged) {
+  task.cpuset = cpuset;
+  const mems = cpuset.effectiveMems;
+  if (!mems.equals(old.effectiveMems)) {
     changeTaskMems(task, mems);
     for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems);
-    if (group.parent !== null) migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
+    if (cpuset.parent !== null) migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
   }
-  group.oldMems = mems;
-  return 0;
+  cpuset.oldMems = mems;
 }

@@ -62,6 +62,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   k.mem.map.claim(pgd, KIND_PAGE_TABLE, 0, 0, 0);
   const child = k.addTask(name, parent.cpu, k.newSpace(), parent.cpuset);
   child.isForked = true;
+  child.group = parent.group;
   child.memsAllowed = parent.memsAllowed;
   child.mempolicy = parent.mempolicy?.dup() ?? null;
   child.interleavePrev = interleavePrev;

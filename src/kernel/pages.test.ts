@@ -1,4 +1,5 @@
-// Pages: how faults fill them, how forks share them, how they move, and where kernel pages come from.
+// Pages: how faults fill them, how forks share them, how they move, and where kernel pages come
+// from.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';

@@ -22,6 +22,8 @@ export class Task implements AllocTask {
   /** Turns left on that node under weighted interleave (il_weight). */
   interleaveWeight = 0;
   memsAllowed: Nodemask;
+  /** The group the task is in, which need not be a cpuset. */
+  group: Cpuset;
   cpuset: Cpuset;
   mm: AddressSpace;
   /** Made by fork, not started as a program. */
@@ -40,6 +42,7 @@ export class Task implements AllocTask {
     this.name = name;
     this.cpu = cpu;
     this.mm = mm;
+    this.group = cpuset;
     this.cpuset = cpuset;
     this.memsAllowed = cpuset.effectiveMems;
     this.interleavePrev = maxNodes - 1;

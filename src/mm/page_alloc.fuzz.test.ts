@@ -1,4 +1,5 @@
-// The walk over a zonelist against a second statement of it, zone by zone, in states drawn at random.
+// The walk over a zonelist against a second statement of it, zone by zone, in states drawn at
+// random.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type MachineShape, machineOf, machineShape } from '../../test/support/machines.ts';

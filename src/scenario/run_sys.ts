@@ -4,13 +4,13 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import {
-  attachTask,
-  findCpuset,
-  makeCpuset,
-  removeCpuset,
-  setDelegating,
-  writeMems,
-} from '../kernel/cpuset.ts';
+  findGroup,
+  makeGroup,
+  moveToGroup,
+  removeGroup,
+  writeSubtreeControl,
+} from '../kernel/cgroup.ts';
+import { writeMems } from '../kernel/cpuset.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
@@ -30,9 +30,9 @@ export function runSys(
 ): OpResult {
   switch (act.verb) {
     case 'mkdir':
-      return plain(makeCpuset(k, groupPath(act.path)));
+      return plain(makeGroup(k, groupPath(act.path)));
     case 'rmdir':
-      return plain(removeCpuset(k, groupPath(act.path)));
+      return plain(removeGroup(k, groupPath(act.path)));
     case 'write':
       return plain(writeFile(k, act.path, act.value));
     case 'read':
@@ -40,8 +40,8 @@ export function runSys(
     case 'move': {
       const task = taskOf(act.task);
       if ('ret' in task) return task;
-      const group = findCpuset(k.rootCpuset, groupPath(act.cgroup));
-      return plain(group === undefined ? -ENOENT : attachTask(k, task, group));
+      const group = findGroup(k.rootCpuset, groupPath(act.cgroup));
+      return plain(group === undefined ? -ENOENT : moveToGroup(k, task, group));
     }
     case 'tasks':
       return {
@@ -139,22 +139,21 @@ function writeFile(k: Kernel, path: string, value: string): number {
   const weights = WEIGHTS.exec(path);
   if (weights !== null) return writeWeight(k, Number(weights[1]), value);
   const { dir, file } = splitFile(path);
-  const group = findCpuset(k.rootCpuset, groupPath(dir));
+  const group = findGroup(k.rootCpuset, groupPath(dir));
   if (group === undefined) return -ENOENT;
   if (file === 'cpuset.mems') return writeMems(k, group, value);
-  if (file === 'cgroup.subtree_control') {
-    if (value.trim() === '+cpuset') return setDelegating(k, group, true);
-    if (value.trim() === '-cpuset') return setDelegating(k, group, false);
-    return -EINVAL;
-  }
+  if (file === 'cgroup.subtree_control') return writeSubtreeControl(k, group, value);
   throw new NotModelled(`writing ${file}`);
 }
 
 function readFile(k: Kernel, path: string): OpResult {
   const { dir, file } = splitFile(path);
-  const group = findCpuset(k.rootCpuset, groupPath(dir));
+  const group = findGroup(k.rootCpuset, groupPath(dir));
   if (group === undefined) return plain(-ENOENT);
+  const isCpuset = group.parent?.isDelegating === true;
+  if (file === 'cpuset.mems' && !isCpuset) return plain(-ENOENT);
   if (file === 'cpuset.mems') return { ret: 0, value: group.mems.toString() };
+  if (file === 'cpuset.mems.effective' && group.parent !== null && !isCpuset) return plain(-ENOENT);
   if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
   throw new NotModelled(`reading ${file}`);
 }

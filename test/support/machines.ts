@@ -54,7 +54,7 @@ const nodeShape = (limits: ShapeLimits): fc.Arbitrary<NodeShape> =>
     kind: fc.constantFrom(...(limits.kinds ?? NODE_KINDS)),
   });
 
-/** Machines of 2 to 8 nodes: device nodes, nodes without memory or CPUs, sparse ids, odd distances. */
+/** Machines of 2 to 8 nodes: devices, no memory or no CPUs, sparse ids, odd distances. */
 export const machineShape = (limits: ShapeLimits = {}): fc.Arbitrary<MachineShape> =>
   fc.record({
     build: fc.constantFrom('x86_64', 'arm64', 'ppc64'),

@@ -1,5 +1,5 @@
-// Random workloads run step by step under the eyes of all judges, and cut down to the operations that
-// a failure needs.
+// Random workloads run step by step under the eyes of all judges, and cut down to the operations
+// that a failure needs.
 import { checkAll, FreshPages } from '../../src/checkers/index.ts';
 import type { Design } from '../../src/hooks/design.ts';
 import type { KernelOptions } from '../../src/kernel/kernel.ts';
@@ -29,8 +29,8 @@ export interface JudgedRun {
 }
 
 /**
- * Breaches of promises that the designs of the thread really have. Page tables and other kernel pages
- * of a task whose own policy names a device land on it where its memory is ordinary boot memory.
+ * Breaches of promises that the designs of the thread really have. Page tables and other kernel
+ * pages of a task whose own policy names a device land on it where its memory is boot memory.
  */
 export const isKernelPageOfAskingTask = (finding: string): boolean =>
   /^promise: \d+ pages \((?:page table|kernel page), policy: task\)/.test(finding);
