@@ -18,7 +18,7 @@ const FINDINGS = readdirSync(`${ROOT}scenarios/findings`).map((f) => `scenarios/
 /** Commands of a page, each with the lines shown below it; `...` alone stands for any lines. */
 function shownIn(page: string): { command: string; lines: string[] }[] {
   const text = readFileSync(`${ROOT}${page}`, 'utf8');
-  const blocks = [...text.matchAll(/^```\n\$ cdmlab (.*)\n([^]*?)^```$/gm)];
+  const blocks = [...text.matchAll(/^```\n\$ cdmlab (.*)\n([\s\S]*?)^```$/gm)];
   return blocks.map(([, command = '', body = '']) => ({
     command,
     lines: body.trimEnd().split('\n'),

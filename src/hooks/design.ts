@@ -1,8 +1,8 @@
 // The Design interface: all that an isolation design can answer, and all that it may see. Each
 // member is a decision point that some kernel function really has. No answer means stock Linux.
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
-//          is built and compiled into flat tables; `policyNode` is asked once a run of requests, and
-//          `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node.
+//          is built and compiled into flat tables; `policyNode` is asked once a run of requests,
+//          and `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 

@@ -75,7 +75,8 @@ function isValidDomain(k: Kernel, group: Cpuset): boolean {
 
 /**
  * Writes cgroup.subtree_control.
- * @returns 0; -EINVAL for other words than `+cpuset` and `-cpuset`; -ENOENT where the parent does not
+ * @returns 0; -EINVAL for other words than `+cpuset` and `-cpuset`; -ENOENT where the parent does
+ * not
  *   hand the controller on; -EOPNOTSUPP below a thread root; -EBUSY with tasks beside populated
  *   children, or for taking back what a child hands on itself.
  */
@@ -114,7 +115,8 @@ function reattach(k: Kernel, group: Cpuset): void {
 
 /**
  * Moves a task into a group (cgroup.procs).
- * @returns 0; -EOPNOTSUPP below a thread root; -EBUSY for a group that hands the controller on and has
+ * @returns 0; -EOPNOTSUPP below a thread root; -EBUSY for a group that hands the controller on and
+ * has
  *   populated children.
  */
 export function moveToGroup(k: Kernel, task: Task, group: Cpuset): number {

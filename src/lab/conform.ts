@@ -131,8 +131,8 @@ function canonical(value: unknown): string {
 const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure']);
 
 /**
- * Pages by which counts may differ in such a case: 2 % of the pages that the largest node manages, at
- * least 512; 0 in all other families.
+ * Pages by which counts may differ in such a case: 2 % of the pages that the largest node manages,
+ * at least 512; 0 in all other families.
  */
 function spillTolerance(c: OracleCase): number {
   if (!PRESSURE_FAMILIES.has(c.family)) return 0;

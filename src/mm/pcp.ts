@@ -75,8 +75,8 @@ export class PerCpuLists {
 
   /**
    * Takes up to `want` frames into `out`, refilling the list at most once: all of them are what
-   * that many single requests would get whose other decisions are the same. Returns how many; 0 when
-   * the zone has no frame for this type.
+   * that many single requests would get whose other decisions are the same. Returns how many; 0
+   * when the zone has no frame for this type.
    */
   take(
     z: ZoneIndex,

@@ -45,8 +45,8 @@ export interface ZonelistInput {
   /** distances(from, to), both node ids. */
   readonly distance: (from: NodeId, to: NodeId) => number;
   /**
-   * The map of CPUs by node is filled in. It is not yet when boot builds the lists on x86 and arm64,
-   * so CPUs count only once memory that came later makes the kernel build them again.
+   * The map of CPUs by node is filled in. It is not yet when boot builds the lists on x86 and
+   * arm64, so CPUs count only once memory that came later makes the kernel build them again.
    */
   readonly knowsCpus: boolean;
   readonly design: Design;

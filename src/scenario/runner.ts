@@ -61,7 +61,9 @@ export class Runner {
     }
   }
 
-  /** Adds the tasks that died in an operation; its own task never gets an answer when it is killed. */
+  /**
+   * Adds the tasks that died in an operation; its own task never gets an answer when it is killed.
+   */
   #withDead(act: Act, alive: readonly string[], result: OpResult): OpResult {
     if (act.on === 'task' && act.act.verb === 'exit') return result;
     const tasks = act.on === 'fork' ? [...alive, act.child] : alive;
