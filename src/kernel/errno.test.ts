@@ -326,7 +326,7 @@ describe('cgroup files', () => {
     [group, `rmdir ${G}/a`, 'EBUSY'],
     [`sys mkdir ${G}/a\nsys mkdir ${G}/a/b\n`, `rmdir ${G}/a`, 'EBUSY'],
     [`${group}sys move T0 ${G}\n`, `rmdir ${G}/a`, '0'],
-    ['', `write ${G}/cpuset.mems 0`, 'EACCES'],
+    ['', `write ${G}/cpuset.mems 0`, 'ENOENT'],
     ['', `write ${G}/a/cpuset.mems 0`, 'ENOENT'],
     [group, `write ${G}/a/cpuset.mems 0-2`, '0'],
     [group, `write ${G}/a/cpuset.mems 7`, '0'],

@@ -6,7 +6,7 @@ import { machineOf, machineShape } from '../../test/support/machines.ts';
 import { bench, play } from '../../test/support/play.ts';
 import { check } from '../../test/support/property.ts';
 import { checkAll } from '../checkers/index.ts';
-import { DESIGNS } from '../designs/index.ts';
+import { DESIGNS, findDesign } from '../designs/index.ts';
 import { stock } from '../designs/stock.ts';
 import type { OpResult, TaskAct } from '../scenario/ops.ts';
 import { Runner } from '../scenario/runner.ts';
@@ -74,6 +74,20 @@ describe('faults', () => {
       T0 where R0 -> nodes 0:4 1:2
     `);
   });
+});
+
+test('[FLT7] faults by mlock, populating and a question for a node are not retried', () => {
+  const text = (line: string) => `
+    T0 set_mempolicy preferred 2
+    T0 mmap R0 4 anon
+    T0 ${line}
+    T0 get_mempolicy -> mode preferred
+  `;
+  const input = { design: findDesign('limited-node') };
+  play(text('mlock R0 0 4 -> EAGAIN'), input);
+  play(text('madvise R0 0 4 populate_write -> ENOMEM'), input);
+  play(text('node_at R0 0 -> ENOMEM'), input);
+  play(text('mmap R1 4 anon-populate -> 0'), input);
 });
 
 /** A drawn run of touches over a few areas with policies, and memory that may run out. */
@@ -256,6 +270,22 @@ describe('forks', () => {
     `);
     const { kernel } = play('T0 set_mempolicy interleave 0,1\nfork T0 T1');
     expect(kernel.mem.map.kind.includes(2)).toBe(false);
+  });
+
+  test('[FRK7] the child has the leaves of written areas even where their entries are gone', () => {
+    const { session } = play(`
+      T0 mmap R0 1030 anon
+      T0 touch R0 512 1
+      T0 madvise R0 512 1 dontneed
+      T0 mmap R1 4 anon
+      T0 read R1
+      fork T0 T1
+    `);
+    const table = session.runner.tasks.get('T1')?.mm.pageTable;
+    const at = (region: string) => session.runner.regionsOf('T1').range({ region }).startVpn;
+    expect(table?.missing(at('R0') + 512)).toBe(0);
+    expect(table?.missing(at('R0'))).toBe(1);
+    expect(table?.missing(at('R1'))).toBe(2);
   });
 
   test('[FRK6] exit gives back all that only the task used; the dead do nothing more', () => {
