@@ -53,14 +53,14 @@ export function formatTable(
   rows: readonly (readonly string[])[],
   options: TableOptions = {},
 ): string {
-  const nrColumns = Math.max(header.length, ...rows.map((row) => row.length));
+  const nrColumns = rows.reduce((n, row) => Math.max(n, row.length), header.length);
   const flex = options.flex ?? nrColumns - 1;
   const indent = options.indent ?? '';
   const cells = [header, ...rows].map((row) =>
     Array.from({ length: nrColumns }, (_, i) => (row[i] ?? '').split('\n')),
   );
   const widths = Array.from({ length: nrColumns }, (_, i) =>
-    Math.max(...cells.flatMap((row) => (row[i] ?? []).map(widthOf))),
+    cells.reduce((n, row) => Math.max(n, ...(row[i] ?? []).map(widthOf)), 0),
   );
   const total = widths.reduce((n, w) => n + w, 0) + GAP.length * (nrColumns - 1) + indent.length;
   if (total > MAX_COLUMNS) {

@@ -1,8 +1,12 @@
 // One scenario on one machine under one design, step by step: results, expectations, and where
 // every region's pages are after each step. Everything a person asks for is built on this.
 // Holds    SES1 running a session twice gives the same steps and the same hash.
+import { UserError } from '../base/assert.ts';
+import { errnoName } from '../base/errno.ts';
+import { DESIGNS } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel, KernelOptions } from '../kernel/kernel.ts';
+import { pageNodes } from '../kernel/move_pages.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
 import { stateHash } from '../kernel/state_hash.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -52,6 +56,9 @@ export class Session {
 
   constructor(input: SessionInput) {
     this.input = input;
+    for (const op of input.scenario.ops) {
+      for (const { design } of op.expect) if (design !== undefined) knownDesign(design, op);
+    }
     this.runner = new Runner(input.machine, input.design, input.scenario, input.options ?? {});
     if (input.logsDecisions === true) this.kernel.allocator.log = new DecisionLog();
   }
@@ -68,7 +75,7 @@ export class Session {
     const result = this.runner.run(op);
     const failed = op.expect
       .filter((e) => e.design === undefined || e.design === this.input.design.id)
-      .map((e) => checkExpectation(e, result))
+      .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
     return { index, op, result, failed, changed: this.#placementChanges() };
   }
@@ -83,6 +90,26 @@ export class Session {
   /** Hash of the state now. */
   hash(): string {
     return stateHash(this.kernel);
+  }
+
+  /** A result with where the pages of the operation's range are, if it does not say so itself. */
+  #withCounts(op: Op, result: OpResult): OpResult {
+    const { act } = op;
+    if (result.counts !== undefined || result.status !== undefined) return result;
+    if (act.on !== 'task' || !('region' in act.act) || act.act.region === undefined) return result;
+    const task = this.runner.tasks.get(act.task);
+    if (task?.isAlive !== true) return result;
+    const { startVpn, nrPages } = this.runner.regionsOf(act.task).range({
+      region: act.act.region,
+      offset: 'offset' in act.act ? act.act.offset : undefined,
+      nrPages: 'nrPages' in act.act ? act.act.nrPages : undefined,
+    });
+    const counts: Record<string, number> = {};
+    for (const nid of pageNodes(this.kernel, task, startVpn, nrPages)) {
+      const key = nid < 0 ? errnoName(nid) : String(nid);
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+    return { ...result, counts };
   }
 
   /** Where the pages of all regions of all live tasks are now. */
@@ -121,6 +148,13 @@ export class Session {
     this.#placements = now;
     return changed;
   }
+}
+
+/** An expectation for a design that does not exist would never be judged. */
+function knownDesign(id: string, op: Op): void {
+  if (DESIGNS.some((d) => d.id === id)) return;
+  const ids = DESIGNS.map((d) => d.id).join(', ');
+  throw new UserError(`no design is called "${id}"; there are: ${ids}`, op.place);
 }
 
 function sameCounts(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {

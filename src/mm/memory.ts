@@ -7,7 +7,7 @@
 // State    the parts own their tables; this file lays frames out and wires the parts together.
 // Holds    MEM1 frames of a zone are one dense stretch, each range congruent to its pfns modulo the
 //          largest block.
-import { assert } from '../base/assert.ts';
+import { assert, UserError } from '../base/assert.ts';
 import { type Frame, type NodeId, type Pfn, pfn, type ZoneIndex } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import type { Design } from '../hooks/design.ts';
@@ -61,6 +61,8 @@ interface ZonePlan {
 
 /** struct page of a frame on the real kernel, which boot takes from each node's own memory. */
 const STRUCT_PAGE_BYTES = 64;
+/** Frames must fit page table entries and 32-bit columns with room to spare. */
+const MAX_FRAMES = 2 ** 30;
 /** What a kernel image and its early tables take of the first node. */
 const KERNEL_IMAGE_BYTES = 32 * 1024 * 1024;
 
@@ -118,6 +120,12 @@ export class Memory {
       }
       this.zones.endFrame[z] = nextFrame;
     });
+    if (nextFrame > MAX_FRAMES) {
+      throw new UserError(
+        `machine ${machine.name} has ${nextFrame} page frames; at most ${MAX_FRAMES} are modelled ` +
+          `(4 TiB of 4 KiB pages): give it less memory or larger pages`,
+      );
+    }
     this.map = new MemMap(nextFrame);
     const zoneOfBlock = new Int16Array(nextFrame >> this.maxOrder);
     for (let z = 0; z < this.zones.nr; z++) {

@@ -170,6 +170,7 @@ function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
 function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
   if (act.kind.includes('hugetlb')) throw new NotModelled(`mmap of kind ${act.kind}`);
+  if (act.nrPages === 0) return plain(-EINVAL);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
   const object = isShared
     ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages)

@@ -26,6 +26,10 @@ export interface JudgedRun {
   readonly also?: (runner: Runner, op: Op) => readonly string[];
   /** Findings that are no fault here. */
   readonly isExpected?: (finding: string) => boolean;
+  /** Errors by which an operation may be refused: nothing is judged then. */
+  readonly refuses?: new (
+    message: string,
+  ) => Error;
 }
 
 /**
@@ -40,8 +44,12 @@ export const isMovedByCpuset = (finding: string): boolean =>
   /^promise: \d+ pages \(migration target, policy: cpuset\)/.test(finding);
 
 /** Runs operations and judges after each; the first findings, or none. */
-export function judge(input: JudgedRun, scenario: Scenario, ops: readonly Op[]): readonly string[] {
-  const runner = new Runner(input.machine, input.design, scenario, input.options);
+export function judge(
+  input: JudgedRun,
+  names: Pick<Scenario, 'tasks' | 'regions'>,
+  ops: readonly Op[],
+): readonly string[] {
+  const runner = new Runner(input.machine, input.design, names, input.options);
   const fresh = new FreshPages();
   const k = runner.kernel;
   fresh.note(k);
@@ -56,6 +64,7 @@ export function judge(input: JudgedRun, scenario: Scenario, ops: readonly Op[]):
       else fresh.note(k);
       found.push(...checkAll(k), ...(input.also?.(runner, op) ?? []));
     } catch (error) {
+      if (input.refuses !== undefined && error instanceof input.refuses) continue;
       found.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
     const faults = found.filter((text) => input.isExpected?.(text) !== true);

@@ -25,7 +25,7 @@ interface ReadOptions extends JsonOption {
   readonly arch?: Arch;
   readonly pageSize?: number;
   readonly deviceNodes?: number[];
-  readonly addDeviceNode?: string;
+  readonly addDeviceNode?: readonly string[];
 }
 
 export function addMachine(program: Command, io: Io): void {
@@ -91,7 +91,8 @@ function readingOptions(command: Command): Command {
     .option('--device-nodes <2,3>', 'nodes whose memory belongs to a device', readNodeIds)
     .option(
       '--add-device-node <SIZE,distance=N>',
-      'also add a node of device memory: SIZE,distance=N[,node=ID][,name=gpu0]',
+      'also add a node of device memory: SIZE,distance=N[,node=ID][,name=gpu0]; may be repeated',
+      (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
     )
     .option('--json', 'the machine file on standard output, and nothing else');
 }
@@ -150,8 +151,8 @@ function addCapture(machine: Command, io: Io): void {
 /** Adds and names what was asked for, checks that it reads back, and hands it over. */
 function finish(io: Io, read: Machine, options: ReadOptions): void {
   let machine = options.name === undefined ? read : { ...read, name: options.name };
-  if (options.addDeviceNode !== undefined) {
-    machine = addDeviceNode(machine, parseAddDeviceNode(options.addDeviceNode));
+  for (const text of options.addDeviceNode ?? []) {
+    machine = addDeviceNode(machine, parseAddDeviceNode(text));
   }
   const text = machineToJson(machine);
   parseMachine(text, options.output ?? 'the machine');
