@@ -100,6 +100,14 @@ const broken: readonly [string, RegExp, (k: Kernel, vpn: number, f: Frame) => vo
       k.mem.zones.listTail.set([5], at);
     },
   ],
+  [
+    '[ZON2] buddy',
+    /on the lists twice/,
+    (k) => {
+      const { f } = freeBlock(k);
+      k.mem.map.link.set([f], f);
+    },
+  ],
   ['[ZON2] buddy', /links back wrongly/, (k) => k.mem.map.index.set([5], freeBlock(k).f)],
   ['[PT2] page tables', /outside every area/, (k, vpn) => table(k).set(vpn + 601, 1)],
   ['[PT3] page tables', /says it is page/, (k, _vpn, f) => k.mem.map.index.set([1], f)],

@@ -56,27 +56,29 @@ export function nodeOfFrame(k: Kernel, frame: number): number | undefined {
 export function freeBlocks(k: Kernel, z: number, findings: Findings): FreeBlock[] {
   const { zones, map } = k.mem;
   const blocks: FreeBlock[] = [];
+  const seen = new Set<number>();
   for (let order = 0; order < zones.nrOrders; order++) {
     for (let type = 0; type < TYPES; type++) {
       const list = (z * zones.nrOrders + order) * TYPES + type;
+      const where = `${zoneText(k, z)}, order ${order}, type ${type}`;
       let before = -1;
-      let at = zones.listHead[list] as number;
       let n = 0;
-      while (at !== -1 && n <= map.nrFrames) {
+      for (let at = zones.listHead[list] as number; at !== -1; at = map.link[at] as number) {
+        if (seen.has(at)) {
+          findings.add(`${where}: frame ${at} is on the lists twice`);
+          break;
+        }
+        seen.add(at);
         blocks.push({ zone: z, order, type, frame: at });
-        if (map.index[at] !== before)
-          findings.add(`${zoneText(k, z)}: frame ${at} links back wrongly`);
+        if (map.index[at] !== before) findings.add(`${where}: frame ${at} links back wrongly`);
         before = at;
-        at = map.link[at] as number;
         n++;
       }
-      const where = `${zoneText(k, z)}, order ${order}, type ${type}`;
       findings.expect(zones.listTail[list] === before, () => `${where}: the tail is not the end`);
       findings.expect(
         zones.listCount[list] === n,
         () => `${where}: the list counts ${zones.listCount[list]} blocks and has ${n}`,
       );
-      if (n > map.nrFrames) return blocks;
     }
   }
   return blocks;

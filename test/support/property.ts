@@ -24,19 +24,20 @@ export function check<T>(
   const details = fc.check(
     fc.property(arbitrary, (value) => holds(value)),
     {
-      seed: numberFrom('FC_SEED') ?? hashText(currentTestName) >> 1,
+      seed: numberFrom('FC_SEED') ?? hashText(currentTestName) >>> 1,
       numRuns: numberFrom('FC_RUNS') ?? runs,
       ...(path === undefined ? {} : { path }),
     },
   );
   if (!details.failed) return;
   const file = testPath.replace(/^.*?\/(src|test)\//, '$1/');
-  const again = `FC_SEED=${details.seed} FC_PATH=${details.counterexamplePath} npx vitest run ${file}`;
+  const name = (currentTestName.split(' > ').at(-1) ?? '').replace(/[^\w ,]/g, '.');
+  const seed = `FC_SEED=${details.seed} FC_PATH=${details.counterexamplePath}`;
   throw new Error(
     [
       `fails for ${fc.stringify(details.counterexample?.[0])}`,
       `after ${details.numRuns} runs and ${details.numShrinks} steps of shrinking`,
-      `repeat with: ${again}`,
+      `repeat with: ${seed} npx vitest run ${file} -t "${name}"`,
       `${details.errorInstance instanceof Error ? details.errorInstance.message : ''}`,
     ].join('\n'),
     { cause: details.errorInstance },
