@@ -169,9 +169,9 @@ function checkExpectation(e: Expectation, result: OpResult): FailedExpectation |
   }
   if (e.kind === 'field') {
     const value = result[e.field];
-    const found = Array.isArray(value) ? value.join(',') || 'none' : String(value);
+    const found = Array.isArray(value) ? value.join(',') : String(value);
     if (found === e.value) return undefined;
-    return { expected: `${e.field} ${e.value}`, found: `${e.field} ${found}` };
+    return { expected: `${e.field} ${e.value || 'none'}`, found: `${e.field} ${found || 'none'}` };
   }
   const found = countsOf(result);
   const text = (counts: Readonly<Record<string, number>>): string =>
