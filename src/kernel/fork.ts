@@ -39,8 +39,6 @@ export function startImage(k: Kernel, task: Task): void {
   });
 }
 
-/** Is the page part of the program itself, which no operation names? */
-export const isImagePage = (vpn: number): boolean => vpn === IMAGE_VPN;
 
 export interface Forked {
   readonly child: Task | undefined;

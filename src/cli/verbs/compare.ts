@@ -61,6 +61,7 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
     io.progress(`${design.id} done, ${done} of ${total}`);
   const comparison = compareDesigns({ scenario, machine, designs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
+  if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = 2;
   if (options.report !== undefined) {
     const { renderReport } = await import('../../web/report.ts');
     writeWholeFile(options.report, renderReport(comparison));
