@@ -39,7 +39,6 @@ export function startImage(k: Kernel, task: Task): void {
   });
 }
 
-
 export interface Forked {
   readonly child: Task | undefined;
   /** What became of the parent when it went on and wrote to its stack. */
