@@ -2,7 +2,7 @@
 // Holds    A branded value is a plain number at run time; arithmetic decays to `number` and goes
 //          back only through the constructors here.
 
-type Brand<T, B extends string> = T & { readonly __brand: B };
+export type Brand<T, B extends string> = T & { readonly __brand: B };
 
 /** A NUMA node number as Linux shows it, 0..1023; sparse (0, 8, 250-255 is a real machine). */
 export type NodeId = Brand<number, 'NodeId'>;

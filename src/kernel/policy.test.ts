@@ -153,7 +153,7 @@ describe('where pages of a task land', () => {
       const { kernel } = play(`T0 set_mempolicy bind ${nodes}\nT0 mmap R0 4 anon\nT0 touch R0`);
       const frames = [...(kernel.tasks[0]?.mm.pageTable.tableFrames() ?? [])].slice(-3);
       return new Set(
-        frames.map((f) => kernel.mem.zones.type[kernel.allocator.zoneOf(f)] as number),
+        frames.map((f) => kernel.mem.zones.type[kernel.mem.buddy.zoneOf(f)] as number),
       );
     };
     expect(play('T0 get_mempolicy').kernel.mem.lists.policyZone).toBe(ZONE_NORMAL);

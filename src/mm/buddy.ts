@@ -21,6 +21,10 @@ import type { Zones } from './mmzone.ts';
 const ORDER_BITS = 5;
 const ORDER_MASK = (1 << ORDER_BITS) - 1;
 
+/** Layout of a page block's row: migrate type below, zone above. */
+export const BLOCK_TYPE_BITS = 3;
+export const BLOCK_TYPE_MASK = (1 << BLOCK_TYPE_BITS) - 1;
+
 /** Which other types to take from, in order, when a type's own lists are empty. */
 const FALLBACKS: readonly (readonly number[])[] = [
   [MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE],
@@ -34,27 +38,38 @@ export class Buddy {
   readonly maxOrder: number;
   readonly pageblockOrder: number;
   /**
-   * Migrate type of each page block (frame >> pageblockOrder), plus one; 0 means still as at boot:
-   * movable.
+   * By page block (frame >> pageblockOrder): its zone, and its migrate type in the low
+   * BLOCK_TYPE_BITS. One column, because a page that is freed needs both.
    */
-  readonly #blockType: Uint8Array;
+  readonly blocks: Uint16Array;
 
   constructor(zones: Zones, map: MemMap, pageblockOrder: number) {
     this.zones = zones;
     this.map = map;
     this.maxOrder = zones.nrOrders - 1;
     this.pageblockOrder = Math.min(pageblockOrder, this.maxOrder);
-    this.#blockType = new Uint8Array((map.nrFrames >> this.pageblockOrder) + 1);
+    assert(zones.nr << BLOCK_TYPE_BITS <= 2 ** 16, 'zone numbers fit the column of page blocks');
+    this.blocks = new Uint16Array((map.nrFrames >> this.pageblockOrder) + 1);
+    for (let z = 0; z < zones.nr; z++) {
+      const first = (zones.startFrame[z] as number) >> this.pageblockOrder;
+      const end = (zones.endFrame[z] as number) >> this.pageblockOrder;
+      this.blocks.fill((z << BLOCK_TYPE_BITS) | MIGRATE_MOVABLE, first, end);
+    }
+  }
+
+  /** Zone of a frame. */
+  zoneOf(f: number): ZoneIndex {
+    return ((this.blocks[f >> this.pageblockOrder] as number) >> BLOCK_TYPE_BITS) as ZoneIndex;
   }
 
   /** get_pageblock_migratetype. */
   pageblockType(f: number): number {
-    const stored = this.#blockType[f >> this.pageblockOrder] as number;
-    return stored === 0 ? MIGRATE_MOVABLE : stored - 1;
+    return (this.blocks[f >> this.pageblockOrder] as number) & BLOCK_TYPE_MASK;
   }
 
   setPageblockType(f: number, type: number): void {
-    this.#blockType[f >> this.pageblockOrder] = type + 1;
+    const i = f >> this.pageblockOrder;
+    this.blocks[i] = ((this.blocks[i] as number) & ~BLOCK_TYPE_MASK) | type;
   }
 
   #list(z: number, order: number, type: number): number {

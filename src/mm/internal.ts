@@ -3,7 +3,13 @@
 // Models   linux@v6.1 mm/internal.h: ALLOC_* flags; mm/page_alloc.c: gfp_to_alloc_flags.
 import type { Cpu } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
+import type { Buddy } from './buddy.ts';
 import { __GFP_ATOMIC, __GFP_HIGH, __GFP_KSWAPD_RECLAIM, __GFP_NOMEMALLOC } from './gfp.ts';
+import type { MemMap } from './memmap.ts';
+import type { Zones } from './mmzone.ts';
+import type { NodeStates } from './node_states.ts';
+import type { PerCpuLists } from './pcp.ts';
+import type { VmStat } from './vmstat.ts';
 
 export const ALLOC_WMARK_MIN = 0;
 export const ALLOC_WMARK_LOW = 1;
@@ -16,6 +22,18 @@ export const ALLOC_HIGH = 0x20;
 export const ALLOC_CPUSET = 0x40;
 export const ALLOC_NOFRAGMENT = 0x100;
 export const ALLOC_KSWAPD = 0x800;
+
+/** What the allocator works on; one file each. */
+export interface PageAllocatorParts {
+  readonly zones: Zones;
+  readonly map: MemMap;
+  readonly buddy: Buddy;
+  readonly pcp: PerCpuLists;
+  readonly states: NodeStates;
+  readonly stat: VmStat;
+  readonly nodeOfCpu: Int32Array;
+  readonly nrNodeIds: number;
+}
 
 /** What the allocator needs to know of the task that asks. */
 export interface AllocTask {

@@ -127,11 +127,6 @@ export class Memory {
       );
     }
     this.map = new MemMap(nextFrame);
-    const zoneOfBlock = new Int16Array(nextFrame >> this.maxOrder);
-    for (let z = 0; z < this.zones.nr; z++) {
-      const first = (this.zones.startFrame[z] as number) >> this.maxOrder;
-      zoneOfBlock.fill(z, first, (this.zones.endFrame[z] as number) >> this.maxOrder);
-    }
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.stat = new VmStat(this.nrNodeIds);
@@ -143,7 +138,6 @@ export class Memory {
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,
-      zoneOfBlock,
       nrNodeIds: this.nrNodeIds,
     });
     plans.forEach((plan, z) => {
@@ -313,6 +307,7 @@ export class Memory {
       const local = machine.nodes.find((n) => n.id === plan.nid)?.cpus.length ?? 0;
       setPcpLimits(zones, z as ZoneIndex, pageBytes, local, this.onlineCpus.length);
     });
+    this.pcp.updateHigh();
   }
 }
 

@@ -214,7 +214,7 @@ test('[ALC1] [ALC2] [ALC3] [ALC4] [ALC5] [ALC6] [ALC7] [ALC9] [ALC10] [ALC11] as
       failure: n === 0 ? k.allocator.failure : FAILURE.NONE,
     };
     expect(got).toEqual(want);
-    if (n > 0) expect(k.allocator.zoneOf(k.allocator.out[0] as number)).toBe(want.zone);
+    if (n > 0) expect(k.mem.buddy.zoneOf(k.allocator.out[0] as number)).toBe(want.zone);
     const outcome = n > 0 ? 'given' : `failure ${got.failure}`;
     seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
   });

@@ -9,7 +9,7 @@
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
 import { assert } from '../base/assert.ts';
-import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
+import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
   MASK_CPUSET,
@@ -18,7 +18,7 @@ import {
   type MaskOrigin,
   type ZoneGate,
 } from '../hooks/design.ts';
-import type { Buddy } from './buddy.ts';
+import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
 import {
   __GFP_DIRECT_RECLAIM,
@@ -46,42 +46,25 @@ import {
   type Failure,
   gfpToAllocFlags,
   MAX_RUN,
+  type PageAllocatorParts,
 } from './internal.ts';
-import { KIND_BUDDY, KIND_NONE, type MemMap, NIL } from './memmap.ts';
-import { sparesPageBlocks, type Zones } from './mmzone.ts';
-import type { NodeStates } from './node_states.ts';
-import { PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
-import type { VmStat } from './vmstat.ts';
+import { KIND_BUDDY, KIND_NONE, NIL } from './memmap.ts';
+import { sparesPageBlocks } from './mmzone.ts';
+import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import type { Zonelist, Zonelists } from './zonelist.ts';
 
 const NO_ZONE = -1;
 const NO_REQUEST = -1 as NodeId;
 
-export interface PageAllocatorParts {
-  readonly zones: Zones;
-  readonly map: MemMap;
-  readonly buddy: Buddy;
-  readonly pcp: PerCpuLists;
-  readonly states: NodeStates;
-  readonly stat: VmStat;
-  readonly nodeOfCpu: Int32Array;
-  /** Zone of each largest block (frame >> maxOrder). */
-  readonly zoneOfBlock: Int16Array;
-  readonly nrNodeIds: number;
-}
-
 export class PageAllocator {
   readonly #p: PageAllocatorParts;
   // Parts of it that every request needs.
   readonly #pcp: PerCpuLists;
-  readonly #stat: VmStat;
   readonly #zoneFree: Int32Array;
-  readonly #nodeOfCpu: Int32Array;
   readonly #kind: Uint8Array;
-  readonly #buddy: Buddy;
-  readonly #zoneOfBlock: Int16Array;
-  readonly #maxOrder: number;
+  readonly #blocks: Uint16Array;
+  readonly #pageblockOrder: number;
   #lists!: Zonelists;
   #cpusetsEnabled = false;
   /** Static key: some cpuset was given only nodes that hold no kernel memory. */
@@ -108,13 +91,18 @@ export class PageAllocator {
   #nid = NO_REQUEST;
   #requestMask: Nodemask | null = null;
   #mems: Nodemask | null = null;
+  #cpu = 0 as Cpu;
   #migratetype = 0;
   #fastGfp = 0;
   #fastFlags = 0;
   #first = NO_ZONE;
   #firstNid = 0;
+  #firstList = 0 as CpuList;
   /** The first zone may be taken from while it has more free pages than this. */
   #firstMark = 0;
+  /** Pages that the straight first step gave, and pages freed, that `stat` has not counted yet. */
+  #hits = 0;
+  #frees = 0;
   #order = 0;
   #list!: Zonelist;
   #highest = 0;
@@ -126,13 +114,11 @@ export class PageAllocator {
   constructor(parts: PageAllocatorParts) {
     this.#p = parts;
     this.#pcp = parts.pcp;
-    this.#stat = parts.stat;
+    parts.stat.beforeReading = () => this.#flushCounts();
     this.#zoneFree = parts.zones.free;
-    this.#nodeOfCpu = parts.nodeOfCpu;
     this.#kind = parts.map.kind;
-    this.#buddy = parts.buddy;
-    this.#zoneOfBlock = parts.zoneOfBlock;
-    this.#maxOrder = parts.buddy.maxOrder;
+    this.#blocks = parts.buddy.blocks;
+    this.#pageblockOrder = parts.buddy.pageblockOrder;
     this.#gatedNode = new Uint8Array(parts.nrNodeIds);
     this.#sparesBlocks = new Uint8Array(parts.zones.nr);
   }
@@ -171,14 +157,9 @@ export class PageAllocator {
     this.#nid = NO_REQUEST;
   }
 
-  /** Zone of a frame. */
-  zoneOf(f: number): ZoneIndex {
-    return this.#zoneOfBlock[f >> this.#maxOrder] as ZoneIndex;
-  }
-
   /** Node of a frame (page_to_nid). */
   nidOf(f: number): NodeId {
-    return this.#p.zones.nid[this.zoneOf(f)] as NodeId;
+    return this.#p.zones.nid[this.#p.buddy.zoneOf(f)] as NodeId;
   }
 
   /**
@@ -194,7 +175,8 @@ export class PageAllocator {
       gfp === this.#gfp &&
       nid === this.#nid &&
       nodemask === this.#requestMask &&
-      this.current.memsAllowed === this.#mems
+      this.current.memsAllowed === this.#mems &&
+      this.current.cpu === this.#cpu
     ) {
       const n = this.#takeFirst(want);
       if (n > 0) return n;
@@ -232,10 +214,12 @@ export class PageAllocator {
    * (prepare_alloc_pages). They stay in force for the requests alike that follow.
    */
   #prepare(gfp: number, nid: NodeId, nodemask: Nodemask | null): void {
+    this.#flushCounts();
     this.#gfp = gfp;
     this.#nid = nid;
     this.#requestMask = nodemask;
     this.#mems = this.current.memsAllowed;
+    this.#cpu = this.current.cpu;
     this.#migratetype = gfpMigratetype(gfp);
     this.#highest = gfpZone(gfp);
     this.#list = this.#zonelist(nid, gfp);
@@ -255,7 +239,7 @@ export class PageAllocator {
     this.#prepareFirst();
   }
 
-  /** Notes zone and mark of the straight first step, or that there is none. */
+  /** Notes zone, list and mark of the straight first step, or that there is none. */
   #prepareFirst(): void {
     this.#first = NO_ZONE;
     if (this.#preferred === NO_ZONE || this.#fastFlags & ALLOC_CPUSET) return;
@@ -265,6 +249,7 @@ export class PageAllocator {
     if (this.#gatedNode[nid] === 1) return;
     this.#first = z;
     this.#firstNid = nid;
+    this.#firstList = this.#pcp.listOf(z, this.#cpu);
     const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
     const highatomic = zones.reservedHighatomic[z] as number;
     this.#firstMark = (zones.wmarkLow[z] as number) + reserve + highatomic;
@@ -308,12 +293,29 @@ export class PageAllocator {
     const z = this.#first as ZoneIndex;
     if (z === NO_ZONE || this.log !== null) return 0;
     if ((this.#zoneFree[z] as number) <= this.#firstMark) return 0;
-    const { cpu } = this.current;
-    const n = this.#pcp.take(z, cpu, this.#migratetype, this.#fastFlags, want, this.out);
-    if (n === 0) return 0;
-    this.#stat.countHit(this.#firstNid, this.#nodeOfCpu[cpu] as number, n);
+    const list = this.#firstList;
+    if (want === 1) {
+      const f = this.#pcp.takeHead(list, this.#migratetype);
+      if (f !== NIL) {
+        this.out[0] = f;
+        this.#hits++;
+        this.lastZone = z;
+        return 1;
+      }
+    }
+    const n = this.#pcp.take(z, list, this.#migratetype, this.#fastFlags, want, this.out);
+    this.#hits += n;
     this.lastZone = z;
     return n;
+  }
+
+  /** Adds to the counters what straight first steps and frees have kept back. */
+  #flushCounts(): void {
+    const { stat, nodeOfCpu } = this.#p;
+    if (this.#hits > 0) stat.countHit(this.#firstNid, nodeOfCpu[this.#cpu] as number, this.#hits);
+    if (this.#frees > 0) stat.countFree(this.#frees);
+    this.#hits = 0;
+    this.#frees = 0;
   }
 
   /**
@@ -325,15 +327,8 @@ export class PageAllocator {
     const cpu = this.current.cpu;
     const { log } = this;
     let allocFlags = flags;
-    log?.begin(
-      gfp,
-      this.#order,
-      cpu,
-      attempt,
-      this.#maskOrigin,
-      this.#list.owner,
-      !this.#list.isFallback,
-    );
+    const { owner, isFallback } = this.#list;
+    log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, !isFallback);
     let isGateOpen = -1;
     this.#admitted = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
@@ -423,8 +418,10 @@ export class PageAllocator {
 
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
     const type = this.#migratetype;
-    if (this.#order === 0) return this.#p.pcp.take(z, cpu, type, allocFlags, want, this.out);
     const { buddy, pcp } = this.#p;
+    if (this.#order === 0) {
+      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out);
+    }
     let block: Frame | typeof NIL = NIL;
     if (this.#order <= PAGE_ALLOC_COSTLY_ORDER) {
       block = pcp.takeBlock(z, cpu, this.#order, type, allocFlags);
@@ -474,10 +471,11 @@ export class PageAllocator {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
     this.#kind[f] = KIND_NONE;
-    this.#stat.countFree(1);
-    const type = this.#buddy.pageblockType(f);
+    this.#frees++;
+    const block = this.#blocks[f >> this.#pageblockOrder] as number;
+    const type = block & BLOCK_TYPE_MASK;
     const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
-    this.#pcp.put(this.zoneOf(f), this.current.cpu, listType, f);
+    this.#pcp.put((block >> BLOCK_TYPE_BITS) as ZoneIndex, this.current.cpu, listType, f);
   }
 
   /** Gives a block back (__free_pages). */
@@ -488,11 +486,12 @@ export class PageAllocator {
     }
     assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
     this.#kind[f] = KIND_NONE;
-    this.#stat.countFree(1 << order);
-    const z = this.zoneOf(f);
-    const type = this.#buddy.pageblockType(f);
+    this.#p.stat.countFree(1 << order);
+    const { buddy, pcp } = this.#p;
+    const z = buddy.zoneOf(f);
+    const type = buddy.pageblockType(f);
     const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
-    if (order > PAGE_ALLOC_COSTLY_ORDER) this.#buddy.free(z, f, order, type);
-    else this.#pcp.putBlock(z, this.current.cpu, order, listType, f);
+    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
+    else pcp.putBlock(z, this.current.cpu, order, listType, f);
   }
 }

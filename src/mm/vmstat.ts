@@ -41,6 +41,8 @@ export class VmStat {
   readonly #interleaveHit: Float64Array;
   readonly #events = new Float64Array(NR_EVENTS);
   #freed = 0;
+  /** Whoever keeps counts of its own for a while adds them here before anybody looks. */
+  beforeReading: () => void = () => undefined;
 
   constructor(nrNodeIds: number) {
     const column = () => new Float64Array(nrNodeIds);
@@ -82,6 +84,7 @@ export class VmStat {
 
   /** All event counters by name. */
   eventCounts(): Record<VmEvent, number> {
+    this.beforeReading();
     const given = [this.#hitLocal, this.#hitOther, this.#missLocal, this.#missOther];
     return {
       pgfault: this.#events[PGFAULT] as number,
@@ -95,6 +98,7 @@ export class VmStat {
 
   /** The lines of a node's numastat file (zone_statistics). */
   numastat(nid: number): Record<NumaEvent, number> {
+    this.beforeReading();
     const hitLocal = this.#hitLocal[nid] as number;
     const hitOther = this.#hitOther[nid] as number;
     const missLocal = this.#missLocal[nid] as number;
