@@ -233,7 +233,7 @@ describe('the promise', () => {
       id: 'boaster',
       promise: { text: 'Nothing lands on node 2.', isolated: () => Nodemask.of(2) },
     };
-    const { kernel } = play('T0 mmap R0 90000 anon\nT0 touch R0 -> EXHAUSTED', {
+    const { kernel } = play('T0 mmap R0 90000 anon\nT0 touch R0 -> KILLED', {
       machine: bench(),
       design,
     });

@@ -65,8 +65,8 @@ describe('compute', () => {
       T0 device_compute gpu0 R0 -> local 8; moved 8
     `);
     const { last } = play(`
-      T0 mmap R1 16330 anon
-      T0 mbind R1 0 16330 bind 2
+      T0 mmap R1 16270 anon
+      T0 mbind R1 0 16270 bind 2
       T0 touch R1
       T0 mmap R0 64 anon
       T0 device_compute gpu0 R0

@@ -96,8 +96,8 @@ describe('mbind and areas', () => {
 
   test('[MBD5] strict with move is EIO when a page finds no room, and the policy stands', () => {
     play(`
-      T0 mmap R1 16330 anon
-      T0 mbind R1 0 16330 bind 2
+      T0 mmap R1 16270 anon
+      T0 mbind R1 0 16270 bind 2
       T0 touch R1
       T0 mmap R0 64 anon
       T0 touch R0

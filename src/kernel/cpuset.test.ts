@@ -141,8 +141,9 @@ describe('requests that a cpuset keeps off', () => {
     play(`
       ${inGroup('2')}
       T0 mmap R0 20000 anon
-      T0 touch R0 -> EXHAUSTED
-      T0 where R0 0 100 -> nodes 2:100
+      T0 touch R0 0 16000
+      T0 where R0 0 16000 -> nodes 2:16000
+      T0 touch R0 16000 4000 -> KILLED
     `);
   });
 
@@ -193,12 +194,43 @@ describe('requests that a cpuset keeps off', () => {
     expect(kernel.mem.stat.eventCounts().oom_kill).toBe(3);
   });
 
-  test('[EXH2] [OOM2] nobody is killed where reclaim would decide', () => {
-    const { kernel } = play(
-      'T0 set_mempolicy bind 2\nT0 mmap R0 20000 anon\nT0 touch R0 -> EXHAUSTED',
-    );
-    expect(kernel.mem.stat.eventCounts().oom_kill).toBe(0);
-    expect(kernel.tasks[0]?.isAlive).toBe(true);
+  test('[OOM3] a request with a nodemask spares tasks that are bound elsewhere, however large', () => {
+    play(`
+      T0 mmap R0 20000 anon
+      fork T0 T1
+      fork T0 T2
+      T1 set_mempolicy bind 0
+      T1 touch R0
+      T2 set_mempolicy bind 2
+      T2 touch R0 -> KILLED
+      T1 touch R0 -> 0
+    `);
+  });
+
+  test('[OOM3] and takes tasks of no policy first where they are larger, though that helps nobody', () => {
+    const { kernel } = play(`
+      T0 mmap R0 20000 anon
+      fork T0 T1
+      T1 cpu 2
+      T1 touch R0
+      T0 set_mempolicy bind 2
+      T0 touch R0 -> KILLED
+      T1 touch R0 -> DEAD
+    `);
+    expect(kernel.mem.stat.eventCounts().oom_kill).toBe(2);
+  });
+
+  test('[EXH2] the task that asked goes on when another one was killed for it', () => {
+    play(`
+      T0 mmap R0 20000 anon
+      fork T0 T1
+      T1 set_mempolicy bind 2
+      T1 touch R0 0 16000
+      T0 set_mempolicy bind 2
+      T0 touch R0 0 8000 -> 0
+      T0 where R0 0 8000 -> nodes 2:8000
+      T1 touch R0 -> DEAD
+    `);
   });
 
   test('[FLT6] a cpuset of Movable memory only is noted, and its user pages fail at once elsewhere', () => {
@@ -209,8 +241,15 @@ describe('requests that a cpuset keeps off', () => {
 });
 
 describe('exhaustion', () => {
+  /** Touches as many pages as there are for the asking. */
+  const fill = (options: Parameters<typeof play>[1]) => {
+    const over = play('T0 mmap R0 90000 anon\nT0 touch R0 -> KILLED', options);
+    const most = over.last['touched'] as number;
+    return play(`T0 mmap R0 90000 anon\nT0 touch R0 0 ${most} -> 0\nT0 where R0`, options);
+  };
+
   test('[EXH1] the nodes of the list are used one after another, each down to its low mark, then to min', () => {
-    const { kernel, last } = play('T0 mmap R0 90000 anon\nT0 touch R0 -> EXHAUSTED\nT0 where R0');
+    const { kernel, last } = fill({});
     const { zones } = kernel.mem;
     for (let z = 0; z < zones.nr; z++) {
       const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + ZONE_MOVABLE] as number;
@@ -226,10 +265,7 @@ describe('exhaustion', () => {
   test('[EXH1] under designs that isolate it, the device is not used even then', () => {
     for (const id of ['allocator-gate', 'zonelist', 'limited-node']) {
       for (const machine of [bench(), bootDevice()]) {
-        const { session } = play('T0 mmap R0 90000 anon\nT0 touch R0 -> EXHAUSTED', {
-          machine,
-          design: findDesign(id),
-        });
+        const { session } = fill({ machine, design: findDesign(id) });
         const nodes = session.placements().flatMap((row) => [...row.byNode.keys()]);
         expect(new Set(nodes), id).toEqual(new Set([0, 1]));
       }

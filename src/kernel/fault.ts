@@ -13,7 +13,6 @@ import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
-import { outOfMemory } from './oom.ts';
 import {
   type Leaf,
   makePte,
@@ -42,8 +41,6 @@ export const FAULT = {
   RETRY: 2,
   /** The OOM killer took the task itself. */
   KILLED: 3,
-  /** Reclaim would decide, and is not modelled. */
-  EXHAUSTED: 4,
 } as const;
 export type Fault = (typeof FAULT)[keyof typeof FAULT];
 
@@ -149,10 +146,9 @@ function allocTables(k: Kernel, task: Task, vpn: number, by: FaultBy): Fault {
   let retries = isRetried ? (task.mempolicy?.nodes.weight ?? 0) : 0;
   while (pageTable.missing(vpn) > 0) {
     if (allocPages(k, task, GFP_PGTABLE_USER, 0, 'page table') === 0) {
-      const fault = allocationFailed(k, task);
+      const fault = allocationFailed(k);
       if (fault === FAULT.RETRY && retries-- > 0) continue;
-      if (fault !== FAULT.OK) return fault;
-      continue;
+      return fault;
     }
     const f = k.allocator.out[0] as Frame;
     k.mem.map.claim(f, KIND_PAGE_TABLE, task.mm.id, 0, 0);
@@ -185,11 +181,7 @@ function faultAnonRun(
     const pgoff = vma.pgoff + (vpn - vma.startVpn);
     const want = Math.min(endVpn - vpn, MAX_RUN);
     const n = allocUserPages(k, task, GFP_ANON_FAULT, found, pgoff, want, 'page fault');
-    if (n === 0) {
-      const fault = allocationFailed(k, task);
-      if (fault === FAULT.OK) continue;
-      return (vpn - startVpn) | (fault << RUN_FAULT_SHIFT);
-    }
+    if (n === 0) return (vpn - startVpn) | (allocationFailed(k) << RUN_FAULT_SHIFT);
     for (let i = 0; i < n; i++) {
       const f = out[i] as number;
       kind[f] = KIND_ANON;
@@ -203,14 +195,9 @@ function faultAnonRun(
   return vpn - startVpn;
 }
 
-/** An allocation for a fault gave nothing: what becomes of the task. OK means try again. */
-function allocationFailed(k: Kernel, task: Task): Fault {
-  const { failure } = k.allocator;
-  if (failure === FAILURE.RECLAIM) return FAULT.EXHAUSTED;
-  if (failure !== FAILURE.NOT_ADMITTED) return FAULT.RETRY;
-  outOfMemory(k, task);
-  return task.isAlive ? FAULT.OK : FAULT.KILLED;
-}
+/** What becomes of the task when an allocation for its fault gave nothing. */
+const allocationFailed = (k: Kernel): Fault =>
+  k.allocator.failure === FAILURE.KILLED ? FAULT.KILLED : FAULT.RETRY;
 
 /** A write to the zero page or to a page that others map too (do_wp_page). */
 function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
@@ -230,10 +217,8 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const found = policyOfPage(task, vma, vpn);
   const pgoff = vma.pgoff + (vpn - vma.startVpn);
   const gfp = pteIsPage(pte) ? GFP_HIGHUSER_MOVABLE : GFP_ANON_FAULT;
-  for (;;) {
-    if (allocUserPages(k, task, gfp, found, pgoff, 1, 'copy on write') > 0) break;
-    const fault = allocationFailed(k, task);
-    if (fault !== FAULT.OK) return fault;
+  if (allocUserPages(k, task, gfp, found, pgoff, 1, 'copy on write') === 0) {
+    return allocationFailed(k);
   }
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
@@ -252,11 +237,9 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
   let f = object.page(pgoff);
   if (f === undefined) {
     const found = policyOfPage(task, vma, vpn);
-    for (;;) {
-      const n = pgoff + object.ino;
-      if (allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, n, 1, 'shared page') > 0) break;
-      const fault = allocationFailed(k, task);
-      if (fault !== FAULT.OK) return fault;
+    const n = pgoff + object.ino;
+    if (allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, n, 1, 'shared page') === 0) {
+      return allocationFailed(k);
     }
     f = k.allocator.out[0] as Frame;
     k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);

@@ -1,9 +1,14 @@
-// The OOM killer, as far as it is asked when cpuset or design keep a request off every zone.
+// The OOM killer: who dies when a request finds no page, because every zone that admits it is down
+// to its min watermark or because cpuset and design keep it off every zone.
 // Models   linux@v6.1 mm/oom_kill.c: out_of_memory, select_bad_process, oom_evaluate_task,
-//          oom_badness, oom_cpuset_eligible.
-// Omits    oom_score_adj, memory cgroups, the reaper, the choice by nodemask
-//          (mempolicy_in_oom_domain); kills for lack of pages (SPEC EXH2).
-// Holds    OOM1 the task that uses most memory dies; among equals the last.
+//          oom_badness, oom_cpuset_eligible; mm/mempolicy.c: mempolicy_in_oom_domain.
+// Omits    oom_score_adj, memory cgroups, the reaper's delay.
+// Holds    OOM1 the task that uses most memory dies; among equals the last. OOM3 a request with a
+//          nodemask takes only tasks that may allocate there by their own policy; one without, only
+//          tasks whose cpuset shares a node with the one that asks.
+import { NotModelled } from '../base/assert.ts';
+import type { Nodemask } from '../base/nodemask.ts';
+import { MPOL_BIND } from '../hooks/policy_modes.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
 import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
@@ -16,20 +21,34 @@ import type { Task } from './task.ts';
  */
 const FILE_PAGES_OF_FIRST_PROGRAM = 64;
 
-/** Kills one task that shares nodes with the one that asks. */
-export function outOfMemory(k: Kernel, asking: Task): void {
-  let victim = asking;
+/**
+ * Kills one task for a request that found no page.
+ * @param nodemask the request's own mask, or null.
+ * @throws NotModelled when no task may be taken: a real kernel panics.
+ */
+export function outOfMemory(k: Kernel, asking: Task, nodemask: Nodemask | null): void {
+  let victim: Task | undefined;
   let most = -1;
   for (const task of k.liveTasks()) {
-    if (!task.memsAllowed.intersects(asking.memsAllowed)) continue;
+    if (!isEligible(task, asking, nodemask)) continue;
     const pages = badness(task);
     if (pages < most) continue;
     victim = task;
     most = pages;
   }
+  if (victim === undefined) {
+    throw new NotModelled('a kernel panic: out of memory, and no task that may be killed for it');
+  }
   k.mem.stat.count(OOM_KILL, 1);
   k.log.push(`out of memory: killed ${victim.name} (asked for by ${asking.name})`);
   exitTask(k, victim, 'SIGKILL');
+}
+
+/** May a task be taken for this request (oom_cpuset_eligible)? */
+function isEligible(task: Task, asking: Task, nodemask: Nodemask | null): boolean {
+  if (nodemask === null) return task.memsAllowed.intersects(asking.memsAllowed);
+  const policy = task.mempolicy;
+  return policy === null || policy.mode !== MPOL_BIND || policy.nodes.intersects(nodemask);
 }
 
 /** Pages that a task uses: those it maps, and those of its page tables. */

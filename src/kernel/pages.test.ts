@@ -393,8 +393,8 @@ describe('pages that move', () => {
 
   test('[EXH3] [MIG7] a full target ends the move with ENOMEM; what is not moved stays', () => {
     const { kernel, last } = play(`
-      T0 mmap R1 16330 anon
-      T0 mbind R1 0 16330 bind 2
+      T0 mmap R1 16270 anon
+      T0 mbind R1 0 16270 bind 2
       T0 touch R1
       T0 mmap R0 64 anon
       T0 touch R0

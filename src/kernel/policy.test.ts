@@ -42,12 +42,12 @@ describe('where pages of a task land', () => {
     `);
   });
 
-  test('[POL4] [EXH2] bound and full: nothing outside the mask, and reclaim would decide', () => {
+  test('[POL4] [EXH2] bound and full: nothing outside the mask, and the task is killed', () => {
     play(`
       T0 set_mempolicy bind 2
       T0 mmap R0 20000 anon
-      T0 touch R0 -> EXHAUSTED
-      T0 get_mempolicy -> mode bind; nodes 2
+      T0 touch R0 -> KILLED
+      T0 where R0 -> DEAD
     `);
   });
 
@@ -96,7 +96,7 @@ describe('where pages of a task land', () => {
   test('[POL8] a node of an interleave that is full passes the page on by its list', () => {
     play(`
       T0 set_mempolicy bind 2
-      T0 mmap R1 16300 anon
+      T0 mmap R1 16270 anon
       T0 touch R1
       T0 set_mempolicy interleave 1,2
       T0 mmap R0 4 anon

@@ -26,6 +26,7 @@ import {
   gfpZone,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
+import { FAILURE } from '../mm/internal.ts';
 import type { Kernel } from './kernel.ts';
 import {
   isInterleaving,
@@ -34,6 +35,7 @@ import {
   offsetWeightedNode,
   usesHomeNode,
 } from './mempolicy.ts';
+import { outOfMemory } from './oom.ts';
 import type { PolicyFrom, Purpose } from './placement_count.ts';
 import type { Task } from './task.ts';
 
@@ -165,21 +167,50 @@ export function allocPages(
   if (policy !== null && isInterleaving(policy)) {
     const nid = nextInterleaveNode(k, task, policy);
     note(k, task, why, found, gfp, nid, null);
-    return allocInterleave(k, gfp, order, nid, found, why);
+    return allocInterleave(k, task, gfp, order, nid, found, why);
   }
   return allocFrom(k, task, gfp, order, found, 1, why);
+}
+
+/**
+ * Asks the allocator, and where it finds nothing and may kill for it the OOM killer, until there is
+ * a page or the task that asks is dead (__alloc_pages_may_oom).
+ */
+function allocOrKill(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  order: number,
+  nid: NodeId,
+  nodemask: Nodemask | null,
+  want: number,
+): number {
+  const { allocator } = k;
+  for (;;) {
+    const n = allocator.alloc(gfp, order, nid, nodemask, want);
+    if (n > 0) return n;
+    const { failure } = allocator;
+    if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
+    outOfMemory(k, task, nodemask);
+    if (!task.isAlive) {
+      allocator.failure = FAILURE.KILLED;
+      return 0;
+    }
+    k.setCurrent(task);
+  }
 }
 
 /** One page of an interleaved area; a page on its node counts as a hit (alloc_page_interleave). */
 function allocInterleave(
   k: Kernel,
+  task: Task,
   gfp: number,
   order: number,
   nid: NodeId,
   found: FoundPolicy,
   why: Purpose,
 ): number {
-  const n = k.allocator.alloc(gfp, order, nid, null, 1);
+  const n = allocOrKill(k, task, gfp, order, nid, null, 1);
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   if (got === nid) k.mem.stat.countInterleaveHit(nid);
@@ -203,10 +234,10 @@ function allocFrom(
   const isMany = policy?.mode === MPOL_PREFERRED_MANY;
   const firstGfp = isMany ? (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL) : gfp;
   note(k, task, why, found, firstGfp, start, nodemask);
-  let n = k.allocator.alloc(firstGfp, order, start, nodemask, want);
+  let n = allocOrKill(k, task, firstGfp, order, start, nodemask, want);
   if (n === 0 && isMany) {
     note(k, task, why, found, gfp, start, null);
-    n = k.allocator.alloc(gfp, order, start, null, want);
+    n = allocOrKill(k, task, gfp, order, start, null, want);
   }
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
@@ -251,7 +282,7 @@ export function allocUserPages(
         ? offsetInterleaveNode(policy, interleaveIndex, local)
         : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
     note(k, task, why, found, gfp | __GFP_COMP, nid, null);
-    return allocInterleave(k, gfp | __GFP_COMP, 0, nid, found, why);
+    return allocInterleave(k, task, gfp | __GFP_COMP, 0, nid, found, why);
   }
   return allocFrom(k, task, gfp, 0, found, want, why);
 }
@@ -270,7 +301,7 @@ export function allocOnNode(
 ): Frame | undefined {
   k.setCurrent(task);
   note(k, task, why, { policy: null, from }, gfp, nid, null);
-  if (k.allocator.alloc(gfp, 0, nid, null, 1) === 0) return undefined;
+  if (allocOrKill(k, task, gfp, 0, nid, null, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   k.placements.count(why, from, from === 'node named' && got === nid, got, 1);
   return k.allocator.out[0] as Frame;

@@ -52,7 +52,7 @@ describe('[CMP2] pages', () => {
     expect(stock?.examples).toMatchObject([{ task: 'app', region: 'more', step: 6, nid: 2 }]);
     expect(gate).toMatchObject({ nrNotAsked: 0, nrOnDeviceAtEnd: 0, examples: [] });
     const [refusal] = gate?.refusals ?? [];
-    expect(refusal).toMatchObject({ step: 6, text: 'app touch more', ret: 'EXHAUSTED' });
+    expect(refusal).toMatchObject({ step: 6, text: 'app touch more', ret: 'KILLED' });
     expect(refusal?.page?.index).toBeGreaterThan(50_000);
   });
 

@@ -28,7 +28,7 @@ export interface Refusal {
   /** Number of the step, from 0; people are shown it from 1. */
   readonly step: number;
   readonly text: string;
-  /** `EINVAL`, `KILLED`, `LIVELOCK`, `EXHAUSTED`, ... */
+  /** `EINVAL`, `KILLED`, `LIVELOCK`, ... */
   readonly ret: string;
   /** The page that could not be had, where the operation stopped at one. */
   readonly page?: PageName | undefined;

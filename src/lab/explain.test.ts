@@ -80,13 +80,16 @@ describe('the zonelist design', () => {
 describe('an attempt', () => {
   test('above low that fails is followed by one above min, with the marks of each', () => {
     const e = why('unaware-app', 'limited-node', { region: 'more', index: 69_000 });
-    expect(e.state).toBe('empty');
-    expect(e.words).toMatch(/ended in EXHAUSTED at page \d+ of the region, before it came/);
-    expect(e.request?.attempts.map((a) => a.attempt)).toEqual(['fast', 'slow']);
-    const [fast, slow] = e.request?.attempts ?? [];
+    expect(e.state).toBe('dead task');
+    expect(e.words).toMatch(/ended in KILLED at page \d+ of the region, before it came/);
+    const attempts = e.request?.attempts ?? [];
+    expect(attempts.map((a) => a.attempt)).toEqual(['fast', 'slow', 'drained', 'last']);
+    const [fast, slow, drained, last] = attempts;
     for (const [attempt, mark] of [
       [fast, 'low'],
       [slow, 'min'],
+      [drained, 'min'],
+      [last, 'high'],
     ] as const) {
       for (const z of attempt?.zones ?? []) {
         expect(z.short).toBe(`below ${mark}`);

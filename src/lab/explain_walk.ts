@@ -15,7 +15,7 @@ export interface WalkedZone extends ExplainedZone {
 
 export interface ExplainedAttempt {
   /** `fast`: above the low watermark; `slow`: above min; `last`: above high, before an OOM kill. */
-  readonly attempt: 'fast' | 'slow' | 'last';
+  readonly attempt: AttemptName;
   /** Whose list, and which of the node's two. */
   readonly list: { readonly owner: number; readonly kind: 'FALLBACK' | 'NOFALLBACK' };
   /** Which nodes the walk was confined to, and who said so. */
@@ -29,8 +29,15 @@ export interface ExplainedAttempt {
   readonly isGiven: boolean;
 }
 
-const ATTEMPT_NAMES = { [ATTEMPT.FAST]: 'fast', [ATTEMPT.SLOW]: 'slow', [ATTEMPT.OOM]: 'last' };
-const MARKS = { fast: 'low', slow: 'min', last: 'high' } as const;
+const ATTEMPT_NAMES = {
+  [ATTEMPT.FAST]: 'fast',
+  [ATTEMPT.SLOW]: 'slow',
+  [ATTEMPT.DRAINED]: 'drained',
+  [ATTEMPT.OOM]: 'last',
+} as const;
+/** The tries of one request, in their order. */
+export type AttemptName = (typeof ATTEMPT_NAMES)[keyof typeof ATTEMPT_NAMES];
+const MARKS = { fast: 'low', slow: 'min', drained: 'min', last: 'high' } as const;
 
 /** Why a request failed, for people. */
 export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
@@ -39,10 +46,11 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
     'the list holds no zone that the request may ever use: it fails at once and nobody is killed, ' +
     'so a page fault is tried again for ever',
   [FAILURE.NOT_ADMITTED]: 'design or cpuset keep it off every zone: the OOM killer is asked',
-  [FAILURE.RECLAIM]:
-    'the zones that admit it are down to their min watermark: reclaim would decide, and is not ' +
-    'modelled',
+  [FAILURE.NO_PAGES]:
+    'the zones that admit it are down to their min watermark, and there is nothing to reclaim: ' +
+    'the OOM killer is asked',
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
+  [FAILURE.KILLED]: 'the OOM killer was asked, and took the task itself',
 };
 
 /**
@@ -54,10 +62,7 @@ export function explainAttempt(
   d: Decision,
   freeBefore: ArrayLike<number>,
 ): ExplainedAttempt {
-  const attempt = ATTEMPT_NAMES[d.attempt as keyof typeof ATTEMPT_NAMES] as
-    | 'fast'
-    | 'slow'
-    | 'last';
+  const attempt = ATTEMPT_NAMES[d.attempt as keyof typeof ATTEMPT_NAMES];
   const { zones, lists } = k.mem;
   const list = (d.isNoFallback ? lists.noFallback : lists.fallback)[d.listOwner];
   const all = Array.from(list?.zones ?? []);

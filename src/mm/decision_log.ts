@@ -32,7 +32,7 @@ export const VERDICT = {
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 export const OUTCOME = { GIVEN: 0, FAILED: 1 } as const;
-export const ATTEMPT = { FAST: 0, SLOW: 1, OOM: 2 } as const;
+export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3 } as const;
 
 const HEADER_WORDS = 5;
 const STEP_WORDS = 2;

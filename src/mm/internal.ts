@@ -53,10 +53,12 @@ export const FAILURE = {
    * asked.
    */
   NOT_ADMITTED: 2,
-  /** Admitted zones are down to their min watermark: reclaim would decide, and is not modelled. */
-  RECLAIM: 3,
+  /** Admitted zones are down to their min watermark, and nothing is left to reclaim: likewise. */
+  NO_PAGES: 3,
   /** The caller asked not to reclaim, or not to kill for it: it deals with the failure. */
   NO_RECLAIM: 4,
+  /** The OOM killer was asked, and took the task that asked. */
+  KILLED: 5,
 } as const;
 export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 

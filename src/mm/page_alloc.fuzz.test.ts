@@ -122,7 +122,13 @@ function walk(
   ask: Ask,
   mask: Nodemask | null,
   origin: MaskOrigin,
-  rule: { mark: 'low' | 'min' | 'high'; hardwall: boolean; cpuset: boolean },
+  rule: {
+    mark: 'low' | 'min' | 'high';
+    hardwall: boolean;
+    cpuset: boolean;
+    /** Per-CPU lists were emptied before. */
+    drains?: boolean;
+  },
 ): { zone: number | undefined; admitted: number } {
   const { k, gfp, list, highest, mems } = ask;
   const { zones } = k.mem;
@@ -142,7 +148,8 @@ function walk(
     if (rule.mark === 'min' && gfp & __GFP_HIGH) mark -= Math.floor(mark / 2);
     if (rule.mark === 'min' && gfp & __GFP_ATOMIC) mark -= Math.floor(mark / 4);
     const reserve = zones.lowmemReserve[z * 5 + highest] as number;
-    if ((zones.free[z] as number) > mark + reserve) return { zone: z, admitted };
+    const onLists = rule.drains === true ? k.mem.pcp.countOf(z) : 0;
+    if ((zones.free[z] as number) + onLists > mark + reserve) return { zone: z, admitted };
   }
   return { zone: undefined, admitted };
 }
@@ -177,9 +184,18 @@ function expected(ask: Ask, mask: Nodemask | null): Answer {
   if (slow.zone !== undefined) return given(slow.zone);
   const isPatient = (gfp & __GFP_DIRECT_RECLAIM) !== 0;
   if (!isPatient || gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) return failed(FAILURE.NO_RECLAIM);
-  if (slow.admitted > 0) return failed(FAILURE.RECLAIM);
+  if (slow.admitted > 0) {
+    const drained = walk(ask, mask, own, {
+      mark: 'min',
+      hardwall: (gfp & __GFP_HARDWALL) !== 0,
+      cpuset: true,
+      drains: true,
+    });
+    if (drained.zone !== undefined) return given(drained.zone);
+  }
   const last = walk(ask, mask, own, { mark: 'high', hardwall: true, cpuset: true });
-  return last.zone === undefined ? failed(FAILURE.NOT_ADMITTED) : given(last.zone);
+  if (last.zone !== undefined) return given(last.zone);
+  return failed(slow.admitted > 0 ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
 }
 
 test('[ALC1] [ALC2] [ALC3] [ALC4] [ALC5] [ALC6] [ALC7] [ALC9] [ALC10] [ALC11] as said twice', () => {

@@ -1,10 +1,9 @@
 // The page allocator's decision: which zonelist, which zones of it, and what when none has a page.
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
 //          alloc_flags_nofragment, zone_watermark_fast, rmqueue,
-//          __alloc_pages_slowpath, free_unref_page, __free_pages; kernel/cgroup/cpuset.c:
-//          __cpuset_node_allowed.
-// Omits    direct reclaim, compaction and kswapd: where they would be asked for pages, the request
-//          fails with FAILURE.RECLAIM and says so (SPEC EXH2). zone_reclaim_mode, dirty limits.
+//          __alloc_pages_slowpath; kernel/cgroup/cpuset.c: __cpuset_node_allowed.
+// Omits    compaction and kswapd; direct reclaim has nothing to find but pages on per-CPU lists
+//          (SPEC EXH2). zone_reclaim_mode, dirty limits.
 // Hooks    zoneGate (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
@@ -18,7 +17,6 @@ import {
   type MaskOrigin,
   type ZoneGate,
 } from '../hooks/design.ts';
-import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
 import {
   __GFP_DIRECT_RECLAIM,
@@ -30,8 +28,6 @@ import {
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
-  MIGRATE_MOVABLE,
-  MIGRATE_PCPTYPES,
   ZONE_NORMAL,
 } from './gfp.ts';
 import {
@@ -41,15 +37,15 @@ import {
   ALLOC_NOFRAGMENT,
   ALLOC_WMARK_HIGH,
   ALLOC_WMARK_LOW,
-  type AllocTask,
   FAILURE,
   type Failure,
   gfpToAllocFlags,
   MAX_RUN,
   type PageAllocatorParts,
 } from './internal.ts';
-import { KIND_BUDDY, KIND_NONE, NIL } from './memmap.ts';
+import { NIL } from './memmap.ts';
 import { sparesPageBlocks } from './mmzone.ts';
+import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import type { Zonelist, Zonelists } from './zonelist.ts';
@@ -57,19 +53,15 @@ import type { Zonelist, Zonelists } from './zonelist.ts';
 const NO_ZONE = -1;
 const NO_REQUEST = -1 as NodeId;
 
-export class PageAllocator {
+export class PageAllocator extends PageFreer {
   readonly #p: PageAllocatorParts;
   // Parts of it that every request needs.
   readonly #pcp: PerCpuLists;
   readonly #zoneFree: Int32Array;
-  readonly #kind: Uint8Array;
-  readonly #blocks: Uint16Array;
-  readonly #pageblockOrder: number;
   #lists!: Zonelists;
   #cpusetsEnabled = false;
   /** Static key: some cpuset was given only nodes that hold no kernel memory. */
   cpusetsInsane = false;
-  current!: AllocTask;
   log: DecisionLog | null = null;
   /** Why the last request that gave nothing failed. */
   failure: Failure = FAILURE.NONE;
@@ -100,9 +92,8 @@ export class PageAllocator {
   #firstList = 0 as CpuList;
   /** The first zone may be taken from while it has more free pages than this. */
   #firstMark = 0;
-  /** Pages that the straight first step gave, and pages freed, that `stat` has not counted yet. */
+  /** Pages that the straight first step gave and that `stat` has not counted yet. */
   #hits = 0;
-  #frees = 0;
   #order = 0;
   #list!: Zonelist;
   #highest = 0;
@@ -112,13 +103,11 @@ export class PageAllocator {
   #admitted = 0;
 
   constructor(parts: PageAllocatorParts) {
+    super(parts);
     this.#p = parts;
     this.#pcp = parts.pcp;
     parts.stat.beforeReading = () => this.#flushCounts();
     this.#zoneFree = parts.zones.free;
-    this.#kind = parts.map.kind;
-    this.#blocks = parts.buddy.blocks;
-    this.#pageblockOrder = parts.buddy.pageblockOrder;
     this.#gatedNode = new Uint8Array(parts.nrNodeIds);
     this.#sparesBlocks = new Uint8Array(parts.zones.nr);
   }
@@ -313,9 +302,8 @@ export class PageAllocator {
   #flushCounts(): void {
     const { stat, nodeOfCpu } = this.#p;
     if (this.#hits > 0) stat.countHit(this.#firstNid, nodeOfCpu[this.#cpu] as number, this.#hits);
-    if (this.#frees > 0) stat.countFree(this.#frees);
     this.#hits = 0;
-    this.#frees = 0;
+    stat.countFree(this.takeFrees());
   }
 
   /**
@@ -453,45 +441,27 @@ export class PageAllocator {
     if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE)) {
       return this.#fail(FAILURE.NO_RECLAIM);
     }
-    if (this.#admitted > 0) return this.#fail(FAILURE.RECLAIM);
+    const isAdmitted = this.#admitted > 0;
+    if (isAdmitted) {
+      this.#drainList();
+      const k = this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want);
+      if (k > 0) return k;
+    }
     const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
     const m = this.#getPageFromFreelist(hard, last, ATTEMPT.OOM, want);
     if (m > 0) return m;
-    return this.#fail(this.#highest < ZONE_NORMAL ? FAILURE.NO_RECLAIM : FAILURE.NOT_ADMITTED);
+    if (this.#highest < ZONE_NORMAL) return this.#fail(FAILURE.NO_RECLAIM);
+    return this.#fail(isAdmitted ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
+  }
+
+  /** Empties the per-CPU lists of every zone on the list, as direct reclaim does in the end. */
+  #drainList(): void {
+    for (const z of this.#list.zones) this.#pcp.drain(z as ZoneIndex);
   }
 
   #fail(why: Failure): number {
     this.failure = why;
     return 0;
-  }
-
-  /** Gives one frame back to the list of a CPU (free_unref_page). */
-  free(f: Frame): void {
-    const kind = this.#kind[f] as number;
-    assert(kind > KIND_BUDDY, 'a frame is freed twice');
-    this.#kind[f] = KIND_NONE;
-    this.#frees++;
-    const block = this.#blocks[f >> this.#pageblockOrder] as number;
-    const type = block & BLOCK_TYPE_MASK;
-    const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
-    this.#pcp.put((block >> BLOCK_TYPE_BITS) as ZoneIndex, this.current.cpu, listType, f);
-  }
-
-  /** Gives a block back (__free_pages). */
-  freeBlock(f: Frame, order: number): void {
-    if (order === 0) {
-      this.free(f);
-      return;
-    }
-    assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
-    this.#kind[f] = KIND_NONE;
-    this.#p.stat.countFree(1 << order);
-    const { buddy, pcp } = this.#p;
-    const z = buddy.zoneOf(f);
-    const type = buddy.pageblockType(f);
-    const listType = type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE;
-    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
-    else pcp.putBlock(z, this.current.cpu, order, listType, f);
   }
 }

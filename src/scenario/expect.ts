@@ -127,7 +127,7 @@ function readClaim(r: Reader, act: Act, pages: PageSizes): Claim {
   if (fields.includes(word)) {
     return { kind: 'field', field: word, value: readFieldValue(r, word, pageBytes) };
   }
-  const expected = `expected a number, an errno, KILLED, LIVELOCK, EXHAUSTED, ${fields.join(', ')}`;
+  const expected = `expected a number, an errno, KILLED, LIVELOCK, ${fields.join(', ')}`;
   const nodes = RANGE_VERBS.has(verb) ? ['nodes'] : [];
   const more = nodes.length > 0 ? ', or nodes N:PAGES ...' : '';
   const hint = didYouMean(word, [...RET_WORDS, ...fields, ...nodes]);

@@ -197,7 +197,7 @@ export type Act =
 /** What a line says must come out; with `design`, only when the run uses that design. */
 export type Expectation = {
   readonly design?: string | undefined;
-} /** `-> EINVAL`, `-> 0`, `-> KILLED`, `-> LIVELOCK`, `-> EXHAUSTED`: the `ret` of the result. */ & (
+} /** `-> EINVAL`, `-> 0`, `-> KILLED`, `-> LIVELOCK`: the `ret` of the result. */ & (
   | { readonly kind: 'ret'; readonly ret: string | number }
   /** `-> nodes 0:32 2:64`: how many pages of the range lie on each node; other nodes hold none. */
   | { readonly kind: 'nodes'; readonly counts: Readonly<Record<string, number>> }

@@ -16,14 +16,11 @@ export const FAULT_WORDS: Readonly<Record<number, string>> = {
   [FAULT.SIGSEGV]: 'SIGSEGV',
   [FAULT.RETRY]: 'LIVELOCK',
   [FAULT.KILLED]: 'KILLED',
-  [FAULT.EXHAUSTED]: 'EXHAUSTED',
 };
 
 const FAULT_NOTES: Readonly<Record<number, string>> = {
   [FAULT.RETRY]:
     'an allocation that the fault needs fails without an OOM kill: the fault is retried for ever',
-  [FAULT.EXHAUSTED]:
-    'every zone that admits the request is down to its min watermark; not modelled: reclaim',
 };
 
 /** Result of an operation that faults pages; `counted` names the pages done. */

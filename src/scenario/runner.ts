@@ -109,7 +109,9 @@ export class Runner {
     const parent = this.#find(parentName);
     if ('ret' in parent) return parent;
     const { child, fault } = forkTask(this.kernel, parent, childName);
-    if (child === undefined) return plain(-ENOMEM);
+    if (child === undefined) {
+      return parent.isAlive ? plain(-ENOMEM) : { ret: 'KILLED', killedBy: 'SIGKILL' };
+    }
     this.tasks.set(childName, child);
     this.#regions.set(childName, this.regionsOf(parentName).copy());
     if (fault === FAULT.OK) return { ret: 0, task: childName };

@@ -104,7 +104,6 @@ export const RET_WORDS: readonly string[] = [
   'KILLED',
   'DEAD',
   'LIVELOCK',
-  'EXHAUSTED',
   'SIGBUS',
   'SIGSEGV',
   'ETIMEOUT',

@@ -45,19 +45,12 @@ function conform(io: Io, paths: readonly string[], options: ConformOptions): voi
   const nr = (verdict: CaseVerdict): number => outcomes.filter((o) => o.verdict === verdict).length;
   const passed = nr('equal');
   const failed = nr('different') + nr('not modelled');
-  const outOfMemory = nr('out of memory');
   if (failed > 0) io.exitCode = EXIT_DIFFERS;
   if (options.json === true) {
-    printJson(io, { passed, failed, outOfMemory, cases: outcomes });
+    printJson(io, { passed, failed, cases: outcomes });
     return;
   }
   const parts = [familyTable(io, outcomes), differenceText(outcomes, options.all === true)];
-  if (outOfMemory > 0) {
-    parts.push(
-      `${count(outOfMemory, 'case')} ${outOfMemory === 1 ? 'ends' : 'end'} in an out-of-memory kill ` +
-        'that only reclaim decides: not counted',
-    );
-  }
   parts.push(`${passed} passed, ${failed} failed`);
   io.out(parts.filter((part) => part !== '').join('\n\n'));
 }
@@ -102,7 +95,7 @@ function runCases(io: Io, files: readonly string[], options: ConformOptions): Ca
   );
 }
 
-const VERDICTS: readonly CaseVerdict[] = ['equal', 'different', 'not modelled', 'out of memory'];
+const VERDICTS: readonly CaseVerdict[] = ['equal', 'different', 'not modelled'];
 
 function familyTable(io: Io, outcomes: readonly CaseOutcome[]): string {
   const families = [...new Set(outcomes.map((o) => o.family))].sort();
@@ -119,7 +112,7 @@ function familyTable(io: Io, outcomes: readonly CaseOutcome[]): string {
   );
   if (families.length > 1) rows.push(row('all', outcomes));
   return formatTable(['family', 'cases', ...VERDICTS], rows, {
-    right: [1, 2, 3, 4, 5],
+    right: [1, 2, 3, 4],
     flex: 0,
     head: io.colors.bold,
   });

@@ -137,6 +137,7 @@ const policyOwner = (from: string): string =>
 const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
   fast: 'first try, above the low watermarks',
   slow: 'slow path, above the min watermarks',
+  drained: 'again, after the per-CPU lists were emptied',
   last: 'last look before the OOM killer, above the high watermarks',
 };
 

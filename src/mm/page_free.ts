@@ -1,0 +1,65 @@
+// Giving pages back to the page allocator.
+// Models   linux@v6.1 mm/page_alloc.c: free_unref_page, __free_pages.
+// Holds    A frame that is free already is never freed: that is a bug of the caller.
+import { assert } from '../base/assert.ts';
+import type { Frame, ZoneIndex } from '../base/ids.ts';
+import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
+import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
+import type { AllocTask, PageAllocatorParts } from './internal.ts';
+import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
+import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
+
+/** The half of the page allocator that takes pages back. */
+export class PageFreer {
+  /** On whose behalf pages are taken and given back. */
+  current!: AllocTask;
+  readonly #parts: PageAllocatorParts;
+  readonly #kind: Uint8Array;
+  readonly #blocks: Uint16Array;
+  readonly #pageblockOrder: number;
+  #nrFreed = 0;
+
+  constructor(parts: PageAllocatorParts) {
+    this.#parts = parts;
+    this.#kind = parts.map.kind;
+    this.#blocks = parts.buddy.blocks;
+    this.#pageblockOrder = parts.buddy.pageblockOrder;
+  }
+
+  /** Pages freed since the last call. */
+  protected takeFrees(): number {
+    const n = this.#nrFreed;
+    this.#nrFreed = 0;
+    return n;
+  }
+
+  /** Gives one frame back to the list of a CPU (free_unref_page). */
+  free(f: Frame): void {
+    const kind = this.#kind[f] as number;
+    assert(kind > KIND_BUDDY, 'a frame is freed twice');
+    this.#kind[f] = KIND_NONE;
+    this.#nrFreed++;
+    const block = this.#blocks[f >> this.#pageblockOrder] as number;
+    const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
+    this.#parts.pcp.put(z, this.current.cpu, listType(block & BLOCK_TYPE_MASK), f);
+  }
+
+  /** Gives a block back (__free_pages). */
+  freeBlock(f: Frame, order: number): void {
+    if (order === 0) {
+      this.free(f);
+      return;
+    }
+    assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
+    this.#kind[f] = KIND_NONE;
+    this.#nrFreed += 1 << order;
+    const { buddy, pcp } = this.#parts;
+    const z = buddy.zoneOf(f);
+    const type = buddy.pageblockType(f);
+    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
+    else pcp.putBlock(z, this.current.cpu, order, listType(type), f);
+  }
+}
+
+/** The per-CPU list for pages of a block of this type. */
+const listType = (type: number): number => (type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE);
