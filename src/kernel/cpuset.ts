@@ -3,7 +3,8 @@
 // Models   linux@v6.1 kernel/cgroup/cpuset.c (version 2 semantics): update_nodemask,
 //          validate_change, update_nodemasks_hier, update_tasks_nodemask,
 //          cpuset_change_task_nodemask, cpuset_attach, guarantee_online_mems,
-//          nearest_hardwall_ancestor, check_insane_mems_config.
+//          nearest_hardwall_ancestor, check_insane_mems_config, cpuset_hotplug_workfn,
+//          hotplug_update_tasks.
 // Omits    cpuset.cpus and partitions, version 1 (its flags and files).
 // Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when
 //          that is empty. CPS2 a task's mems_allowed are its cpuset's effective mems.
@@ -102,13 +103,45 @@ function updateHierarchy(k: Kernel, group: Cpuset): void {
   if (effective.isEmpty()) effective = parent.effectiveMems;
   if (effective.equals(group.effectiveMems)) return;
   group.effectiveMems = effective;
-  for (const task of tasksOf(k, group)) {
-    changeTaskMems(task, effective);
-    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, group.mems);
-    migrateBetweenNodes(k, k.kthread, task.mm, group.oldMems, effective, true);
-  }
-  group.oldMems = effective;
+  updateTasks(k, group, effective);
   for (const child of group.children.values()) updateHierarchy(k, child);
+}
+
+/**
+ * Tasks of a group, their policies and, below the root, their pages follow to new mems
+ * (update_tasks_nodemask).
+ */
+function updateTasks(k: Kernel, group: Cpuset, mems: Nodemask): void {
+  for (const task of tasksOf(k, group)) {
+    changeTaskMems(task, mems);
+    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, group.mems);
+    if (group.parent !== null) {
+      migrateBetweenNodes(k, k.kthread, task.mm, group.oldMems, mems, true);
+    }
+  }
+  group.oldMems = mems;
+}
+
+/**
+ * Memory has come or gone: the root follows N_MEMORY, and every group below takes what is left of
+ * its own mems, or its parent's when nothing is (cpuset_hotplug_workfn).
+ */
+export function followMemory(k: Kernel): void {
+  const { memory } = k.states;
+  const root = k.rootCpuset;
+  if (root.effectiveMems.equals(memory)) return;
+  root.mems = memory;
+  root.effectiveMems = memory;
+  changeTaskMems(k.kthread, memory);
+  updateTasks(k, root, memory);
+  for (const group of root.descendants()) {
+    if (group.parent?.isDelegating !== true) continue;
+    const own = group.mems.and(group.parent.effectiveMems);
+    if (own.equals(group.effectiveMems)) continue;
+    if (isMovableOnly(k, own)) k.allocator.cpusetsInsane = true;
+    group.effectiveMems = own.isEmpty() ? group.parent.effectiveMems : own;
+    updateTasks(k, group, group.effectiveMems);
+  }
 }
 
 function changeTaskMems(task: Task, mems: Nodemask): void {

@@ -24,6 +24,7 @@ export type MoveCause =
   | 'move_pages'
   | 'migrate_pages'
   | 'cpuset'
+  | 'memory offline'
   | 'device'
   | 'device back';
 
@@ -43,6 +44,7 @@ export function targetOn(
 
 /**
  * Moves pages to frames that `target` gives; stops when it gives none.
+ * @param release takes the old frames; by default they are free.
  * @returns 0, or -ENOMEM.
  */
 export function migrateFrames(
@@ -50,6 +52,7 @@ export function migrateFrames(
   frames: readonly Frame[],
   target: TargetSource,
   cause: MoveCause,
+  release: (old: Frame) => void = (old) => k.allocator.free(old),
 ): number {
   for (const [i, old] of frames.entries()) {
     const fresh = target(old);
@@ -60,7 +63,7 @@ export function migrateFrames(
     moveOne(k, old, fresh);
     k.mem.stat.count(PGMIGRATE_SUCCESS, 1);
     k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh));
-    k.allocator.free(old);
+    release(old);
   }
   return 0;
 }

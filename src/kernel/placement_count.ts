@@ -18,7 +18,8 @@ export type Purpose = (typeof PURPOSES)[number];
 
 /**
  * Where the policy of a request was found. `node named`: the request itself names its node, because
- * a program or a driver does. `cpuset`: the kernel moves pages after a task's cpuset.
+ * a program or a driver does. `cpuset`: the kernel moves pages after a task's cpuset. `memory
+ * offline`: the kernel drives pages off memory that goes, onto the nodes that its mask names.
  */
 export const POLICY_ORIGINS = [
   'default',
@@ -27,6 +28,7 @@ export const POLICY_ORIGINS = [
   'shared object',
   'node named',
   'cpuset',
+  'memory offline',
 ] as const;
 export type PolicyFrom = (typeof POLICY_ORIGINS)[number];
 

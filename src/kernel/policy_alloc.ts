@@ -115,7 +115,11 @@ export function nextInterleaveNode(k: Kernel, task: Task, policy: Mempolicy): No
 export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
-const isNodeNamed = (from: PolicyFrom): boolean => from === 'node named' || from === 'cpuset';
+/** Origins of requests that follow no policy. */
+export type NamedFrom = 'node named' | 'cpuset' | 'memory offline';
+
+const isNodeNamed = (from: PolicyFrom): boolean =>
+  from === 'node named' || from === 'cpuset' || from === 'memory offline';
 
 function policyText({ policy, from }: FoundPolicy): string {
   if (policy !== null) return policy.describe();
@@ -289,7 +293,9 @@ export function allocUserPages(
 
 /**
  * One page for a request that names its node itself, such as a migration target.
- * @param from `node named` when a program or driver asked for that node, else `cpuset`.
+ * @param from `node named` when a program or driver asked for that node, `memory offline` when the
+ *   kernel empties memory, else `cpuset`.
+ * @param nodemask nodes that the request is confined to, or null.
  */
 export function allocOnNode(
   k: Kernel,
@@ -297,12 +303,14 @@ export function allocOnNode(
   gfp: number,
   nid: NodeId,
   why: Purpose,
-  from: 'node named' | 'cpuset' = 'node named',
+  from: NamedFrom = 'node named',
+  nodemask: Nodemask | null = null,
 ): Frame | undefined {
   k.setCurrent(task);
-  note(k, task, why, { policy: null, from }, gfp, nid, null);
-  if (allocOrKill(k, task, gfp, 0, nid, null, 1) === 0) return undefined;
+  note(k, task, why, { policy: null, from }, gfp, nid, nodemask);
+  if (allocOrKill(k, task, gfp, 0, nid, nodemask, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
-  k.placements.count(why, from, from === 'node named' && got === nid, got, 1);
+  const isNamed = nodemask === null ? got === nid : nodemask.has(got);
+  k.placements.count(why, from, from !== 'cpuset' && isNamed, got, 1);
   return k.allocator.out[0] as Frame;
 }

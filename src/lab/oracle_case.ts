@@ -9,7 +9,7 @@ import type { Design } from '../hooks/design.ts';
 import type { KernelOptions } from '../kernel/kernel.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_NAMES } from '../mm/gfp.ts';
-import type { ZoneSnapshot } from '../mm/memory.ts';
+import type { ZoneSnapshot } from '../mm/zone_plan.ts';
 import type { OpResult } from '../scenario/ops.ts';
 
 interface CaseZone {
@@ -121,12 +121,16 @@ export function designOfCase(c: OracleCase): Design | undefined {
 
 const MIB = 1024 * 1024;
 
+/** Where the emulated machines have their DIMMs: above 4 GiB, one after another. */
+const HOTPLUG_START_BYTES = 4096 * MIB;
+
 /** The machine of a case. Memory is described by its zones (caseOptions); ranges only by size. */
 export function machineOfCase(c: OracleCase): Machine {
   const nodes = c.machine.nodes;
   const possible = nodes.filter((n) => c.nodeStates.possible?.includes(n.id) !== false);
   const at = possible.map((n) => nodes.indexOf(n));
-  let startBytes = 0;
+  let bootEnd = 0;
+  let hotplugEnd = HOTPLUG_START_BYTES;
   return {
     name: c.machine.name,
     note: c.machine.note,
@@ -134,8 +138,11 @@ export function machineOfCase(c: OracleCase): Machine {
     pageBytes: 4096,
     nodes: possible.map((n) => {
       const sizeBytes = n.memoryMiB * MIB;
+      const isHotplug = n.zone === 'movable';
+      const startBytes = isHotplug ? hotplugEnd : bootEnd;
       const ranges = sizeBytes === 0 ? [] : [{ startBytes, sizeBytes }];
-      startBytes += sizeBytes;
+      if (isHotplug) hotplugEnd += sizeBytes;
+      else bootEnd += sizeBytes;
       return {
         id: nodeId(n.id),
         cpus: n.cpus.map(cpuId),

@@ -5,7 +5,7 @@
 //          ARCH_FORCE_MAX_ORDER; mm/page_alloc.c: set_pageblock_order.
 // Omits    the Raspberry Pi's 30-bit ZONE_DMA, hash-MMU POWER (16 MiB huge pages), 32-bit kernels.
 import { assert } from '../base/assert.ts';
-import type { Arch } from './machine.ts';
+import type { Arch, Machine } from './machine.ts';
 
 const GIB = 1024 ** 3;
 
@@ -87,5 +87,28 @@ export function zoneLimits(arch: Arch, pageBytes: number, kernel: ZoneKernel = '
       const end = kernel === '4.10' ? Number.POSITIVE_INFINITY : 0;
       return { dmaEndBytes: end, dma32EndBytes: end };
     }
+  }
+}
+
+const MIB = 1024 ** 2;
+/** x86 makes blocks larger where there is so much boot memory (MEM_SIZE_FOR_LARGE_BLOCK). */
+const LARGE_BLOCK_FROM_BYTES = 64 * GIB;
+
+/**
+ * Size of a memory block, the unit in which memory goes offline and comes online
+ * (memory_block_size_bytes): x86 128 MiB, on real hardware with 64 GiB of boot memory and more
+ * 2 GiB; arm64 a section of its sparse memory map; POWER the common size of a logical block.
+ */
+export function memoryBlockBytes(machine: Machine): number {
+  switch (machine.arch) {
+    case 'x86_64': {
+      const boot = machine.nodes.filter((node) => node.memoryZone === 'boot');
+      const ends = boot.flatMap((n) => n.ranges.map((r) => r.startBytes + r.sizeBytes));
+      return Math.max(0, ...ends) >= LARGE_BLOCK_FROM_BYTES ? 2 * GIB : 128 * MIB;
+    }
+    case 'arm64':
+      return machine.pageBytes === 65536 ? 512 * MIB : 128 * MIB;
+    case 'ppc64':
+      return 256 * MIB;
   }
 }

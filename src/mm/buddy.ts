@@ -57,6 +57,13 @@ export class Buddy {
     }
   }
 
+  /** Puts whole page blocks into a zone, for movable pages (move_pfn_range_to_zone). */
+  moveToZone(start: number, end: number, z: ZoneIndex): void {
+    const code = (z << BLOCK_TYPE_BITS) | MIGRATE_MOVABLE;
+    const order = this.pageblockOrder;
+    this.blocks.fill(code, start >> order, Math.ceil(end / (1 << order)));
+  }
+
   /** Zone of a frame. */
   zoneOf(f: number): ZoneIndex {
     return ((this.blocks[f >> this.pageblockOrder] as number) >> BLOCK_TYPE_BITS) as ZoneIndex;
@@ -139,6 +146,86 @@ export class Buddy {
     zones.free[z] = (zones.free[z] as number) + (end - start);
     const m = z * MIGRATE_TYPES + MIGRATE_MOVABLE;
     zones.orderMask[m] = (zones.orderMask[m] as number) | (1 << this.maxOrder);
+  }
+
+  /**
+   * Frees a stretch of memory that comes up: with `isUntouched` its whole blocks join the untouched
+   * stretch, all others go on lists.
+   */
+  freeRange(z: ZoneIndex, start: number, end: number, isUntouched: boolean): void {
+    const block = 1 << this.maxOrder;
+    const firstBlock = Math.min(Math.ceil(start / block) * block, end);
+    const lastBlock = Math.max(firstBlock, end - (end % block));
+    this.#freePieces(z, start, firstBlock);
+    if (isUntouched && firstBlock % block === 0) this.#addUntouched(z, firstBlock, lastBlock);
+    else this.#freePieces(z, firstBlock, lastBlock);
+    this.#freePieces(z, lastBlock, end);
+  }
+
+  #freePieces(z: ZoneIndex, from: number, to: number): void {
+    for (let f = from; f < to; ) {
+      let order = this.maxOrder;
+      while (f % (1 << order) !== 0 || f + (1 << order) > to) order--;
+      this.free(z, f as Frame, order, this.pageblockType(f), true);
+      f += 1 << order;
+    }
+  }
+
+  /** Untouched blocks come behind those that a zone has: one stretch with them, or its successor. */
+  #addUntouched(z: ZoneIndex, start: number, end: number): void {
+    const { zones } = this;
+    if (start === end) return;
+    const first = zones.virginNext[z] as number;
+    const last = zones.virginEnd[z] as number;
+    if (first !== last && last === start) {
+      zones.virginEnd[z] = end;
+      zones.free[z] = (zones.free[z] as number) + (end - start);
+      return;
+    }
+    zones.virginNext[z] = last;
+    this.#listUntouched(z, first, last);
+    this.setVirgin(z, start, end);
+  }
+
+  /** Puts untouched blocks on their list, behind what is there. */
+  #listUntouched(z: number, start: number, end: number): void {
+    for (let f = start; f < end; f += 1 << this.maxOrder) {
+      this.#add(z, f, this.maxOrder, MIGRATE_MOVABLE, true);
+    }
+  }
+
+  /**
+   * Takes every free block of a stretch off the lists, so that nobody is given it
+   * (start_isolate_page_range). Blocks do not reach over the ends of the stretch.
+   * @returns the blocks, ascending within lists and within untouched memory.
+   */
+  takeRange(z: ZoneIndex, start: number, end: number): { f: Frame; order: number }[] {
+    const { zones, map, maxOrder } = this;
+    const taken: { f: Frame; order: number }[] = [];
+    const first = zones.virginNext[z] as number;
+    const last = zones.virginEnd[z] as number;
+    const from = Math.min(Math.max(first, start), last);
+    const to = Math.max(Math.min(last, end), from);
+    if (from < to) {
+      if (first < from && to < last) {
+        zones.virginNext[z] = to;
+        this.#listUntouched(z, first, from);
+      } else if (first < from) zones.virginEnd[z] = from;
+      else zones.virginNext[z] = to;
+      this.#updateMask(z, maxOrder, MIGRATE_MOVABLE);
+      for (let f = from; f < to; f += 1 << maxOrder) taken.push({ f: f as Frame, order: maxOrder });
+    }
+    for (let f = start; f < end; ) {
+      if (f === from && from < to) f = to;
+      else if (map.kind[f] === KIND_BUDDY) {
+        const order = (map.order[f] as number) & ORDER_MASK;
+        this.#remove(z, f);
+        taken.push({ f: f as Frame, order });
+        f += 1 << order;
+      } else f++;
+    }
+    for (const { order } of taken) zones.free[z] = (zones.free[z] as number) - (1 << order);
+    return taken;
   }
 
   /**

@@ -1,8 +1,8 @@
 // The memory of a machine as the kernel sees it after boot: frames, zones, lists, states,
 // allocator.
 // Models   linux@v6.1 mm/page_alloc.c: free_area_init, memblock_free_all,
-//          setup_per_zone_pageset, init_per_zone_wmark_min; mm/memory_hotplug.c: online_pages for
-//          memory that was plugged in before the run starts.
+//          setup_per_zone_pageset, init_per_zone_wmark_min; mm/memory_hotplug.c:
+//          node_states_set_node.
 // Omits    what boot itself allocates, but for the frame table and the kernel image (SPEC BOOT2).
 // State    the parts own their tables; this file lays frames out and wires the parts together.
 // Holds    MEM1 frames of a zone are one dense stretch, each range congruent to its pfns modulo the
@@ -12,33 +12,19 @@ import { type Frame, type NodeId, type Pfn, pfn, type ZoneIndex } from '../base/
 import { Nodemask } from '../base/nodemask.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Machine, NodeSpec } from '../machine/machine.ts';
-import { maxOrder, pageblockOrder, zoneLimits } from '../machine/zones.ts';
+import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
-import { ZONE_DMA, ZONE_DMA32, ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
+import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
+import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { VmStat } from './vmstat.ts';
 import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
+import { planSnapshot, planZones, type Stretch, type ZonePlan, type ZoneSnapshot } from './zone_plan.ts';
 import { buildZonelists, type Zonelists } from './zonelist.ts';
-
-/** What is known of a zone from a real kernel; replaces what boot would have worked out. */
-export interface ZoneSnapshot {
-  readonly nid: number;
-  /** Zone type, ZONE_DMA .. ZONE_MOVABLE. */
-  readonly type: number;
-  readonly startPfn: number;
-  readonly spannedPages: number;
-  readonly presentPages: number;
-  readonly managedPages: number;
-  /** Free pages, those on per-CPU lists included. */
-  readonly freePages: number;
-  readonly wmarkMin: number;
-  readonly wmarkLow: number;
-  readonly wmarkHigh: number;
-}
 
 export interface MemoryOptions {
   /** Start from these zones instead of laying out the machine's ranges. */
@@ -50,13 +36,6 @@ export interface Segment {
   readonly startFrame: number;
   readonly startPfn: number;
   readonly nrPages: number;
-}
-
-interface ZonePlan {
-  readonly nid: NodeId;
-  readonly type: number;
-  readonly segments: { startPfn: number; nrPages: number }[];
-  readonly snapshot: ZoneSnapshot | undefined;
 }
 
 /** struct page of a frame on the real kernel, which boot takes from each node's own memory. */
@@ -87,6 +66,10 @@ export class Memory {
   minFreeKb = 0;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
+  /** Hot-plugged memory, by node and address: what can go offline and come online. */
+  readonly blocks: readonly MemoryBlock[];
+  /** Memory has come or gone since boot, which made the kernel build its lists again. */
+  hasMemoryComeLater: boolean;
   readonly #segments: Segment[] = [];
   readonly #position = new Map<number, number>();
 
@@ -106,27 +89,12 @@ export class Memory {
       for (const cpu of node.cpus) if (this.nodeOfCpu[cpu] === -1) this.nodeOfCpu[cpu] = node.id;
     }
 
-    const plans = options.zones === undefined ? planZones(machine) : planSnapshot(options.zones);
+    const plans =
+      options.zones === undefined ? planZones(machine) : planSnapshot(machine, options.zones);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
-    const blockFrames = 1 << this.maxOrder;
-    let nextFrame = 0;
-    plans.forEach((plan, z) => {
-      this.zones.startFrame[z] = nextFrame;
-      for (const segment of plan.segments) {
-        const startFrame = nextFrame + (segment.startPfn % blockFrames);
-        this.#segments.push({ startFrame, ...segment });
-        nextFrame = roundUp(startFrame + segment.nrPages, blockFrames);
-      }
-      this.zones.endFrame[z] = nextFrame;
-    });
-    if (nextFrame > MAX_FRAMES) {
-      throw new UserError(
-        `machine ${machine.name} has ${nextFrame} page frames; at most ${MAX_FRAMES} are modelled ` +
-          `(4 TiB of 4 KiB pages): give it less memory or larger pages`,
-      );
-    }
-    this.map = new MemMap(nextFrame);
+    const nrFrames = this.#layOut(plans);
+    this.map = new MemMap(nrFrames);
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.stat = new VmStat(this.nrNodeIds);
@@ -140,9 +108,15 @@ export class Memory {
       nodeOfCpu: this.nodeOfCpu,
       nrNodeIds: this.nrNodeIds,
     });
+    this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
+    for (const block of this.blocks) {
+      const { startFrame, nrPages, zone } = block;
+      if (zone !== undefined) this.buddy.moveToZone(startFrame, startFrame + nrPages, zone);
+    }
     plans.forEach((plan, z) => {
-      this.#fillZone(z as ZoneIndex, plan);
+      if (plan.stretches.length > 0) this.#fillZone(z as ZoneIndex, plan);
     });
+    this.hasMemoryComeLater = this.blocks.some((block) => block.zone !== undefined);
     this.#setStates();
     this.rebuild();
     this.#setWatermarks(plans);
@@ -175,7 +149,7 @@ export class Memory {
    * built them, so only where memory that came later made the kernel build them again.
    */
   get listsKnowCpus(): boolean {
-    return this.machine.arch === 'ppc64' || this.zones.type.includes(ZONE_MOVABLE);
+    return this.machine.arch === 'ppc64' || this.hasMemoryComeLater;
   }
 
   /** Rebuilds everything that follows from which nodes have memory (build_all_zonelists). */
@@ -183,7 +157,12 @@ export class Memory {
     const { zones, states, design, distance } = this;
     const knowsCpus = this.listsKnowCpus;
     this.allocator.lists = buildZonelists({ zones, states, distance, design, knowsCpus });
-    this.allocator.compile(design.answers.zoneGate);
+    this.compile();
+  }
+
+  /** Lets the allocator take over the node states and what the design makes of them. */
+  compile(): void {
+    this.allocator.compile(this.design.answers.zoneGate);
   }
 
   /** Physical page frame number of a frame. */
@@ -204,10 +183,10 @@ export class Memory {
 
   #fillZone(z: ZoneIndex, plan: ZonePlan): void {
     const { zones } = this;
-    const first = plan.segments[0];
-    const last = plan.segments.at(-1);
+    const first = plan.stretches[0];
+    const last = plan.stretches.at(-1);
     assert(first !== undefined && last !== undefined);
-    const present = plan.segments.reduce((n, s) => n + s.nrPages, 0);
+    const present = plan.stretches.reduce((n, s) => n + s.nrPages, 0);
     const snapshot = plan.snapshot;
     zones.startPfn[z] = first.startPfn;
     zones.spanned[z] = snapshot?.spannedPages ?? last.startPfn + last.nrPages - first.startPfn;
@@ -217,40 +196,58 @@ export class Memory {
     this.freeAtStart[z] = snapshot?.freePages ?? managed;
     let skip = present - (this.freeAtStart[z] as number);
     assert(skip >= 0, 'a zone has no more free pages than it has pages');
-    const segments = this.#segments.filter(
-      (s) =>
-        s.startFrame >= (zones.startFrame[z] as number) &&
-        s.startFrame < (zones.endFrame[z] as number),
-    );
+    const segments = plan.stretches.map((stretch) => this.#segmentOf(z, stretch));
     const untouched = segments.reduce((a, b) => (b.nrPages > a.nrPages ? b : a));
     for (const segment of segments) {
       const taken = Math.min(skip, segment.nrPages);
       skip -= taken;
       const start = segment.startFrame + taken;
-      this.#freeStretch(z, start, segment.startFrame + segment.nrPages, segment === untouched);
+      this.buddy.freeRange(z, start, segment.startFrame + segment.nrPages, segment === untouched);
     }
   }
 
+  /** Where a stretch that a zone holds lies in the frame table. */
+  #segmentOf(z: ZoneIndex, { startPfn, nrPages }: Stretch): Segment {
+    const whole = this.#segments.find(
+      (s) =>
+        s.startFrame >= (this.zones.startFrame[z] as number) &&
+        s.startFrame < (this.zones.endFrame[z] as number) &&
+        startPfn >= s.startPfn &&
+        startPfn < s.startPfn + s.nrPages,
+    );
+    assert(whole !== undefined, 'a zone holds memory that was laid out');
+    return { startFrame: whole.startFrame + startPfn - whole.startPfn, startPfn, nrPages };
+  }
+
   /**
-   * Frees boot memory: the whole blocks of the largest stretch stay untouched, the rest goes on
-   * lists.
+   * Gives every stretch its frames, each zone's in a row; zones that share hot-plugged memory share
+   * its frames. Returns the number of frames.
    */
-  #freeStretch(z: ZoneIndex, start: number, end: number, isVirgin: boolean): void {
-    const block = 1 << this.maxOrder;
-    const firstBlock = Math.min(roundUp(start, block), end);
-    const lastBlock = Math.max(firstBlock, end - (end % block));
-    const free = (from: number, to: number): void => {
-      for (let f = from; f < to; ) {
-        let order = this.maxOrder;
-        while (f % (1 << order) !== 0 || f + (1 << order) > to) order--;
-        this.buddy.free(z, f as Frame, order, this.buddy.pageblockType(f), true);
-        f += 1 << order;
+  #layOut(plans: readonly ZonePlan[]): number {
+    const blockFrames = 1 << this.maxOrder;
+    const shared = new Map<readonly Stretch[], { start: number; end: number }>();
+    let nextFrame = 0;
+    plans.forEach((plan, z) => {
+      const known = plan.hotplug === undefined ? undefined : shared.get(plan.hotplug);
+      const start = known?.start ?? nextFrame;
+      for (const stretch of known === undefined ? (plan.hotplug ?? plan.stretches) : []) {
+        const startFrame = nextFrame + (stretch.startPfn % blockFrames);
+        this.#segments.push({ startFrame, ...stretch });
+        nextFrame = roundUp(startFrame + stretch.nrPages, blockFrames);
       }
-    };
-    free(start, firstBlock);
-    if (isVirgin && firstBlock % block === 0) this.buddy.setVirgin(z, firstBlock, lastBlock);
-    else free(firstBlock, lastBlock);
-    free(lastBlock, end);
+      const end = known?.end ?? nextFrame;
+      if (plan.hotplug !== undefined) shared.set(plan.hotplug, { start, end });
+      this.zones.startFrame[z] = start;
+      this.zones.endFrame[z] = end;
+    });
+    if (nextFrame > MAX_FRAMES) {
+      const { name } = this.machine;
+      throw new UserError(
+        `machine ${name} has ${nextFrame} page frames; at most ${MAX_FRAMES} are modelled ` +
+          `(4 TiB of 4 KiB pages): give it less memory or larger pages`,
+      );
+    }
+    return nextFrame;
   }
 
   /** Pages that boot takes of a zone before the allocator exists: the frame table, the kernel. */
@@ -273,41 +270,66 @@ export class Memory {
     states.device = Nodemask.from(
       machine.nodes.filter((n) => n.device !== undefined).map((n) => n.id),
     );
-    const answer = this.design.answers.coherentDevice;
     for (let z = 0; z < zones.nr; z++) {
-      const nid = zones.nid[z] as NodeId;
-      if (!zones.isManaged(z as ZoneIndex)) continue;
-      const isCoherent = answer?.(nid, states) ?? false;
-      states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
+      if (zones.isManaged(z as ZoneIndex)) this.setNodeState(z as ZoneIndex);
     }
   }
 
-  /** Pages that are not Movable in the boot CPU's FALLBACK list (nr_free_buffer_pages). */
+  /** A zone of a node has memory now: its node's states follow (node_states_set_node). */
+  setNodeState(z: ZoneIndex): void {
+    const { zones, states } = this;
+    const nid = zones.nid[z] as NodeId;
+    const isCoherent = this.design.answers.coherentDevice?.(nid, states) ?? false;
+    states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
+  }
+
+  /**
+   * Pages above the high watermark that are not Movable, in the boot CPU's FALLBACK list
+   * (nr_free_buffer_pages).
+   */
   #lowmemPages(): number {
     const { zones } = this;
     const bootNid = this.nodeOfCpu[Math.min(...this.onlineCpus)] as number;
     let pages = 0;
     for (const z of this.lists.fallback[bootNid]?.zones ?? []) {
-      if ((zones.type[z] as number) <= ZONE_NORMAL) pages += zones.managed[z] as number;
+      if ((zones.type[z] as number) > ZONE_NORMAL) continue;
+      pages += Math.max(0, (zones.managed[z] as number) - (zones.wmarkHigh[z] as number));
     }
     return pages;
   }
 
   #setWatermarks(plans: readonly ZonePlan[]): void {
-    const { zones, pageBytes, machine } = this;
+    const { zones } = this;
+    this.updateWatermarks();
+    plans.forEach(({ snapshot }, z) => {
+      if (snapshot === undefined) return;
+      zones.wmarkMin[z] = snapshot.wmarkMin;
+      zones.wmarkLow[z] = snapshot.wmarkLow;
+      zones.wmarkHigh[z] = snapshot.wmarkHigh;
+    });
+    this.#updatePcpLimits();
+  }
+
+  /**
+   * Works watermarks, lowmem reserves and per-CPU limits out anew, as boot and every change of
+   * memory do (init_per_zone_wmark_min).
+   */
+  updateWatermarks(): void {
+    const { zones, pageBytes } = this;
     this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
-    plans.forEach((plan, z) => {
-      if (plan.snapshot !== undefined) {
-        zones.wmarkMin[z] = plan.snapshot.wmarkMin;
-        zones.wmarkLow[z] = plan.snapshot.wmarkLow;
-        zones.wmarkHigh[z] = plan.snapshot.wmarkHigh;
-      }
-      const local = machine.nodes.find((n) => n.id === plan.nid)?.cpus.length ?? 0;
+    this.#updatePcpLimits();
+  }
+
+  #updatePcpLimits(): void {
+    const { zones, pageBytes, machine } = this;
+    for (let z = 0; z < zones.nr; z++) {
+      const local = machine.nodes.find((n) => n.id === zones.nid[z])?.cpus.length ?? 0;
       setPcpLimits(zones, z as ZoneIndex, pageBytes, local, this.onlineCpus.length);
-    });
+    }
     this.pcp.updateHigh();
+    this.allocator.forgetRequest();
   }
 }
 
@@ -325,60 +347,3 @@ const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 const span = (zones: Zones, z: number): number =>
   (zones.endFrame[z] as number) - (zones.startFrame[z] as number);
-
-/** Cuts the machine's ranges at the zone limits of its architecture. */
-function planZones(machine: Machine): ZonePlan[] {
-  const limits = zoneLimits(machine.arch, machine.pageBytes);
-  const cuts = [
-    { type: ZONE_DMA, endBytes: limits.dmaEndBytes },
-    { type: ZONE_DMA32, endBytes: limits.dma32EndBytes },
-    { type: ZONE_NORMAL, endBytes: Number.POSITIVE_INFINITY },
-  ];
-  const plans: ZonePlan[] = [];
-  for (const node of machine.nodes) {
-    if (node.memoryZone === 'movable') {
-      if (node.ranges.length > 0 && node.offlineAtStart !== true) {
-        plans.push(planOf(machine, node, ZONE_MOVABLE, 0, Number.POSITIVE_INFINITY));
-      }
-      continue;
-    }
-    let startBytes = 0;
-    for (const cut of cuts) {
-      const plan = planOf(machine, node, cut.type, startBytes, cut.endBytes);
-      if (plan.segments.length > 0) plans.push(plan);
-      startBytes = Math.max(startBytes, cut.endBytes);
-    }
-  }
-  return plans;
-}
-
-function planOf(
-  machine: Machine,
-  node: NodeSpec,
-  type: number,
-  startBytes: number,
-  endBytes: number,
-): ZonePlan {
-  const segments: { startPfn: number; nrPages: number }[] = [];
-  for (const range of node.ranges) {
-    const start = Math.max(range.startBytes, startBytes);
-    const end = Math.min(range.startBytes + range.sizeBytes, endBytes);
-    if (end <= start) continue;
-    segments.push({
-      startPfn: start / machine.pageBytes,
-      nrPages: (end - start) / machine.pageBytes,
-    });
-  }
-  return { nid: node.id, type, segments, snapshot: undefined };
-}
-
-function planSnapshot(zones: readonly ZoneSnapshot[]): ZonePlan[] {
-  return [...zones]
-    .sort((a, b) => a.nid - b.nid || a.type - b.type)
-    .map((snapshot) => ({
-      nid: snapshot.nid as NodeId,
-      type: snapshot.type,
-      segments: [{ startPfn: snapshot.startPfn, nrPages: snapshot.presentPages }],
-      snapshot,
-    }));
-}

@@ -21,11 +21,16 @@ export class NodeStates implements NodesView {
     return this.memory.andNot(this.coherentDevice);
   }
 
-  /** A node's first memory has come online. */
+  /** Memory of a node has come online. */
   setMemory(nid: NodeId, hasNormalZone: boolean, isCoherentDevice: boolean): void {
     if (isCoherentDevice) this.coherentDevice = this.coherentDevice.with(nid);
     if (hasNormalZone) this.normalMemory = this.normalMemory.with(nid);
     this.memory = this.memory.with(nid);
+  }
+
+  /** A node's last memory that the kernel itself can use has gone offline. */
+  clearNormalMemory(nid: NodeId): void {
+    this.normalMemory = this.normalMemory.without(nid);
   }
 
   /** A node's last memory has gone offline. */

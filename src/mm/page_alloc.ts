@@ -127,6 +127,11 @@ export class PageAllocator extends PageFreer {
     for (const nid of gate.gated(this.#p.states)) this.#gatedNode[nid] = 1;
   }
 
+  /** Watermarks have changed: what the last request worked out holds no longer. */
+  forgetRequest(): void {
+    this.#nid = NO_REQUEST;
+  }
+
   get lists(): Zonelists {
     return this.#lists;
   }

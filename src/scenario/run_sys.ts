@@ -1,6 +1,5 @@
 // Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
-// Omits    everything outside /sys/fs/cgroup, HugeTLB, memory hot-plug: "not modelled" (SPEC
-//          DEV-5).
+// Omits    everything outside /sys/fs/cgroup, HugeTLB: "not modelled" (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import {
@@ -12,6 +11,7 @@ import {
 } from '../kernel/cgroup.ts';
 import { writeMems } from '../kernel/cpuset.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import type { OpResult, SysAct } from './ops.ts';
@@ -73,6 +73,10 @@ export function runSys(
             .map((nid) => [nid, (k.mem.lists.fallbackOrder[nid] ?? []).map(Number)]),
         ),
       };
+    case 'offline_node':
+      return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
+    case 'online_node':
+      return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'drop_caches':
     case 'sleep':
       return { ret: 0 };
@@ -81,10 +85,28 @@ export function runSys(
   }
 }
 
+/** What came of writing a node's memory blocks. */
+function nodeChange(k: Kernel, nid: number, write: () => NodeChange): OpResult {
+  if (!k.mem.blocks.some((block) => block.nid === nid)) {
+    throw new NotModelled(`node ${nid} going offline or online: none of its memory was hot-plugged`);
+  }
+  const { ret, nrBlocks, nrChanged, nrAlready, errors } = write();
+  return {
+    ...plain(ret),
+    blocks: nrBlocks,
+    changed: nrChanged,
+    already: nrAlready,
+    errors: errorWords(errors),
+  };
+}
+
 /** Zones with pages, as /proc/zoneinfo has them. */
 export function zoneRows(k: Kernel) {
   const { zones, pcp } = k.mem;
-  return Array.from({ length: zones.nr }, (_, z) => ({
+  const filled = Array.from({ length: zones.nr }, (_, z) => z).filter(
+    (z) => (zones.present[z] as number) > 0,
+  );
+  return filled.map((z) => ({
     node: zones.nid[z] as number,
     zone: k.mem.zoneName(z),
     spanned: zones.spanned[z] as number,

@@ -152,6 +152,7 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'shared object': "under the shared object's policy",
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
+  'memory offline': 'driven off memory that went offline',
 };
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {

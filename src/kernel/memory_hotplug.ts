@@ -1,0 +1,138 @@
+// Writing memory blocks offline and online while tasks run: pages are driven off, and cpusets and
+// policies follow the nodes that have memory.
+// Models   linux@v6.1 mm/memory_hotplug.c: offline_pages, do_migrate_range, online_pages;
+//          drivers/base/memory.c: state_store, memory_subsys_offline, memory_subsys_online;
+//          kernel/cgroup/cpuset.c: cpuset_hotplug_workfn.
+// Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
+//          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
+//          find no room stays online with those that did not move.
+import { EBUSY, EINTR, EINVAL, errnoName } from '../base/errno.ts';
+import type { Frame } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import {
+  __GFP_HIGHMEM,
+  __GFP_MOVABLE,
+  __GFP_RETRY_MAYFAIL,
+  GFP_USER,
+  ZONE_MOVABLE,
+} from '../mm/gfp.ts';
+import { KIND_NONE } from '../mm/memmap.ts';
+import type { MemoryBlock } from '../mm/memory_block.ts';
+import {
+  type IsolatedBlock,
+  isolateBlock,
+  type OnlineType,
+  onlineBlockIn,
+  releaseBlock,
+  removeBlock,
+  zoneForBlock,
+} from '../mm/memory_hotplug.ts';
+import { followMemory } from './cpuset.ts';
+import type { Kernel } from './kernel.ts';
+import { migrateFrames } from './migrate.ts';
+import { allocOnNode } from './policy_alloc.ts';
+
+/** What came of writing the blocks of a node. */
+export interface NodeChange {
+  /** 0, or the first error as a negative errno. */
+  readonly ret: number;
+  /** Blocks that the node has. */
+  readonly nrBlocks: number;
+  readonly nrChanged: number;
+  /** Blocks passed over because they were in that state already. */
+  readonly nrAlready: number;
+  /** Errors by the number of the block within the node, from 0. */
+  readonly errors: ReadonlyMap<number, number>;
+}
+
+const blocksOf = (k: Kernel, nid: number): MemoryBlock[] =>
+  k.mem.blocks.filter((block) => block.nid === nid);
+
+/**
+ * Writes up to `most` blocks of a node offline, from the highest down. Blocks that are offline
+ * already do not count, nor do errors end it.
+ */
+export function offlineNode(k: Kernel, nid: number, most = Number.POSITIVE_INFINITY): NodeChange {
+  const blocks = blocksOf(k, nid);
+  const downward = [...blocks.entries()].reverse();
+  return writeBlocks(k, downward, most, (block) =>
+    block.zone === undefined ? 'already' : offlineBlock(k, block),
+  );
+}
+
+/** Writes up to `most` blocks of a node online, from the lowest up, into a zone by `type`. */
+export function onlineNode(
+  k: Kernel,
+  nid: number,
+  type: OnlineType,
+  most = Number.POSITIVE_INFINITY,
+): NodeChange {
+  return writeBlocks(k, [...blocksOf(k, nid).entries()], most, (block) => {
+    if (block.zone !== undefined) return 'already';
+    onlineBlockIn(k.mem, block, zoneForBlock(k.mem, block, type));
+    return 0;
+  });
+}
+
+function writeBlocks(
+  k: Kernel,
+  blocks: readonly (readonly [number, MemoryBlock])[],
+  most: number,
+  write: (block: MemoryBlock) => number | 'already',
+): NodeChange {
+  let nrChanged = 0;
+  let nrAlready = 0;
+  const errors = new Map<number, number>();
+  for (const [i, block] of blocks) {
+    if (nrChanged >= most) break;
+    const result = write(block);
+    if (result === 'already') nrAlready++;
+    else if (result === 0) nrChanged++;
+    else errors.set(i, result);
+  }
+  followMemory(k);
+  const [first] = errors.values();
+  return { ret: first ?? 0, nrBlocks: blocks.length, nrChanged, nrAlready, errors };
+}
+
+/** `block0: EBUSY`, as a record of the errors has it. */
+export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, string> =>
+  Object.fromEntries([...errors].map(([i, error]) => [`block${i}`, errnoName(-error)]));
+
+/**
+ * Writes one block offline (offline_pages).
+ * @returns 0; -EINVAL for a block that memory fills in part only; -EBUSY when pages lie on it that
+ *   cannot move; -EINTR when its pages find no room: the kernel tries for ever, and whoever asked
+ *   gives up in the end.
+ */
+function offlineBlock(k: Kernel, block: MemoryBlock): number {
+  if (!block.isWhole) return -EINVAL;
+  const isolated = isolateBlock(k.mem, block);
+  if (isolated === undefined) return -EBUSY;
+  if (!driveOff(k, isolated)) {
+    releaseBlock(k.mem, isolated);
+    return -EINTR;
+  }
+  removeBlock(k.mem, isolated);
+  return 0;
+}
+
+/**
+ * Moves the users' pages of a block to other nodes with memory, nearest first, or to the rest of
+ * their own when there is no other (do_migrate_range). False when one found no room.
+ */
+function driveOff(k: Kernel, { block, zone, movable, free }: IsolatedBlock): boolean {
+  const { nid } = block;
+  const others = k.states.memory.without(nid);
+  const nodemask = others.isEmpty() ? Nodemask.of(nid) : others;
+  let gfp = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL;
+  if (k.mem.zones.type[zone] === ZONE_MOVABLE) gfp |= __GFP_HIGHMEM;
+  const target = () =>
+    allocOnNode(k, k.kthread, gfp, nid, 'migration target', 'memory offline', nodemask);
+  const isolate = (old: Frame): void => {
+    k.mem.map.kind[old] = KIND_NONE;
+    k.mem.stat.countFree(1);
+    free.push({ f: old, order: 0 });
+  };
+  return migrateFrames(k, movable, target, 'memory offline', isolate) === 0;
+}

@@ -1,0 +1,61 @@
+// Memory blocks: the pieces in which hot-plugged memory goes offline and comes online, one file
+// /sys/devices/system/memory/memoryN each.
+// Models   linux@v6.1 drivers/base/memory.c: struct memory_block, as far as its place and its zone
+//          go.
+// Omits    blocks of boot memory: which of their pages boot took is not known.
+// Holds    MBK1 blocks ascend by node and address, and each lies in one stretch of frames.
+import type { NodeId, ZoneIndex } from '../base/ids.ts';
+import type { ZonePlan } from './zone_plan.ts';
+
+export interface MemoryBlock {
+  readonly nid: NodeId;
+  readonly startPfn: number;
+  readonly nrPages: number;
+  readonly startFrame: number;
+  /** False where the node's memory ends inside the block: such a block cannot go offline. */
+  readonly isWhole: boolean;
+  /** The zone it is online in; undefined while it is offline. */
+  zone: ZoneIndex | undefined;
+}
+
+/** Cuts the memory of all hot-plugged nodes at the multiples of a block. */
+export function cutBlocks(
+  plans: readonly ZonePlan[],
+  segments: readonly { startFrame: number; startPfn: number; nrPages: number }[],
+  blockPages: number,
+): MemoryBlock[] {
+  const blocks: MemoryBlock[] = [];
+  const seen = new Set<unknown>();
+  for (const { nid, hotplug } of plans) {
+    if (hotplug === undefined || seen.has(hotplug)) continue;
+    seen.add(hotplug);
+    for (const { startPfn, nrPages } of hotplug) {
+      const segment = segments.find((s) => s.startPfn === startPfn && s.nrPages === nrPages);
+      if (segment === undefined) continue;
+      const endPfn = startPfn + nrPages;
+      for (let at = startPfn; at < endPfn; ) {
+        const next = Math.min((Math.floor(at / blockPages) + 1) * blockPages, endPfn);
+        blocks.push({
+          nid,
+          startPfn: at,
+          nrPages: next - at,
+          startFrame: segment.startFrame + at - startPfn,
+          isWhole: next - at === blockPages,
+          zone: zoneAt(plans, nid, at),
+        });
+        at = next;
+      }
+    }
+  }
+  return blocks;
+}
+
+/** The zone of a node that holds a page when the run starts. */
+function zoneAt(plans: readonly ZonePlan[], nid: NodeId, at: number): ZoneIndex | undefined {
+  const z = plans.findIndex(
+    (plan) =>
+      plan.nid === nid &&
+      plan.stretches.some((s) => at >= s.startPfn && at < s.startPfn + s.nrPages),
+  );
+  return z === -1 ? undefined : (z as ZoneIndex);
+}

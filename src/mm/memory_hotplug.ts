@@ -1,0 +1,146 @@
+// Memory blocks that go and come: which zone takes a block, how far zones reach, which pages stand
+// in the way, and what is worked out anew when a block has changed.
+// Models   linux@v6.1 mm/memory_hotplug.c: zone_for_pfn_range, default_zone_for_pfn,
+//          default_kernel_zone_for_pfn, move_pfn_range_to_zone, resize_zone_range,
+//          remove_pfn_range_from_zone, shrink_zone_span, online_pages, offline_pages,
+//          node_states_clear_node; mm/page_isolation.c: has_unmovable_pages,
+//          start_isolate_page_range, undo_isolate_page_range.
+// Omits    memory that is added or removed, not only switched; movable_node, the auto-movable
+//          policy; the node's own bookkeeping, which stays on the node of boot memory.
+// Holds    HPL1 a block is online in one zone or in none, and present pages are those of online
+//          blocks. HPL2 lists are built anew before an emptied node loses N_MEMORY.
+import { assert } from '../base/assert.ts';
+import type { Frame, ZoneIndex } from '../base/ids.ts';
+import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
+import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from './memmap.ts';
+import type { Memory } from './memory.ts';
+import type { MemoryBlock } from './memory_block.ts';
+import type { Zones } from './mmzone.ts';
+
+/** What is written to a block's state file: `online_kernel`, `online_movable`, or plain `online`. */
+export type OnlineType = 'KERNEL' | 'MOVABLE' | undefined;
+
+/** Does a zone reach over a block? (zone_intersects) */
+function intersects(zones: Zones, z: ZoneIndex | undefined, block: MemoryBlock): boolean {
+  if (z === undefined || zones.spanned[z] === 0) return false;
+  const start = zones.startPfn[z] as number;
+  const end = start + (zones.spanned[z] as number);
+  return block.startPfn < end && block.startPfn + block.nrPages > start;
+}
+
+/** The zone that a block comes online in (zone_for_pfn_range, with policy contig-zones). */
+export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType): ZoneIndex {
+  const { zones } = mem;
+  const below = zones
+    .ofNode(block.nid)
+    .find((z) => (zones.type[z] as number) < ZONE_NORMAL && intersects(zones, z, block));
+  const kernel = below ?? zones.find(block.nid, ZONE_NORMAL);
+  const movable = zones.find(block.nid, ZONE_MOVABLE);
+  assert(kernel !== undefined && movable !== undefined, 'a hot-plugged node has both zones');
+  if (type === 'KERNEL') return kernel;
+  if (type === 'MOVABLE') return movable;
+  const isInMovable = intersects(zones, movable, block);
+  return isInMovable && !intersects(zones, kernel, block) ? movable : kernel;
+}
+
+/** Puts an offline block online in a zone (online_pages). */
+export function onlineBlockIn(mem: Memory, block: MemoryBlock, z: ZoneIndex): void {
+  assert(block.zone === undefined, 'the block is offline');
+  const { zones, buddy } = mem;
+  const wasEmpty = zones.present[z] === 0;
+  block.zone = z;
+  const { startFrame, nrPages } = block;
+  buddy.moveToZone(startFrame, startFrame + nrPages, z);
+  setSpan(mem, z);
+  add(zones.present, z, nrPages);
+  add(zones.managed, z, nrPages);
+  add(mem.freeAtStart, z, nrPages);
+  buddy.freeRange(z, startFrame, startFrame + nrPages, true);
+  mem.hasMemoryComeLater = true;
+  mem.setNodeState(z);
+  if (wasEmpty) mem.rebuild();
+  mem.updateWatermarks();
+}
+
+/** A block that nobody is given pages of any more. */
+export interface IsolatedBlock {
+  readonly block: MemoryBlock;
+  readonly zone: ZoneIndex;
+  /** Users' pages on it, ascending: they have to leave. */
+  readonly movable: readonly Frame[];
+  /** Pages that boot or page cache has of it. */
+  readonly nrTaken: number;
+  /** What is free of it. */
+  readonly free: { f: Frame; order: number }[];
+}
+
+/**
+ * Keeps everybody off a block (start_isolate_page_range). @returns undefined when pages of the
+ * kernel's own lie on it, which cannot move: -EBUSY.
+ */
+export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | undefined {
+  const { zone, startFrame, nrPages } = block;
+  assert(zone !== undefined, 'the block is online');
+  mem.pcp.drain(zone);
+  const free = mem.buddy.takeRange(zone, startFrame, startFrame + nrPages);
+  const movable: Frame[] = [];
+  let nrUnmovable = 0;
+  let nrFree = 0;
+  const isolated = new Map<number, number>(free.map(({ f, order }) => [f, 1 << order]));
+  for (let f = startFrame; f < startFrame + nrPages; ) {
+    const size = isolated.get(f) ?? 1;
+    if (isolated.has(f)) nrFree += size;
+    else {
+      const kind = mem.map.kind[f] as number;
+      if (kind === KIND_ANON || kind === KIND_SHMEM) movable.push(f as Frame);
+      else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
+    }
+    f += size;
+  }
+  const nrTaken = nrPages - nrFree - movable.length - nrUnmovable;
+  const isMovableZone = mem.zones.type[zone] === ZONE_MOVABLE;
+  const isolatedBlock = { block, zone, movable, nrTaken, free };
+  if (nrUnmovable === 0 && (isMovableZone || nrTaken === 0)) return isolatedBlock;
+  releaseBlock(mem, isolatedBlock);
+  return undefined;
+}
+
+/** Gives an isolated block back to its zone (undo_isolate_page_range). */
+export function releaseBlock(mem: Memory, { zone, free }: IsolatedBlock): void {
+  for (const { f, order } of free) {
+    mem.buddy.free(zone, f, order, mem.buddy.pageblockType(f), true);
+  }
+}
+
+/** Takes an isolated block that holds no page any more out of its zone (offline_pages). */
+export function removeBlock(mem: Memory, { block, zone, nrTaken }: IsolatedBlock): void {
+  const { zones, states } = mem;
+  const { nid, nrPages } = block;
+  block.zone = undefined;
+  add(zones.present, zone, -nrPages);
+  add(zones.managed, zone, -nrPages);
+  add(mem.freeAtStart, zone, nrTaken - nrPages);
+  mem.hasMemoryComeLater = true;
+  mem.updateWatermarks();
+  if (zones.present[zone] === 0) mem.rebuild();
+  const left = zones.ofNode(nid).filter((z) => (zones.present[z] as number) > 0);
+  if (!left.some((z) => (zones.type[z] as number) <= ZONE_NORMAL)) states.clearNormalMemory(nid);
+  if (left.length === 0) states.clearMemory(nid);
+  mem.compile();
+  setSpan(mem, zone);
+}
+
+/** A zone reaches from its first online block to its last. */
+function setSpan(mem: Memory, z: ZoneIndex): void {
+  const { zones } = mem;
+  const own = mem.blocks.filter((block) => block.zone === z);
+  const first = own[0];
+  const last = own.at(-1);
+  zones.startPfn[z] = first?.startPfn ?? 0;
+  zones.spanned[z] =
+    first === undefined || last === undefined ? 0 : last.startPfn + last.nrPages - first.startPfn;
+}
+
+function add(column: Int32Array, z: number, n: number): void {
+  column[z] = (column[z] as number) + n;
+}
