@@ -11,6 +11,7 @@ import {
   mappings,
   NONE,
   SHMEM,
+  stretchesOf,
   TABLE,
   untouched,
   zoneOfFrame,
@@ -78,15 +79,16 @@ function countMappings(k: Kernel): Map<number, number> {
 
 /** Frames that exist, one zone after another; those taken at boot are the first of their zone. */
 function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
-  const { zones, segments, freeAtStart } = k.mem;
+  const { zones, freeAtStart } = k.mem;
   const seen = new Set<number>();
   for (let z = 0; z < zones.nr; z++) {
-    const own = segments.filter((s) => zoneOfFrame(k, s.startFrame) === z);
+    const own = stretchesOf(k, z);
     let nrTaken = own.reduce((n, s) => n + s.nrPages, 0) - (freeAtStart[z] as number);
     const { start, end } = untouched(k, z);
     for (const segment of own) {
       for (let f = segment.startFrame; f < segment.startFrame + segment.nrPages; f++) {
-        if (f === start) f = Math.max(f, end - 1);
+        const last = Math.min(end, segment.startFrame + segment.nrPages) - 1;
+        if (f >= start && f < end) f = last;
         const isUntouched = f >= start && f < end;
         const isTaken = nrTaken-- > 0;
         const list = owners.get(f) ?? [];

@@ -37,13 +37,30 @@ export interface FreeBlock {
 export const zoneText = (k: Kernel, z: number): string =>
   `zone ${k.mem.zoneName(z)} of node ${k.mem.zones.nid[z]}`;
 
-/** Zone that a frame lies in, found by looking at all of them; undefined for none. */
+/**
+ * Zone that a frame lies in, found by looking at all of them; undefined for none. Zones of
+ * hot-plugged memory share a range of frames: there the memory block says which it is.
+ */
 export function zoneOfFrame(k: Kernel, frame: number): number | undefined {
-  const { zones } = k.mem;
+  const { zones, blocks } = k.mem;
+  for (const { startFrame, nrPages, zone } of blocks) {
+    if (frame >= startFrame && frame < startFrame + nrPages) return zone;
+  }
   for (let z = 0; z < zones.nr; z++) {
     if (frame >= (zones.startFrame[z] as number) && frame < (zones.endFrame[z] as number)) return z;
   }
   return undefined;
+}
+
+/** Stretches of frames that a zone has now: memory that is offline is in none. */
+export function stretchesOf(k: Kernel, z: number): { startFrame: number; nrPages: number }[] {
+  const { segments, blocks } = k.mem;
+  const isHotplug = (frame: number) =>
+    blocks.some((b) => frame >= b.startFrame && frame < b.startFrame + b.nrPages);
+  const boot = segments.filter(
+    ({ startFrame }) => !isHotplug(startFrame) && zoneOfFrame(k, startFrame) === z,
+  );
+  return [...boot, ...blocks.filter((block) => block.zone === z)];
 }
 
 /** Node of a frame; undefined when it is in no zone. */

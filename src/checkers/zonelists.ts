@@ -44,6 +44,7 @@ function zonesOf(k: Kernel, nid: number): number[] {
 /** CPUs count where they were mapped to nodes before the lists were built for the last time. */
 const knowsCpus = (k: Kernel): boolean =>
   k.machine.arch === 'ppc64' ||
+  k.mem.hasMemoryComeLater ||
   k.machine.nodes.some(
     (n) => n.memoryZone === 'movable' && n.ranges.length > 0 && n.offlineAtStart !== true,
   );

@@ -9,6 +9,7 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { MPOL_BIND } from '../hooks/policy_modes.ts';
+import { MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
 import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
@@ -66,4 +67,23 @@ export function residentPages(task: Task): number {
     });
   }
   return n;
+}
+
+/**
+ * Whoever reads or writes a file of the kernel makes it allocate a buffer (GFP_KERNEL). That shows
+ * only where every zone of the boot node's list is down to its min watermark: a task dies for it.
+ * So it comes when memory has gone, which raises the marks of zones that are full to the old ones;
+ * elsewhere kswapd has kept a little above them. The page itself would be given back at once, so
+ * none is taken.
+ */
+export function askForKernelBuffer(k: Kernel): void {
+  if (!k.mem.hasMemoryGone) return;
+  const { zones, lists } = k.mem;
+  const list = [...(lists.fallback[k.localNode(k.kthread)]?.zones ?? [])];
+  const usable = list.filter((z) => (zones.type[z] as number) <= ZONE_NORMAL);
+  const canGive = usable.some((z) => {
+    const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + ZONE_NORMAL] as number;
+    return (zones.free[z] as number) > (zones.wmarkMin[z] as number) + reserve;
+  });
+  if (usable.length > 0 && !canGive && k.liveTasks().length > 0) outOfMemory(k, k.kthread, null);
 }

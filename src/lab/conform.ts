@@ -124,7 +124,15 @@ export function compareResults(model: OpResult, real: OpResult, tolerance = 0): 
 function isSame(field: string, ours: unknown, theirs: unknown): boolean {
   const isPerPage = field === 'where' || field === 'status';
   if (isPerPage && isRunList(ours) && isRunList(theirs)) return sameRunLists(ours, theirs);
+  if (field === 'nodeStates') return sameStates(ours, theirs);
   return canonical(ours) === canonical(theirs);
+}
+
+/** A kernel that does not know a node state shows none; all that it shows has to be the same. */
+function sameStates(ours: unknown, theirs: unknown): boolean {
+  const shown = Object.keys(theirs as object);
+  const known = ours as Readonly<Record<string, unknown>>;
+  return canonical(Object.fromEntries(shown.map((s) => [s, known[s]]))) === canonical(theirs);
 }
 
 function canonical(value: unknown): string {
@@ -137,9 +145,21 @@ function canonical(value: unknown): string {
 /** Families in which nodes run full: where a node spills is not exact on a real kernel either. */
 const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure']);
 
-/** Did memory run out: by the family, or because the real kernel killed for lack of it. */
-const isUnderPressure = (c: OracleCase): boolean =>
-  PRESSURE_FAMILIES.has(c.family) || c.ops.some((o) => o.result.oom !== undefined);
+/**
+ * Did memory run out: by the family, because the real kernel killed for lack of it, or because tasks
+ * touched more pages than the smallest node had free.
+ */
+function isUnderPressure(c: OracleCase): boolean {
+  if (PRESSURE_FAMILIES.has(c.family)) return true;
+  if (c.ops.some((o) => o.result.oom !== undefined)) return true;
+  const free = new Map<number, number>();
+  for (const z of c.zonesAtStart) free.set(z.node, (free.get(z.node) ?? 0) + z.free + z.pcp);
+  let touched = 0;
+  for (const { result } of c.ops) {
+    if (typeof result.touched === 'number') touched += result.touched;
+  }
+  return touched > Math.min(...free.values());
+}
 
 /**
  * Pages by which counts may differ in such a case: 2 % of the pages that the largest node manages,

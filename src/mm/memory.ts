@@ -23,7 +23,13 @@ import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { VmStat } from './vmstat.ts';
 import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
-import { planSnapshot, planZones, type Stretch, type ZonePlan, type ZoneSnapshot } from './zone_plan.ts';
+import {
+  planSnapshot,
+  planZones,
+  type Stretch,
+  type ZonePlan,
+  type ZoneSnapshot,
+} from './zone_plan.ts';
 import { buildZonelists, type Zonelists } from './zonelist.ts';
 
 export interface MemoryOptions {
@@ -70,6 +76,8 @@ export class Memory {
   readonly blocks: readonly MemoryBlock[];
   /** Memory has come or gone since boot, which made the kernel build its lists again. */
   hasMemoryComeLater: boolean;
+  /** Memory has gone offline during the run: marks have risen while zones stayed as full. */
+  hasMemoryGone = false;
   readonly #segments: Segment[] = [];
   readonly #position = new Map<number, number>();
 

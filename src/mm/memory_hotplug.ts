@@ -121,6 +121,7 @@ export function removeBlock(mem: Memory, { block, zone, nrTaken }: IsolatedBlock
   add(zones.managed, zone, -nrPages);
   add(mem.freeAtStart, zone, nrTaken - nrPages);
   mem.hasMemoryComeLater = true;
+  mem.hasMemoryGone = true;
   mem.updateWatermarks();
   if (zones.present[zone] === 0) mem.rebuild();
   const left = zones.ofNode(nid).filter((z) => (zones.present[z] as number) > 0);

@@ -120,7 +120,9 @@ export function planSnapshot(machine: Machine, zones: readonly ZoneSnapshot[]): 
     const own = plans.filter((plan) => plan.nid === node.id);
     const online = own.flatMap((plan) => plan.stretches).sort((a, b) => a.startPfn - b.startPfn);
     const named = stretchesOf(machine, node, 0, Number.POSITIVE_INFINITY);
-    const isNamed = online.every((s) => named.some((whole) => isMadeOfBlocks(s, whole, blockPages)));
+    const isNamed = online.every((s) =>
+      named.some((whole) => isMadeOfBlocks(s, whole, blockPages)),
+    );
     const hotplug = isNamed ? named : online;
     if (hotplug.length === 0) continue;
     const types = new Set([...own.map((plan) => plan.type), ...HOTPLUG_ZONES]);

@@ -12,6 +12,7 @@ import {
 import { writeMems } from '../kernel/cpuset.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
+import { askForKernelBuffer } from '../kernel/oom.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import type { OpResult, SysAct } from './ops.ts';
@@ -28,6 +29,7 @@ export function runSys(
   taskOf: (name: string) => Task | OpResult,
   tasks: ReadonlyMap<string, Task>,
 ): OpResult {
+  askForKernelBuffer(k);
   switch (act.verb) {
     case 'mkdir':
       return plain(makeGroup(k, groupPath(act.path)));
@@ -88,7 +90,9 @@ export function runSys(
 /** What came of writing a node's memory blocks. */
 function nodeChange(k: Kernel, nid: number, write: () => NodeChange): OpResult {
   if (!k.mem.blocks.some((block) => block.nid === nid)) {
-    throw new NotModelled(`node ${nid} going offline or online: none of its memory was hot-plugged`);
+    throw new NotModelled(
+      `node ${nid} going offline or online: none of its memory was hot-plugged`,
+    );
   }
   const { ret, nrBlocks, nrChanged, nrAlready, errors } = write();
   return {
