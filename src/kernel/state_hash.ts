@@ -10,6 +10,7 @@ export function stateHash(k: Kernel): string {
   const h = new StateHash();
   const { zones, buddy, pcp, stat } = k.mem;
   for (let z = 0; z < zones.nr; z++) {
+    if (zones.present[z] === 0) continue;
     h.add(zones.free[z] as number);
     h.add(zones.virginNext[z] as number);
     h.add(pcp.countOf(z));

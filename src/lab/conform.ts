@@ -146,8 +146,8 @@ function canonical(value: unknown): string {
 const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure']);
 
 /**
- * Did memory run out: by the family, because the real kernel killed for lack of it, or because tasks
- * touched more pages than the smallest node had free.
+ * Did memory run out: by the family, because the real kernel killed for lack of it, or because
+ * tasks touched more pages than the smallest node had free.
  */
 function isUnderPressure(c: OracleCase): boolean {
   if (PRESSURE_FAMILIES.has(c.family)) return true;

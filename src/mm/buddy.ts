@@ -171,7 +171,7 @@ export class Buddy {
     }
   }
 
-  /** Untouched blocks come behind those that a zone has: one stretch with them, or its successor. */
+  /** Untouched blocks come behind those that a zone has, as one stretch with them if they meet. */
   #addUntouched(z: ZoneIndex, start: number, end: number): void {
     const { zones } = this;
     if (start === end) return;

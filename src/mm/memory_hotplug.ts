@@ -17,7 +17,7 @@ import type { Memory } from './memory.ts';
 import type { MemoryBlock } from './memory_block.ts';
 import type { Zones } from './mmzone.ts';
 
-/** What is written to a block's state file: `online_kernel`, `online_movable`, or plain `online`. */
+/** What is written to a block's state file: online_kernel, online_movable, or plain online. */
 export type OnlineType = 'KERNEL' | 'MOVABLE' | undefined;
 
 /** Does a zone reach over a block? (zone_intersects) */

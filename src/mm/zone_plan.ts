@@ -104,7 +104,7 @@ function stretchesOf(
   return stretches;
 }
 
-/** Zones as they were found on a real kernel; memory of hot-plugged nodes beyond them is offline. */
+/** Zones as found on a real kernel; what hot-plugged nodes have beyond them is offline. */
 export function planSnapshot(machine: Machine, zones: readonly ZoneSnapshot[]): ZonePlan[] {
   const blockPages = memoryBlockBytes(machine) / machine.pageBytes;
   const plans: ZonePlan[] = zones.map((snapshot) => ({
