@@ -61,6 +61,11 @@ function costOf(k: Kernel, from: number, to: number): number {
 function expectedNodes(k: Kernel, owner: number): number[] | undefined {
   const known = HOLDS[k.design.id];
   if (known === undefined && k.design.answers.fallbackListHolds !== undefined) return undefined;
+  // The list of a device that has gone was built while it still counted as one.
+  const isGone = !nodesWithMemory(k).includes(owner) && k.mem.hasMemoryGone;
+  if (isGone && k.machine.nodes.some((n) => n.id === owner && n.device !== undefined)) {
+    return undefined;
+  }
   const holds = known ?? (() => true);
   return nodesWithMemory(k).filter((nid) =>
     holds(nid === owner, isDevice(k, owner), isDevice(k, nid)),
