@@ -53,6 +53,11 @@ export class Kernel {
   readonly placements: PlacementCount;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
+  /**
+   * Cpusets do not follow memory at once: whoever set this calls followMemory when the work that
+   * tells them has run.
+   */
+  defersCpusetWork = false;
   /** Lines the kernel would log. */
   readonly log: string[] = [];
   #nextPid = 1;

@@ -90,7 +90,7 @@ function writeBlocks(
     else if (result === 0) nrChanged++;
     else errors.set(i, result);
   }
-  followMemory(k);
+  if (!k.defersCpusetWork) followMemory(k);
   const [first] = errors.values();
   return { ret: first ?? 0, nrBlocks: blocks.length, nrChanged, nrAlready, errors };
 }
