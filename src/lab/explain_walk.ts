@@ -149,6 +149,12 @@ function verdictWords(
       const verdict = `this kind of request goes up to zone ${highest}`;
       return { freePages, verdict, short: 'zone type' };
     }
+    case VERDICT.NO_HUGE_PAGE:
+      return {
+        freePages,
+        verdict: "no free huge page in the node's pool",
+        short: 'pool empty',
+      };
     case VERDICT.NOFRAGMENT: {
       const verdict = 'on another node: first the near zones again, mixing page blocks there';
       return { freePages, verdict, short: 'near first' };

@@ -121,7 +121,8 @@ export class PageAllocator {
   #nodemask: Nodemask | null = null;
   #maskOrigin: MaskOrigin = MASK_NONE;
   #preferred = NO_ZONE;
-  #admitted = 0;
+  /** Zones that admitted the last walked request, whether they had a page or not. */
+  nrAdmitted = 0;
 
   constructor(parts: PageAllocatorParts) {
     this.#p = parts;
@@ -335,7 +336,7 @@ export class PageAllocator {
       !this.#list.isFallback,
     );
     let isGateOpen = -1;
-    this.#admitted = 0;
+    this.nrAdmitted = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
     if (log !== null) this.#logSkipped(log, 0, start);
     for (let i = start; i < list.length; i++) {
@@ -363,7 +364,7 @@ export class PageAllocator {
         i = start - 1;
         continue;
       }
-      this.#admitted++;
+      this.nrAdmitted++;
       const mark = wmarkPages(zones, z, allocFlags);
       if (!zoneWatermarkOk(zones, z, this.#order, mark, this.#highest, allocFlags)) {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
@@ -378,6 +379,7 @@ export class PageAllocator {
       log?.end(true, n);
       const preferredNid = zones.nid[list[this.#preferred] as number] as number;
       this.#p.stat.countAllocation(preferredNid, nid, nodeOfCpu[cpu] as number, n);
+      if (this.#order > 0) this.#stat.countBlock(this.#order);
       this.lastZone = z;
       return n;
     }
@@ -456,7 +458,7 @@ export class PageAllocator {
     if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE)) {
       return this.#fail(FAILURE.NO_RECLAIM);
     }
-    if (this.#admitted > 0) return this.#fail(FAILURE.RECLAIM);
+    if (this.nrAdmitted > 0) return this.#fail(FAILURE.RECLAIM);
     const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
     const m = this.#getPageFromFreelist(hard, last, ATTEMPT.OOM, want);
