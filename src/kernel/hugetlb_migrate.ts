@@ -6,11 +6,11 @@
 // Holds    HUG7 a target is a free page of the pool that is promised to nobody, else a fresh one;
 //          a fresh one takes the old one's place in the pool.
 import type { Frame } from '../base/ids.ts';
+import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB } from '../mm/memmap.ts';
 import { countPlaced, type HugePlace } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { makePte, pteFrame, pteIsWritable } from './page_table.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import { noteRequest } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 

@@ -43,6 +43,9 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
     'the zones that admit it are down to their min watermark: reclaim would decide, and is not ' +
     'modelled',
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
+  [FAILURE.NO_HUGE_PAGE]:
+    'no node that the request may use has a free huge page: the task gets SIGBUS, unless ' +
+    'overcommit allows a page beyond the pool',
 };
 
 /**

@@ -25,6 +25,7 @@ import {
   GFP_HIGHUSER_MOVABLE,
   gfpZone,
 } from './gfp.ts';
+import { FAILURE } from './internal.ts';
 import { KIND_HUGETLB, NIL } from './memmap.ts';
 import type { Memory } from './memory.ts';
 
@@ -325,6 +326,7 @@ export class HugePages {
       return f;
     }
     log?.end(false, 0);
+    allocator.failure = FAILURE.NO_HUGE_PAGE;
     return undefined;
   }
 

@@ -39,6 +39,8 @@ export const FAILURE = {
   RECLAIM: 3,
   /** The caller asked not to reclaim, or not to kill for it: it deals with the failure. */
   NO_RECLAIM: 4,
+  /** No pool that the request may use has a free huge page. */
+  NO_HUGE_PAGE: 5,
 } as const;
 export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 

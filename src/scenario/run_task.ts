@@ -8,6 +8,8 @@ import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
 import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
 import { FAULT, type Fault, touchPages } from '../kernel/fault.ts';
 import { exitTask } from '../kernel/fork.ts';
+import { requireHugePages } from '../kernel/hugetlb_area.ts';
+import { isHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import {
   getMempolicy,
@@ -22,8 +24,6 @@ import {
   setHomeNode,
   setMempolicy,
 } from '../kernel/mempolicy_calls.ts';
-import { requireHugePages } from '../kernel/hugetlb_area.ts';
-import { isHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
@@ -177,8 +177,7 @@ function memsAllowed(c: TaskContext): OpResult {
 }
 
 function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
-  const vpn =
-    act.region === undefined ? undefined : c.regions.vpnOf(act.region, act.offset ?? 0);
+  const vpn = act.region === undefined ? undefined : c.regions.vpnOf(act.region, act.offset ?? 0);
   const maxnode = act.maxnode === 0 ? undefined : act.maxnode;
   const got = getMempolicy(c.k, c.task, { flags: act.flags, vpn, maxnode });
   return plain(typeof got === 'number' ? got : 0);
