@@ -3,7 +3,7 @@
 //          move_hugetlb_state; mm/migrate.c: unmap_and_move_huge_page; mm/mempolicy.c:
 //          queue_pages_hugetlb.
 // Omits    pages that are pinned or poisoned.
-// Holds    HUG7 a target is a free page of the pool that is promised to nobody, else a fresh one;
+// Holds    HUG11 a target is a free page of the pool that is promised to nobody, else a fresh one;
 //          a fresh one takes the old one's place in the pool.
 import type { Frame } from '../base/ids.ts';
 import { HUGE_PAGES } from '../mm/hugetlb.ts';
@@ -38,7 +38,7 @@ export function hugeTarget(
   return f;
 }
 
-/** Lets the file and every entry that refer to `old` refer to `fresh`, which has its row already. */
+/** Lets the file and every entry that refer to `old` refer to `fresh`. */
 export function moveHuge(k: Kernel, old: Frame, fresh: Frame): void {
   for (const space of k.spaces.values()) {
     for (const vma of space.vmas) {

@@ -3,7 +3,7 @@
 //          nr_overcommit_hugepages_store, hugetlb_sysctl_handler, hugetlb_overcommit_handler,
 //          hugetlb_register_all_nodes, hugetlb_register_node; mm/mempolicy.c:
 //          init_nodemask_of_mempolicy.
-// Omits    the pool of 1 GiB pages (SPEC HUG9), demote, /proc/sys/vm/hugetlb_shm_group.
+// Omits    the pool of 1 GiB pages (SPEC HUG12), demote, /proc/sys/vm/hugetlb_shm_group.
 // Hooks    hugetlbNodes.
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EINVAL, ENOENT } from '../base/errno.ts';

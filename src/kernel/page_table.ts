@@ -5,8 +5,8 @@
 //          __pmd_alloc, __pte_alloc, free_pgtables.
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
 //          2 * frame + 2, plus 1 when writable.
-//          Table pages are frames of kind page table. A huge page is an entry of the pmd level, kept
-//          apart from leaves, under the number of the leaf that would be there.
+//          Table pages are frames of kind page table. A huge page is an entry of the pmd level,
+//          kept apart from leaves, under the number of the leaf that would be there.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
 

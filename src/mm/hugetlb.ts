@@ -1,12 +1,12 @@
 // The pool of huge pages: how many there are and where, which are free, which are promised, and
 // which are surplus. One hstate, of 2 MiB.
-// Models   linux@v6.1 mm/hugetlb.c: set_max_huge_pages, alloc_pool_huge_page, remove_pool_huge_page,
-//          adjust_pool_surplus, hugetlb_acct_memory, gather_surplus_pages,
+// Models   linux@v6.1 mm/hugetlb.c: set_max_huge_pages, alloc_pool_huge_page,
+//          remove_pool_huge_page, adjust_pool_surplus, hugetlb_acct_memory, gather_surplus_pages,
 //          return_unused_surplus_pages, alloc_surplus_huge_page, alloc_migrate_huge_page,
 //          dequeue_huge_page_nodemask, free_huge_page, hugetlb_hstate_alloc_pages,
 //          hstate_next_node_to_alloc, hstate_next_node_to_free.
 // Omits    pages of 1 GiB, subpools (mounts with size=), memory poison, the freeing of struct pages
-//          of huge pages, reclaim and compaction for a block that is not there (SPEC HUG9).
+//          of huge pages, reclaim and compaction for a block that is not there (SPEC HUG12).
 // Hooks    hugetlbNodes (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
 //          return_unused_surplus_pages).
 // State    counters by node id; free pages of a node as a stack, the one freed last on top.
