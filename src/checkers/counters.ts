@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   freeHugeFrames,
-  SMALL_IN_HUGE,
+  smallInHuge,
   tableFrames,
   usedHugeFrames,
   userFrames,
@@ -34,7 +34,7 @@ export function checkCounters(k: Kernel): readonly string[] {
   );
   const { pgalloc, pgfree } = k.mem.stat.eventCounts();
   const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
-  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * SMALL_IN_HUGE;
+  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,
     () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,

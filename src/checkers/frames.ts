@@ -16,7 +16,7 @@ import {
   mappings,
   NONE,
   SHMEM,
-  SMALL_IN_HUGE,
+  smallInHuge,
   TABLE,
   untouched,
   usedHugeFrames,
@@ -43,9 +43,9 @@ const frameText = (k: Kernel, frame: number): string => {
   return z === undefined ? `frame ${frame} in no zone` : `frame ${frame} of ${zoneText(k, z)}`;
 };
 
-function ownHuge(owners: Owners, frame: number, owner: string): void {
+function ownHuge(k: Kernel, owners: Owners, frame: number, owner: string): void {
   own(owners, frame, owner, HUGE);
-  for (let i = 1; i < SMALL_IN_HUGE; i++) own(owners, frame + i, owner, NONE);
+  for (let i = 1; i < smallInHuge(k); i++) own(owners, frame + i, owner, NONE);
 }
 
 /** Whatever has a claim on a frame. */
@@ -78,8 +78,8 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
     });
   }
   for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
-  for (const f of usedHugeFrames(k)) ownHuge(owners, f, 'huge page in use');
-  for (const { frame } of freeHugeFrames(k)) ownHuge(owners, frame, 'free huge page');
+  for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
+  for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
   return owners;
 }
 

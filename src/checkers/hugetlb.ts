@@ -5,7 +5,7 @@
 // Notes    Surplus may exceed overcommit: a pool that shrinks below what is in use makes it so.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { freeHugeFrames, nodeOfFrame, SMALL_IN_HUGE, usedHugeFrames } from './read_state.ts';
+import { freeHugeFrames, nodeOfFrame, smallInHuge, usedHugeFrames } from './read_state.ts';
 
 type Vma = Kernel['tasks'][number]['mm']['vmas'][number];
 
@@ -20,12 +20,12 @@ function perNode(k: Kernel, frames: Iterable<number>): Map<number, number> {
 }
 
 /** Pages that an area was promised and has not had, by its own record. */
-function owedTo(vma: Vma): number {
+function owedTo(k: Kernel, vma: Vma): number {
   const used = vma.huge?.used ?? null;
   if (used === null) return 0;
   let owed = 0;
-  for (let page = 0; page < vma.endVpn - vma.startVpn; page += SMALL_IN_HUGE) {
-    if (!used.has((vma.pgoff + page) / SMALL_IN_HUGE)) owed++;
+  for (let page = 0; page < vma.endVpn - vma.startVpn; page += smallInHuge(k)) {
+    if (!used.has((vma.pgoff + page) / smallInHuge(k))) owed++;
   }
   return owed;
 }
@@ -33,7 +33,7 @@ function owedTo(vma: Vma): number {
 /** Promises counted anew: of the areas of all spaces, and of the files that are shared. */
 function countPromises(k: Kernel): number {
   let owed = 0;
-  for (const space of k.spaces.values()) for (const vma of space.vmas) owed += owedTo(vma);
+  for (const space of k.spaces.values()) for (const vma of space.vmas) owed += owedTo(k, vma);
   for (const inode of k.hugeInodes.values()) {
     for (const index of inode.promised) if (!inode.pages.has(index)) owed++;
   }
@@ -51,7 +51,7 @@ export function checkHugePages(k: Kernel): readonly string[] {
     findings.expect(nodeOfFrame(k, frame) === nid, () => `frame ${frame} is not of node ${nid}`);
   }
   for (const frame of [...used, ...free.map((page) => page.frame)]) {
-    findings.expect(frame % SMALL_IN_HUGE === 0, () => `frame ${frame} starts no block of 2 MiB`);
+    findings.expect(frame % smallInHuge(k) === 0, () => `frame ${frame} starts no block of 2 MiB`);
   }
   const freeOf = perNode(
     k,

@@ -6,7 +6,7 @@
 //          maps its file's page if that area is shared.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { ANON, type Entry, HUGE, hugeMappings, readEntry, SMALL_IN_HUGE } from './read_state.ts';
+import { ANON, type Entry, HUGE, hugeMappings, readEntry, smallInHuge } from './read_state.ts';
 
 type Space = Kernel['spaces'] extends Map<number, infer S> ? S : never;
 type Area = Space['vmas'][number];
@@ -79,7 +79,7 @@ function checkHuge(k: Kernel, findings: Findings): void {
       );
       continue;
     }
-    const index = (vma.pgoff + vpn - vma.startVpn) / SMALL_IN_HUGE;
+    const index = (vma.pgoff + vpn - vma.startVpn) / smallInHuge(k);
     const held = huge.inode.pages.get(index);
     findings.expect(
       held === frame,

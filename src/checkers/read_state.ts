@@ -11,8 +11,8 @@ export const TABLE = 3;
 export const ANON = 4;
 export const SHMEM = 5;
 export const HUGE = 6;
-/** Small pages in a huge one. */
-export const SMALL_IN_HUGE = 512;
+/** Small pages in a huge one of 2 MiB. */
+export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 
 export const TYPES = 4;
 export const MOVABLE_TYPE = 1;

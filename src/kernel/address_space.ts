@@ -35,13 +35,15 @@ export interface Vma {
 
 export class AddressSpace {
   readonly id: number;
-  readonly pageTable = new PageTable();
+  readonly pageTable: PageTable;
   #vmas: Vma[] = [];
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
 
-  constructor(id: number) {
+  /** @param hugeSmall small pages in a huge one. */
+  constructor(id: number, hugeSmall?: number) {
     this.id = id;
+    this.pageTable = new PageTable(hugeSmall);
   }
 
   get vmas(): readonly Vma[] {

@@ -10,7 +10,7 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import { MPOL_BIND } from '../hooks/policy_modes.ts';
-import { GFP_HUGE, HUGE_ORDER, HUGE_PAGES } from '../mm/hugetlb.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { noteRequest, policyNodemask, taskPolicy } from './policy_alloc.ts';
@@ -24,16 +24,19 @@ export class HugeInode {
   readonly nrPages: number;
   /** A SysV segment: it lives on without mappings. */
   readonly isSegment: boolean;
+  /** Small pages in a huge one. */
+  readonly nrSmall: number;
   /** Pages of a shared file by number (its page cache). */
   readonly pages = new Map<number, Frame>();
   /** Pages that were promised to those who share the file, or given to them. */
   readonly promised = new Set<number>();
 
-  constructor(id: number, ino: number, nrPages: number, isSegment: boolean) {
+  constructor(id: number, ino: number, nrPages: number, isSegment: boolean, nrSmall: number) {
     this.id = id;
     this.ino = ino;
     this.nrPages = nrPages;
     this.isSegment = isSegment;
+    this.nrSmall = nrSmall;
   }
 }
 
@@ -59,13 +62,15 @@ export type HugeVma = Vma & { readonly huge: HugeArea };
 export const isHuge = (vma: Vma): vma is HugeVma => vma.huge !== null;
 
 /** Number in the file of the huge page that holds `vpn`. */
-export const hugeIndex = (vma: Vma, vpn: number): number =>
-  Math.floor((vma.pgoff + (vpn - vma.startVpn)) / HUGE_PAGES);
+export const hugeIndex = (vma: HugeVma, vpn: number): number =>
+  Math.floor((vma.pgoff + (vpn - vma.startVpn)) / vma.huge.inode.nrSmall);
 
-/** @throws NotModelled on machines whose huge pages are not 512 pages of 4 KiB. */
+/** @throws NotModelled on machines whose huge pages are of another size than 2 MiB. */
 export function requireHugePages(k: Kernel): void {
-  if (k.mem.pageBytes !== 4096 || k.mem.maxOrder < HUGE_ORDER) {
-    throw new NotModelled('HugeTLB on machines whose pages are not of 4 KiB');
+  const { pageBytes } = k.mem;
+  const isRadix = k.machine.arch === 'ppc64' && pageBytes === 65536;
+  if (pageBytes !== 4096 && !isRadix) {
+    throw new NotModelled(`HugeTLB on ${k.machine.arch} with pages of ${pageBytes / 1024} KiB`);
   }
 }
 
@@ -184,7 +189,7 @@ export function punchHole(k: Kernel, inode: HugeInode, from: number, to: number)
 export function mappersOf(k: Kernel, inode: HugeInode, index: number) {
   return [...k.spaces.values()].flatMap((space) =>
     space.vmas.filter(isHuge).flatMap((vma) => {
-      const vpn = vma.startVpn + index * HUGE_PAGES - vma.pgoff;
+      const vpn = vma.startVpn + index * inode.nrSmall - vma.pgoff;
       const isHere = vma.huge.inode === inode && vpn >= vma.startVpn && vpn < vma.endVpn;
       return isHere ? [{ space, vma, vpn }] : [];
     }),

@@ -15,10 +15,9 @@ import {
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
 import { __GFP_DIRECT_RECLAIM, __GFP_NOFAIL, __GFP_NOWARN } from '../mm/gfp.ts';
-import { GFP_HUGE, HUGE_PAGES } from '../mm/hugetlb.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
-import type { Vma } from './address_space.ts';
 import {
   allocTables,
   FAULT,
@@ -52,7 +51,7 @@ export interface HugePlace {
 }
 
 /** The node to start from and the mask for a huge page of an area (huge_node). */
-export function hugePlace(k: Kernel, task: Task, vma: Vma, vpn: number): HugePlace {
+export function hugePlace(k: Kernel, task: Task, vma: HugeVma, vpn: number): HugePlace {
   const found = policyOfPage(task, vma, vpn);
   const { policy } = found;
   const local = k.localNode(task);
@@ -117,9 +116,9 @@ export function countPlaced(k: Kernel, found: FoundPolicy, why: Purpose, f: Fram
   const nid = k.allocator.nidOf(f);
   const { policy, from } = found;
   const isAsked = policy?.nodes.has(nid) ?? false;
-  k.placements.count(why, from, isAsked, nid, HUGE_PAGES);
+  k.placements.count(why, from, isAsked, nid, k.huge.nrSmall);
   if (policy !== null && !isAsked && !policy.nodes.isEmpty()) {
-    k.placements.countSpill(policy.nodes.first(), HUGE_PAGES);
+    k.placements.countSpill(policy.nodes.first(), k.huge.nrSmall);
   }
 }
 
@@ -137,18 +136,18 @@ export function touchHuge(
   by: FaultBy,
 ): FaultRun {
   for (let vpn = startVpn; vpn < endVpn; ) {
-    const first = vpn - (vpn % HUGE_PAGES);
+    const first = vpn - (vpn % k.huge.nrSmall);
     const pte = task.mm.pageTable.getHuge(first);
     let fault: Fault = FAULT.OK;
     if (pte === PTE_NONE) fault = faultNoPage(k, task, vma, first, isWrite, by);
     else if (isWrite && !pteIsWritable(pte)) fault = writeProtected(k, task, vma, first, pte);
     else {
-      vpn = first + HUGE_PAGES;
+      vpn = first + k.huge.nrSmall;
       continue;
     }
     k.mem.stat.count(PGFAULT, 1);
     if (fault !== FAULT.OK) return { done: vpn - startVpn, fault };
-    vpn = first + HUGE_PAGES;
+    vpn = first + k.huge.nrSmall;
   }
   return { done: endVpn - startVpn, fault: FAULT.OK };
 }
@@ -248,7 +247,7 @@ export function copyHuge(
 ): boolean {
   const from = parent.mm.pageTable;
   const to = child.mm.pageTable;
-  for (let vpn = vma.startVpn; vpn < vma.endVpn; vpn += HUGE_PAGES) {
+  for (let vpn = vma.startVpn; vpn < vma.endVpn; vpn += k.huge.nrSmall) {
     if (from.missingAboveHuge(vpn) > 0) continue;
     while (to.missingAboveHuge(vpn) > 0) if (!allocTable(vpn)) return false;
     const pte = from.getHuge(vpn);

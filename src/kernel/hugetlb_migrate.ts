@@ -6,7 +6,6 @@
 // Holds    HUG11 a target is a free page of the pool that is promised to nobody, else a fresh one;
 //          a fresh one takes the old one's place in the pool.
 import type { Frame } from '../base/ids.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB } from '../mm/memmap.ts';
 import { countPlaced, type HugePlace } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
@@ -33,7 +32,13 @@ export function hugeTarget(
   const f = k.huge.allocTarget(gfp, nid, nodes);
   if (f === undefined) return undefined;
   if (isNamed) {
-    k.placements.count('migration target', 'node named', true, k.allocator.nidOf(f), HUGE_PAGES);
+    k.placements.count(
+      'migration target',
+      'node named',
+      true,
+      k.allocator.nidOf(f),
+      k.huge.nrSmall,
+    );
   } else countPlaced(k, found, 'migration target', f);
   return f;
 }

@@ -10,7 +10,7 @@ import { EACCES, EINVAL, ENOENT } from '../base/errno.ts';
 import { type NodeId, nodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { MPOL_LOCAL } from '../hooks/policy_modes.ts';
-import { GFP_HUGE, HUGE_PAGES } from '../mm/hugetlb.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { requireHugePages } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import type { PolicyFrom } from './placement_count.ts';
@@ -136,6 +136,6 @@ function resizePool(
   before.forEach((was, at) => {
     const grown = (huge.nrOf[at] as number) - was;
     const isAsked = from !== 'default';
-    if (grown > 0) k.placements.count('huge page pool', from, isAsked, at, grown * HUGE_PAGES);
+    if (grown > 0) k.placements.count('huge page pool', from, isAsked, at, grown * huge.nrSmall);
   });
 }

@@ -7,7 +7,7 @@ import type { Cpu, NodeId } from '../base/ids.ts';
 import { MAX_NUMNODES } from '../base/ids.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type BootPool, HUGE_PAGES, HugePages } from '../mm/hugetlb.ts';
+import { type BootPool, HugePages } from '../mm/hugetlb.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
@@ -97,7 +97,7 @@ export class Kernel {
   }
 
   newSpace(): AddressSpace {
-    const space = new AddressSpace(this.#nextSpace++);
+    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall);
     this.spaces.set(space.id, space);
     return space;
   }
@@ -140,14 +140,14 @@ export class Kernel {
     const isAsked = typeof pool !== 'number';
     const from = isAsked ? 'node named' : 'default';
     this.huge.nrOf.forEach((n, nid) => {
-      if (n > 0) this.placements.count('huge page pool', from, isAsked, nid, n * HUGE_PAGES);
+      if (n > 0) this.placements.count('huge page pool', from, isAsked, nid, n * this.huge.nrSmall);
     });
   }
 
   /** Makes a file for huge pages, with the next inode number unless one is given. */
   newHugeInode(nrPages: number, isSegment: boolean, ino?: number): HugeInode {
     const number = ino ?? this.#nextIno++;
-    const inode = new HugeInode(this.#nextObject++, number, nrPages, isSegment);
+    const inode = new HugeInode(this.#nextObject++, number, nrPages, isSegment, this.huge.nrSmall);
     this.hugeInodes.set(inode.id, inode);
     return inode;
   }

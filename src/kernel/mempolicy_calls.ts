@@ -17,6 +17,7 @@ import {
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
+import { isHuge } from './hugetlb_area.ts';
 import { hugePlace } from './hugetlb_fault.ts';
 import { hugeTarget, isHugeFrame } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
@@ -302,7 +303,7 @@ function policyTarget(k: Kernel, task: Task): (old: Frame) => Frame | undefined 
     const vpn = vpnOf(k, task, old);
     const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
     if (isHugeFrame(k, old)) {
-      if (vma === undefined || vpn === undefined) return undefined;
+      if (vma === undefined || vpn === undefined || !isHuge(vma)) return undefined;
       return hugeTarget(k, task, GFP_HUGE, hugePlace(k, task, vma, vpn));
     }
     const found =

@@ -10,7 +10,7 @@ import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
-import { GFP_HUGE, HUGE_PAGES } from '../mm/hugetlb.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { KIND_ANON, KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
@@ -66,7 +66,7 @@ export function migrateFrames(
     }
     moveOne(k, old, fresh);
     const isOfPool = isHugeFrame(k, old);
-    const nrSmall = isOfPool ? HUGE_PAGES : 1;
+    const nrSmall = isOfPool ? k.huge.nrSmall : 1;
     k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
     k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh), nrSmall);
     if (isOfPool) k.huge.release(old);

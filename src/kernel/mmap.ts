@@ -6,7 +6,6 @@
 // Omits    file mappings, mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, touchPages } from './fault.ts';
 import {
@@ -44,7 +43,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
-  if (huge !== null && !reserve(k, task, huge, 0, nrPages / HUGE_PAGES)) {
+  if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {
     dropInode(k, huge.inode);
     return -ENOMEM;
   }
@@ -92,7 +91,7 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
 /** Would an area be split within a huge page (hugetlb_vm_op_split)? */
 function cutsHugePage(task: Task, vpn: number): boolean {
   const vma = task.mm.lookup(vpn);
-  return vma !== undefined && isHuge(vma) && vpn % HUGE_PAGES !== 0;
+  return vma !== undefined && isHuge(vma) && vpn % vma.huge.inode.nrSmall !== 0;
 }
 
 /** A mapping of an object is gone; with the last one, an object that is not a segment goes too. */

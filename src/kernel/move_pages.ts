@@ -6,7 +6,6 @@
 import { EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
@@ -42,7 +41,7 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
     if (vma.object !== null || isHuge(vma)) nodes.fill(-ENOENT, start - startVpn, end - startVpn);
     for (const [vpn, pte] of task.mm.pageTable.hugeIn(start, end)) {
       const first = Math.max(vpn, start) - startVpn;
-      const last = Math.min(vpn + HUGE_PAGES, end) - startVpn;
+      const last = Math.min(vpn + k.huge.nrSmall, end) - startVpn;
       nodes.fill(k.allocator.nidOf(pteFrame(pte)), first, last);
     }
     task.mm.pageTable.walk(start, end, (vpn, pte) => {

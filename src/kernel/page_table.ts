@@ -6,7 +6,7 @@
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
 //          2 * frame + 2, plus 1 when writable.
 //          Table pages are frames of kind page table. A huge page is an entry of the pmd level,
-//          kept apart from leaves, under the number of the leaf that would be there.
+//          kept apart from leaves.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
 
@@ -38,7 +38,9 @@ export type MissingLevels = 0 | 1 | 2 | 3;
 
 export class PageTable {
   readonly #leaves = new Map<number, Leaf>();
-  /** Entries that map huge pages, by vpn >> 9. */
+  /** Small pages in a huge one. */
+  readonly #hugeSmall: number;
+  /** Entries that map huge pages, by the number of the huge page. */
   readonly #huge = new Map<number, number>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
@@ -48,6 +50,11 @@ export class PageTable {
   #chunkUsed = 0;
   /** Leaves given back, all of their entries not present. */
   readonly #spare: Pick<Leaf, 'entries' | 'base'>[] = [];
+
+  /** @param hugeSmall small pages in a huge one. */
+  constructor(hugeSmall = PTRS_PER_LEAF) {
+    this.#hugeSmall = hugeSmall;
+  }
 
   leafOf(vpn: number): Leaf | undefined {
     const key = Math.floor(vpn / PTRS_PER_LEAF);
@@ -86,11 +93,11 @@ export class PageTable {
 
   /** Entry of the huge page that holds `vpn`. */
   getHuge(vpn: number): number {
-    return this.#huge.get(Math.floor(vpn / PTRS_PER_LEAF)) ?? PTE_NONE;
+    return this.#huge.get(Math.floor(vpn / this.#hugeSmall)) ?? PTE_NONE;
   }
 
   setHuge(vpn: number, pte: number): void {
-    const key = Math.floor(vpn / PTRS_PER_LEAF);
+    const key = Math.floor(vpn / this.#hugeSmall);
     if (pte === PTE_NONE) this.#huge.delete(key);
     else this.#huge.set(key, pte);
   }
@@ -98,10 +105,10 @@ export class PageTable {
   /** Present entries of huge pages in [startVpn, endVpn), in order, with their first page. */
   *hugeIn(startVpn: number, endVpn: number): IterableIterator<[vpn: number, pte: number]> {
     if (this.#huge.size === 0) return;
-    const first = Math.floor(startVpn / PTRS_PER_LEAF);
-    for (let key = first; key * PTRS_PER_LEAF < endVpn; key++) {
+    const first = Math.floor(startVpn / this.#hugeSmall);
+    for (let key = first; key * this.#hugeSmall < endVpn; key++) {
       const pte = this.#huge.get(key);
-      if (pte !== undefined) yield [key * PTRS_PER_LEAF, pte];
+      if (pte !== undefined) yield [key * this.#hugeSmall, pte];
     }
   }
 
@@ -193,7 +200,7 @@ export class PageTable {
 
   /** Visits every entry that maps a huge page, whatever area it is in, for checkers. */
   forEachHuge(visit: (vpn: number, pte: number) => void): void {
-    for (const [key, pte] of this.#huge) visit(key * PTRS_PER_LEAF, pte);
+    for (const [key, pte] of this.#huge) visit(key * this.#hugeSmall, pte);
   }
 
   /** Frames of all table pages, for checkers. */

@@ -4,7 +4,6 @@
 // Holds    CNF1 a case is equal when every result that the real kernel gave twice alike is equal.
 //          CNF2 operations that are not modelled make their case fail, and are named.
 import { NotModelled } from '../base/assert.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { type RunList, sameRunLists } from '../scenario/run_list.ts';
@@ -71,7 +70,7 @@ export function conformCase(c: OracleCase): CaseOutcome {
     }
     if (step.variable === true) continue;
     isPoolShort ||= runner.kernel.huge.isShort;
-    const poolTolerance = isPoolShort ? pressureTolerance(c) / HUGE_PAGES : 0;
+    const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const difference =
       compareResults(result, step.result, tolerance, poolTolerance) ??
       compareNumastat(result, step.result, numastat);

@@ -10,7 +10,6 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Decision, DecisionLog, type RequestContext } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
-import { HUGE_ORDER } from '../mm/hugetlb.ts';
 import { FAILURE } from '../mm/internal.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
@@ -293,7 +292,7 @@ class Catcher {
       const freeBefore = Int32Array.from(kernel.mem.zones.free);
       this.#log.positions.length = 0;
       const f = dequeue(gfp, nid, nodes);
-      this.#note(kernel, HUGE_ORDER, f === undefined ? 0 : 1, freeBefore);
+      this.#note(kernel, huge.order, f === undefined ? 0 : 1, freeBefore);
       return f;
     };
   }

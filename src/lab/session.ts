@@ -11,7 +11,6 @@ import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
 import { stateHash } from '../kernel/state_hash.ts';
 import type { Machine } from '../machine/machine.ts';
 import { DecisionLog } from '../mm/decision_log.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import type { Expectation, Op, OpResult, Scenario } from '../scenario/ops.ts';
 import { countRunList, type RunList } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
@@ -133,8 +132,8 @@ export class Session {
         });
         for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
           const nid = this.kernel.allocator.nidOf(pteFrame(pte));
-          byNode.set(nid, (byNode.get(nid) ?? 0) + HUGE_PAGES);
-          n += HUGE_PAGES;
+          byNode.set(nid, (byNode.get(nid) ?? 0) + this.kernel.huge.nrSmall);
+          n += this.kernel.huge.nrSmall;
         }
         rows.push({ task: name, region, nrPages: n, byNode });
       }

@@ -29,10 +29,8 @@ import { FAILURE } from './internal.ts';
 import { KIND_HUGETLB, NIL } from './memmap.ts';
 import type { Memory } from './memory.ts';
 
-/** Order of a huge page: 2 MiB of pages of 4 KiB. */
-export const HUGE_ORDER = 9;
-/** Small pages in a huge one. */
-export const HUGE_PAGES = 1 << HUGE_ORDER;
+/** Bytes of a huge page: the default on x86, on arm64 with 4 KiB pages, on POWER with radix. */
+export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
 /** Flags of a huge page that may be moved (htlb_alloc_mask). */
 export const GFP_HUGE = GFP_HIGHUSER_MOVABLE;
 
@@ -41,6 +39,9 @@ export type BootPool = number | ReadonlyMap<NodeId, number>;
 
 export class HugePages {
   readonly #mem: Memory;
+  /** Small pages in a huge one, and their order. */
+  readonly nrSmall: number;
+  readonly order: number;
   /** nr_huge_pages, free_huge_pages, resv_huge_pages, surplus_huge_pages. */
   nr = 0;
   free = 0;
@@ -64,6 +65,8 @@ export class HugePages {
 
   constructor(mem: Memory) {
     this.#mem = mem;
+    this.nrSmall = HUGE_PAGE_BYTES / mem.pageBytes;
+    this.order = Math.log2(this.nrSmall);
     const column = () => new Int32Array(mem.nrNodeIds);
     this.nrOf = column();
     this.freeOf = column();
@@ -255,7 +258,7 @@ export class HugePages {
   #allocFresh(gfp: number, nid: NodeId, nodes: Nodemask | null): Frame | undefined {
     const { allocator, map } = this.#mem;
     const flags = gfp | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
-    if (allocator.alloc(flags, HUGE_ORDER, nid, nodes, 1) === 0) {
+    if (allocator.alloc(flags, this.order, nid, nodes, 1) === 0) {
       if (allocator.nrAdmitted > 0) this.isShort = true;
       return undefined;
     }
@@ -336,7 +339,7 @@ export class HugePages {
     const ofCpuset = allocator.cpusetsEnabled ? MASK_CPUSET : MASK_NONE;
     const origin = nodes === null ? ofCpuset : MASK_REQUEST;
     const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-    log.begin(gfp, HUGE_ORDER, allocator.current.cpu, ATTEMPT.FAST, origin, nid, isThisNode);
+    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.FAST, origin, nid, isThisNode);
   }
 
   #popFree(nid: number): Frame | undefined {
@@ -362,7 +365,7 @@ export class HugePages {
     this.nr--;
     this.nrOf[nid] = (this.nrOf[nid] as number) - 1;
     if (isSurplus) this.#countSurplus(nid, -1);
-    allocator.freeBlock(f, HUGE_ORDER);
+    allocator.freeBlock(f, this.order);
   }
 
   /**

@@ -28,7 +28,6 @@ import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
-import { HUGE_PAGES } from '../mm/hugetlb.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { countRunList, toRunList } from './run_list.ts';
@@ -208,13 +207,14 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
   requireHugePages(k);
   const { region, nrPages, shift, kind } = act;
+  const unit = k.huge.nrSmall;
   const isSegment = kind === 'shm-hugetlb';
   const inode = regions.hugeInodeFor(k, region, isSegment, nrPages);
   if (nrPages > inode.nrPages) return plain(-EINVAL);
-  const base = regions.baseFor(region, (inode.nrPages + shift) * HUGE_PAGES);
+  const base = regions.baseFor(region, (inode.nrPages + shift) * unit);
   const result = mmap(k, task, {
-    startVpn: base + shift * HUGE_PAGES,
-    nrPages: inode.nrPages * HUGE_PAGES,
+    startVpn: base + shift * unit,
+    nrPages: inode.nrPages * unit,
     object: null,
     huge: {
       inode,
@@ -225,9 +225,9 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
     populates: false,
   });
   if (result < 0) return plain(result);
-  regions.place(region, nrPages, shift, HUGE_PAGES);
+  regions.place(region, nrPages, shift, unit);
   regions.keepSegment(k, region, inode);
-  return { ret: 0, pageBytes: HUGE_PAGES * k.mem.pageBytes, ino: inode.ino };
+  return { ret: 0, pageBytes: unit * k.mem.pageBytes, ino: inode.ino };
 }
 
 /** Writes a file as the task: under its policy, where that counts. Returns the bytes written. */
