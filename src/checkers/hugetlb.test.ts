@@ -1,4 +1,5 @@
-// The judge of huge pages finds what it is there for: a sound pool, then one thing broken at a time.
+// The judge of huge pages finds what it is there for: a sound pool, then one thing broken at a
+// time.
 import { expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
 import type { Frame } from '../base/ids.ts';
@@ -38,7 +39,7 @@ type Broken = [string, string, RegExp, (k: Kernel, vpn: number, sharedVpn: numbe
 test.each<Broken>([
   ['[HUG1]', 'huge pages', /in all; the nodes have/, (k) => k.huge.nr++],
   ['[HUG1]', 'huge pages', /there are 0 free and 2 in use/, (k, vpn) => table(k).setHuge(vpn, 0)],
-  ['[HUG1]', 'huge pages', /2 surplus/, (k) => k.huge.surplusOf.set([-2], 0)],
+  ['[HUG1]', 'huge pages', /-2 surplus/, (k) => k.huge.surplusOf.set([-2], 0)],
   [
     '[HUG1]',
     'huge pages',

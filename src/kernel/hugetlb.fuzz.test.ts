@@ -8,6 +8,7 @@ import { judge } from '../../test/support/workloads.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { Runner } from '../scenario/runner.ts';
+import { exitTask } from './fork.ts';
 
 const H = 'hugepages/hugepages-2048kB';
 const POOL = `/sys/kernel/mm/${H}`;
@@ -109,11 +110,11 @@ describe.each(DESIGNS)('$id', (design) => {
     check(work, 25, (lines) => {
       const runner = new Runner(bench(), design, NAMES);
       const noSegments = lines.map((text) => text.replace('shm-hugetlb', 'hugetlb-shared'));
-      const last = ['T0 exit', 'T1 exit', 'T2 exit'];
-      for (const op of parse([...FIRST, ...noSegments, ...last])) runner.run(op);
-      const { huge } = runner.kernel;
-      expect([huge.reserved, huge.surplus]).toEqual([0, 0]);
-      expect(huge.free).toBe(huge.nr);
+      for (const op of parse([...FIRST, ...noSegments])) runner.run(op);
+      const { kernel } = runner;
+      for (const last of kernel.liveTasks()) exitTask(kernel, last, 'exit');
+      expect(kernel.huge.reserved).toBe(0);
+      expect(kernel.huge.free).toBe(kernel.huge.nr);
     });
   });
 });

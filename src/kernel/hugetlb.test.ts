@@ -1,10 +1,11 @@
 // Areas of huge pages as programs see them: promises, faults, copies, moves; and the pool's files.
 import { describe, expect, test } from 'vitest';
-import { bench, bootDevice, play } from '../../test/support/play.ts';
+import { bench, play } from '../../test/support/play.ts';
 import { NotModelled } from '../base/assert.ts';
 import { checkAll } from '../checkers/index.ts';
 import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
 import { buildMachine } from '../machine/build.ts';
+import { gh200 } from '../machine/presets/gh200.ts';
 import type { Kernel } from './kernel.ts';
 
 const NODE = '/sys/devices/system/node';
@@ -107,7 +108,7 @@ describe('the size of the pool', () => {
   test('[HUG12] pages of 1 GiB, and machines with other pages, are refused by name', () => {
     const gigantic = '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages';
     expect(() => play(`sys write ${gigantic} 1`)).toThrow(NotModelled);
-    expect(() => play('sys hugetlb', { machine: wideArm() })).toThrow(/arm64 with pages of 64 KiB/);
+    expect(() => play('sys hugetlb', { machine: gh200() })).toThrow(/arm64 with pages of 64 KiB/);
   });
 });
 
