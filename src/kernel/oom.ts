@@ -57,7 +57,7 @@ function badness(task: Task): number {
   return residentPages(task) + tables + (task.isForked ? 0 : FILE_PAGES_OF_FIRST_PROGRAM);
 }
 
-/** Pages that a task's page tables map. */
+/** Pages that a task's page tables map; huge pages do not count (get_mm_rss). */
 export function residentPages(task: Task): number {
   let n = 0;
   for (const vma of task.mm.vmas) {

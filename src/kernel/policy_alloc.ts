@@ -122,7 +122,8 @@ function policyText({ policy, from }: FoundPolicy): string {
   return isNodeNamed(from) ? 'none' : 'default (local)';
 }
 
-function note(
+/** Tells the decision log, if there is one, who asks and why. */
+export function noteRequest(
   k: Kernel,
   task: Task,
   purpose: Purpose,
@@ -166,7 +167,7 @@ export function allocPages(
   const { policy } = found;
   if (policy !== null && isInterleaving(policy)) {
     const nid = nextInterleaveNode(k, task, policy);
-    note(k, task, why, found, gfp, nid, null);
+    noteRequest(k, task, why, found, gfp, nid, null);
     return allocInterleave(k, task, gfp, order, nid, found, why);
   }
   return allocFrom(k, task, gfp, order, found, 1, why);
@@ -233,10 +234,10 @@ function allocFrom(
   const nodemask = policyNodemask(k, task, gfp, policy);
   const isMany = policy?.mode === MPOL_PREFERRED_MANY;
   const firstGfp = isMany ? (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL) : gfp;
-  note(k, task, why, found, firstGfp, start, nodemask);
+  noteRequest(k, task, why, found, firstGfp, start, nodemask);
   let n = allocOrKill(k, task, firstGfp, order, start, nodemask, want);
   if (n === 0 && isMany) {
-    note(k, task, why, found, gfp, start, null);
+    noteRequest(k, task, why, found, gfp, start, null);
     n = allocOrKill(k, task, gfp, order, start, null, want);
   }
   if (n === 0) return 0;
@@ -281,7 +282,7 @@ export function allocUserPages(
       policy.mode === MPOL_INTERLEAVE
         ? offsetInterleaveNode(policy, interleaveIndex, local)
         : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
-    note(k, task, why, found, gfp | __GFP_COMP, nid, null);
+    noteRequest(k, task, why, found, gfp | __GFP_COMP, nid, null);
     return allocInterleave(k, task, gfp | __GFP_COMP, 0, nid, found, why);
   }
   return allocFrom(k, task, gfp, 0, found, want, why);
@@ -300,7 +301,7 @@ export function allocOnNode(
   from: 'node named' | 'cpuset' = 'node named',
 ): Frame | undefined {
   k.setCurrent(task);
-  note(k, task, why, { policy: null, from }, gfp, nid, null);
+  noteRequest(k, task, why, { policy: null, from }, gfp, nid, null);
   if (allocOrKill(k, task, gfp, 0, nid, null, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   k.placements.count(why, from, from === 'node named' && got === nid, got, 1);

@@ -1,5 +1,6 @@
 // Runs cases of real kernels in the model and compares every result.
-// Notes    In families with pressure, counts at a spill are compared with a tolerance (FORMAT.md).
+// Notes    In families with pressure, counts at a spill are compared with a tolerance (FORMAT.md);
+//          so are the pools of huge pages once one of them grew until a node was full.
 // Holds    CNF1 a case is equal when every result that the real kernel gave twice alike is equal.
 //          CNF2 operations that are not modelled make their case fail, and are named.
 import { NotModelled } from '../base/assert.ts';
@@ -55,6 +56,7 @@ export function conformCase(c: OracleCase): CaseOutcome {
   const tolerance = spillTolerance(c);
   const differs = compareFallback(runner, c);
   if (differs !== undefined) return { ...head, verdict: 'different', difference: differs };
+  let isPoolShort = false;
   const numastat: NumastatPair = { was: undefined, real: undefined };
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
@@ -67,8 +69,10 @@ export function conformCase(c: OracleCase): CaseOutcome {
       return { ...head, verdict: 'not modelled', missing: error.message };
     }
     if (step.variable === true) continue;
+    isPoolShort ||= runner.kernel.huge.isShort;
+    const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const difference =
-      compareResults(result, step.result, tolerance) ??
+      compareResults(result, step.result, tolerance, poolTolerance) ??
       compareNumastat(result, step.result, numastat, Math.max(COUNTER_TOLERANCE, tolerance));
     if (difference === undefined) continue;
     if (isDeathAtTheEnd(result, step.result, tolerance)) break;
@@ -109,11 +113,17 @@ function compareFallback(runner: Runner, c: OracleCase): string | undefined {
 }
 
 /** The first field that differs, in words; undefined when none does. */
-export function compareResults(model: OpResult, real: OpResult, tolerance = 0): string | undefined {
+export function compareResults(
+  model: OpResult,
+  real: OpResult,
+  tolerance = 0,
+  poolTolerance = 0,
+): string | undefined {
   if (model.ret !== real.ret) return `model ${show(model.ret)}, kernel ${show(real.ret)}`;
   for (const field of Object.keys(real)) {
     if (field === 'ret' || IGNORED.has(field) || LOOSE.has(field)) continue;
     if (isSame(field, model[field], real[field])) continue;
+    if (field === 'hugetlb' && isNearPool(model[field], real[field], poolTolerance)) continue;
     if (tolerance > 0 && isNear(field, model[field], real[field], tolerance)) continue;
     return `${field}: model ${show(model[field])}, kernel ${show(real[field])}`;
   }
@@ -141,12 +151,11 @@ const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure']);
 const isUnderPressure = (c: OracleCase): boolean =>
   PRESSURE_FAMILIES.has(c.family) || c.ops.some((o) => o.result.oom !== undefined);
 
-/**
- * Pages by which counts may differ in such a case: 2 % of the pages that the largest node manages,
- * at least 512; 0 in all other cases.
- */
-function spillTolerance(c: OracleCase): number {
-  if (!isUnderPressure(c)) return 0;
+/** Pages by which counts may differ in such a case; 0 in all other cases. */
+const spillTolerance = (c: OracleCase): number => (isUnderPressure(c) ? pressureTolerance(c) : 0);
+
+/** 2 % of the pages that the largest node manages, at least 512. */
+function pressureTolerance(c: OracleCase): number {
   const managed = new Map<number, number>();
   for (const z of c.zonesAtStart) managed.set(z.node, (managed.get(z.node) ?? 0) + z.managed);
   return Math.max(512, Math.ceil(Math.max(...managed.values()) * 0.02));
@@ -208,6 +217,30 @@ function withoutShortRuns(list: RunList, shortest: number): LongRun[] {
 function leastRotation(values: readonly unknown[]): string {
   const rotations = values.map((_, i) => [...values.slice(i), ...values.slice(0, i)].join(' '));
   return rotations.sort()[0] as string;
+}
+
+type PoolNode = Readonly<Record<string, number | boolean>>;
+type Pool = PoolNode & { readonly nodes: Readonly<Record<string, PoolNode>> };
+
+/** Pools of the same nodes, with counts within the tolerance, in huge pages a node. */
+function isNearPool(ours: unknown, theirs: unknown, tolerance: number): boolean {
+  const a = ours as Pool | undefined;
+  const b = theirs as Pool;
+  if (tolerance === 0 || a === undefined) return false;
+  const isNearRow = (x: PoolNode | undefined, y: PoolNode, most: number): boolean =>
+    Object.entries(y).every(([key, value]) => {
+      const other = x?.[key];
+      if (typeof value !== 'number' || typeof other !== 'number') return value === other;
+      return Math.abs(other - value) <= (key === 'overcommit' ? 0 : most);
+    });
+  const nodes = Object.entries(b.nodes);
+  const { nodes: _ours, ...totals } = a as unknown as Record<string, number>;
+  const { nodes: _theirs, ...realTotals } = b as unknown as Record<string, number>;
+  return (
+    Object.keys(a.nodes).length === nodes.length &&
+    isNearRow(totals, realTotals, tolerance * nodes.length) &&
+    nodes.every(([nid, row]) => isNearRow(a.nodes[nid], row, tolerance))
+  );
 }
 
 const isRunList = (value: unknown): value is RunList =>

@@ -221,7 +221,7 @@ function regionEnd(session: Session, page: PageName): number {
   const table = session.runner.regionsOf(page.task);
   if (!table.names().includes(page.region)) return 0;
   const { startVpn, nrPages } = table.range({ region: page.region });
-  return startVpn - table.startOf(page.region) + nrPages;
+  return (startVpn - table.startOf(page.region) + nrPages) / table.unitOf(page.region);
 }
 
 const sameState = (a: PageState, b: PageState): boolean =>
@@ -263,7 +263,7 @@ class WatchedLog extends DecisionLog {
   }
 }
 
-/** Runs a session and stands between the kernel and its page allocator. */
+/** Runs a session and stands between the kernel, its page allocator and its huge pages. */
 class Catcher {
   readonly #session: Session;
   readonly #target: Target;
@@ -285,6 +285,15 @@ class Catcher {
       const n = alloc(gfp, order, nid, nodemask, want);
       this.#note(kernel, order, n, freeBefore);
       return n;
+    };
+    const { huge } = kernel;
+    const dequeue = huge.dequeue.bind(huge);
+    huge.dequeue = (gfp, nid, nodes) => {
+      const freeBefore = Int32Array.from(kernel.mem.zones.free);
+      this.#log.positions.length = 0;
+      const f = dequeue(gfp, nid, nodes);
+      this.#note(kernel, huge.order, f === undefined ? 0 : 1, freeBefore);
+      return f;
     };
   }
 

@@ -51,6 +51,9 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
     'the OOM killer is asked',
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
   [FAILURE.KILLED]: 'the OOM killer was asked, and took the task itself',
+  [FAILURE.NO_HUGE_PAGE]:
+    'no node that the request may use has a free huge page: the task gets SIGBUS, unless ' +
+    'overcommit allows a page beyond the pool',
 };
 
 /**
@@ -154,6 +157,12 @@ function verdictWords(
       const verdict = `this kind of request goes up to zone ${highest}`;
       return { freePages, verdict, short: 'zone type' };
     }
+    case VERDICT.NO_HUGE_PAGE:
+      return {
+        freePages,
+        verdict: "no free huge page in the node's pool",
+        short: 'pool empty',
+      };
     case VERDICT.NOFRAGMENT: {
       const verdict = 'on another node: first the near zones again, mixing page blocks there';
       return { freePages, verdict, short: 'near first' };

@@ -9,6 +9,7 @@ import type { Design } from '../hooks/design.ts';
 import type { KernelOptions } from '../kernel/kernel.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_NAMES } from '../mm/gfp.ts';
+import type { BootPool } from '../mm/hugetlb.ts';
 import type { ZoneSnapshot } from '../mm/memory.ts';
 import type { OpResult } from '../scenario/ops.ts';
 
@@ -156,6 +157,15 @@ export function machineOfCase(c: OracleCase): Machine {
 /** Debian's kernels know 1024 nodes, small configurations 64. */
 const maxNodesOf = (c: OracleCase): number => (c.kernel.startsWith('debian') ? 1024 : 64);
 
+/** `hugepages=N` or `hugepages=NODE:N,...` of a command line. */
+export function bootPoolOf(cmdline: string): BootPool | undefined {
+  const value = /(?:^|\s)hugepages=(\S+)/.exec(cmdline)?.[1];
+  if (value === undefined) return undefined;
+  if (!value.includes(':')) return Number(value);
+  const pairs = value.split(',').map((pair) => pair.split(':').map(Number));
+  return new Map(pairs.map(([nid, count]) => [nodeId(nid ?? 0), count ?? 0]));
+}
+
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
   const zones: ZoneSnapshot[] = c.zonesAtStart.map((z) => ({
@@ -170,5 +180,5 @@ export function caseOptions(c: OracleCase): KernelOptions {
     wmarkLow: z.low,
     wmarkHigh: z.high,
   }));
-  return { zones, maxNodes: maxNodesOf(c) };
+  return { zones, maxNodes: maxNodesOf(c), bootPool: bootPoolOf(c.bootCmdline) };
 }

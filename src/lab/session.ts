@@ -105,14 +105,16 @@ export class Session {
       nrPages: 'nrPages' in act.act ? act.act.nrPages : undefined,
     });
     const counts: Record<string, number> = {};
-    for (const nid of pageNodes(this.kernel, task, startVpn, nrPages)) {
+    const unit = this.runner.regionsOf(act.task).unitOf(act.act.region);
+    const nodes = pageNodes(this.kernel, task, startVpn, nrPages);
+    for (const nid of nodes.filter((_, i) => i % unit === 0)) {
       const key = nid < 0 ? errnoName(nid) : String(nid);
       counts[key] = (counts[key] ?? 0) + 1;
     }
     return { ...result, counts };
   }
 
-  /** Where the pages of all regions of all live tasks are now. */
+  /** Where the pages of all regions of all live tasks are now; of a huge page its small ones. */
   placements(): RegionPlacement[] {
     const rows: RegionPlacement[] = [];
     for (const [name, task] of this.runner.tasks) {
@@ -128,6 +130,11 @@ export class Session {
           byNode.set(nid, (byNode.get(nid) ?? 0) + 1);
           n++;
         });
+        for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
+          const nid = this.kernel.allocator.nidOf(pteFrame(pte));
+          byNode.set(nid, (byNode.get(nid) ?? 0) + this.kernel.huge.nrSmall);
+          n += this.kernel.huge.nrSmall;
+        }
         rows.push({ task: name, region, nrPages: n, byNode });
       }
     }

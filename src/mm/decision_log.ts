@@ -28,6 +28,8 @@ export const VERDICT = {
   ZONE_TYPE: 6,
   /** Would have to break up a page block; the walk starts again without that scruple. */
   NOFRAGMENT: 7,
+  /** A walk for a huge page: the node's pool has none that is free. */
+  NO_HUGE_PAGE: 8,
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 

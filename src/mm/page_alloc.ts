@@ -100,7 +100,8 @@ export class PageAllocator extends PageFreer {
   #nodemask: Nodemask | null = null;
   #maskOrigin: MaskOrigin = MASK_NONE;
   #preferred = NO_ZONE;
-  #admitted = 0;
+  /** Zones that admitted the last walked request, whether they had a page or not. */
+  nrAdmitted = 0;
 
   constructor(parts: PageAllocatorParts) {
     super(parts);
@@ -318,7 +319,7 @@ export class PageAllocator extends PageFreer {
     const { owner, isFallback } = this.#list;
     log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, !isFallback);
     let isGateOpen = -1;
-    this.#admitted = 0;
+    this.nrAdmitted = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
     if (log !== null) this.#logSkipped(log, 0, start);
     for (let i = start; i < list.length; i++) {
@@ -346,7 +347,7 @@ export class PageAllocator extends PageFreer {
         i = start - 1;
         continue;
       }
-      this.#admitted++;
+      this.nrAdmitted++;
       const mark = wmarkPages(zones, z, allocFlags);
       if (!zoneWatermarkOk(zones, z, this.#order, mark, this.#highest, allocFlags)) {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
@@ -361,6 +362,7 @@ export class PageAllocator extends PageFreer {
       log?.end(true, n);
       const preferredNid = zones.nid[list[this.#preferred] as number] as number;
       this.#p.stat.countAllocation(preferredNid, nid, nodeOfCpu[cpu] as number, n);
+      if (this.#order > 0) this.#p.stat.countBlock(this.#order);
       this.lastZone = z;
       return n;
     }
@@ -441,7 +443,7 @@ export class PageAllocator extends PageFreer {
     if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE)) {
       return this.#fail(FAILURE.NO_RECLAIM);
     }
-    const isAdmitted = this.#admitted > 0;
+    const isAdmitted = this.nrAdmitted > 0;
     if (isAdmitted) {
       this.#drainList();
       const k = this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want);

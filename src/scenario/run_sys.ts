@@ -1,6 +1,6 @@
 // Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
-// Omits    everything outside /sys/fs/cgroup, HugeTLB, memory hot-plug: "not modelled" (SPEC
-//          DEV-5).
+// Omits    everything outside /sys/fs/cgroup and the files of huge page pools, memory hot-plug:
+//          "not modelled" (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import {
@@ -11,6 +11,8 @@ import {
   writeSubtreeControl,
 } from '../kernel/cgroup.ts';
 import { writeMems } from '../kernel/cpuset.ts';
+import { requireHugePages } from '../kernel/hugetlb_area.ts';
+import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
@@ -34,7 +36,7 @@ export function runSys(
     case 'rmdir':
       return plain(removeGroup(k, groupPath(act.path)));
     case 'write':
-      return plain(writeFile(k, act.path, act.value));
+      return isHugeFile(act.path) ? writePool(k, act) : plain(writeFile(k, act.path, act.value));
     case 'read':
       return readFile(k, act.path);
     case 'move': {
@@ -62,6 +64,8 @@ export function runSys(
           k.states.online.toArray().map((nid) => [nid, k.mem.stat.numastat(nid)]),
         ),
       };
+    case 'hugetlb':
+      return { ret: 0, hugetlb: poolRows(k) };
     case 'states':
       return { ret: 0, nodeStates: stateRows(k) };
     case 'fallback':
@@ -79,6 +83,40 @@ export function runSys(
     default:
       throw new NotModelled(`sys ${act.verb}`);
   }
+}
+
+/** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
+function writePool(k: Kernel, act: { readonly path: string; readonly value: string }): OpResult {
+  k.huge.isShort = false;
+  const result = plain(writeHugeFile(k, k.kthread, act.path, act.value));
+  return k.huge.isShort ? { ...result, note: POOL_SHORT } : result;
+}
+
+const POOL_SHORT =
+  'no block of 2 MiB above the watermark was left; not modelled: reclaim and compaction, which ' +
+  'would look for more';
+
+/** The pool of huge pages, by node with memory. */
+function poolRows(k: Kernel) {
+  requireHugePages(k);
+  const { huge } = k;
+  const nodes = k.states.memory.toArray().map((nid) => [
+    nid,
+    {
+      nr: huge.nrOf[nid],
+      free: huge.freeOf[nid],
+      surplus: huge.surplusOf[nid],
+      sysfs: hasPoolDir(k, nid),
+    },
+  ]);
+  return {
+    nr: huge.nr,
+    free: huge.free,
+    resv: huge.reserved,
+    surplus: huge.surplus,
+    overcommit: huge.overcommit,
+    nodes: Object.fromEntries(nodes),
+  };
 }
 
 /** Zones with pages, as /proc/zoneinfo has them. */
@@ -147,6 +185,10 @@ function writeFile(k: Kernel, path: string, value: string): number {
 }
 
 function readFile(k: Kernel, path: string): OpResult {
+  if (isHugeFile(path)) {
+    const value = readHugeFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
   const { dir, file } = splitFile(path);
   const group = findGroup(k.rootCpuset, groupPath(dir));
   if (group === undefined) return plain(-ENOENT);
