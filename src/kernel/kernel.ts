@@ -52,6 +52,8 @@ export class Kernel {
   readonly objects = new Map<number, ShmemObject>();
   /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
   readonly interleaveWeights = new Map<number, number>();
+  /** /proc/sys/vm/zone_reclaim_mode. */
+  zoneReclaimMode = 0;
   /** Address spaces in use, by id. */
   readonly spaces = new Map<number, AddressSpace>();
   /**

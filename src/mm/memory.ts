@@ -294,7 +294,7 @@ export class Memory {
   }
 
   #setWatermarks(plans: readonly ZonePlan[]): void {
-    const { zones, pageBytes, machine } = this;
+    const { zones, pageBytes } = this;
     this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
@@ -304,9 +304,25 @@ export class Memory {
         zones.wmarkLow[z] = plan.snapshot.wmarkLow;
         zones.wmarkHigh[z] = plan.snapshot.wmarkHigh;
       }
-      const local = machine.nodes.find((n) => n.id === plan.nid)?.cpus.length ?? 0;
-      setPcpLimits(zones, z as ZoneIndex, pageBytes, local, this.onlineCpus.length);
     });
+    this.#setPcpLimits();
+  }
+
+  /** Spreads a new min_free_kbytes over the zones (min_free_kbytes_sysctl_handler). */
+  setMinFreeKbytes(kb: number): void {
+    this.minFreeKb = kb;
+    setupPerZoneWmarks(this.zones, kb, this.pageBytes);
+    this.#setPcpLimits();
+    this.allocator.forgetRequest();
+  }
+
+  /** Sets what CPUs may hold of each zone, which follows from its low mark (zone_pcp_update). */
+  #setPcpLimits(): void {
+    const { zones, machine, pageBytes } = this;
+    for (let z = 0; z < zones.nr; z++) {
+      const local = machine.nodes.find((n) => n.id === zones.nid[z])?.cpus.length ?? 0;
+      setPcpLimits(zones, z as ZoneIndex, pageBytes, local, this.onlineCpus.length);
+    }
     this.pcp.updateHigh();
   }
 }

@@ -128,6 +128,11 @@ export class PageAllocator extends PageFreer {
     for (const nid of gate.gated(this.#p.states)) this.#gatedNode[nid] = 1;
   }
 
+  /** What was worked out for requests alike no longer holds: a mark has changed. */
+  forgetRequest(): void {
+    this.#nid = NO_REQUEST;
+  }
+
   get lists(): Zonelists {
     return this.#lists;
   }

@@ -14,6 +14,7 @@ import { writeMems } from '../kernel/cpuset.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import type { OpResult, SysAct } from './ops.ts';
@@ -174,6 +175,8 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
 }
 
 function writeFile(k: Kernel, path: string, value: string): number {
+  const sysctl = sysctlName(path);
+  if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   const weights = WEIGHTS.exec(path);
   if (weights !== null) return writeWeight(k, Number(weights[1]), value);
   const { dir, file } = splitFile(path);
@@ -189,6 +192,8 @@ function readFile(k: Kernel, path: string): OpResult {
     const value = readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
+  const sysctl = sysctlName(path);
+  if (sysctl !== undefined) return { ret: 0, value: readSysctl(k, sysctl) };
   const { dir, file } = splitFile(path);
   const group = findGroup(k.rootCpuset, groupPath(dir));
   if (group === undefined) return plain(-ENOENT);
