@@ -14,8 +14,11 @@ export interface WalkedZone extends ExplainedZone {
 }
 
 export interface ExplainedAttempt {
-  /** `fast`: above the low watermark; `slow`: above min; `last`: above high, before an OOM kill. */
-  readonly attempt: 'fast' | 'slow' | 'last';
+  /**
+   * `fast`: above the low watermark; `slow`: above min; `last`: above high, before an OOM kill;
+   * `pool`: over the pools of huge pages.
+   */
+  readonly attempt: 'fast' | 'slow' | 'last' | 'pool';
   /** Whose list, and which of the node's two. */
   readonly list: { readonly owner: number; readonly kind: 'FALLBACK' | 'NOFALLBACK' };
   /** Which nodes the walk was confined to, and who said so. */
@@ -29,8 +32,14 @@ export interface ExplainedAttempt {
   readonly isGiven: boolean;
 }
 
-const ATTEMPT_NAMES = { [ATTEMPT.FAST]: 'fast', [ATTEMPT.SLOW]: 'slow', [ATTEMPT.OOM]: 'last' };
-const MARKS = { fast: 'low', slow: 'min', last: 'high' } as const;
+const ATTEMPT_NAMES = {
+  [ATTEMPT.FAST]: 'fast',
+  [ATTEMPT.SLOW]: 'slow',
+  [ATTEMPT.OOM]: 'last',
+  [ATTEMPT.POOL]: 'pool',
+} as const;
+/** A pool has no watermark; the column needs one. */
+const MARKS = { fast: 'low', slow: 'min', last: 'high', pool: 'low' } as const;
 
 /** Why a request failed, for people. */
 export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
@@ -57,10 +66,7 @@ export function explainAttempt(
   d: Decision,
   freeBefore: ArrayLike<number>,
 ): ExplainedAttempt {
-  const attempt = ATTEMPT_NAMES[d.attempt as keyof typeof ATTEMPT_NAMES] as
-    | 'fast'
-    | 'slow'
-    | 'last';
+  const attempt = ATTEMPT_NAMES[d.attempt as keyof typeof ATTEMPT_NAMES];
   const { zones, lists } = k.mem;
   const list = (d.isNoFallback ? lists.noFallback : lists.fallback)[d.listOwner];
   const all = Array.from(list?.zones ?? []);
@@ -128,6 +134,9 @@ function verdictWords(
   const looked = { freePages, watermarkPages };
   switch (step.verdict) {
     case VERDICT.TAKEN:
+      if (d.attempt === ATTEMPT.POOL) {
+        return { freePages, verdict: "taken from the node's pool", short: 'taken' };
+      }
       return { ...looked, verdict: 'taken', short: 'taken' };
     case VERDICT.WATERMARK: {
       const kept = reserve > 0 ? ` with ${reserve} more kept for lower zones` : '';

@@ -339,7 +339,7 @@ export class HugePages {
     const ofCpuset = allocator.cpusetsEnabled ? MASK_CPUSET : MASK_NONE;
     const origin = nodes === null ? ofCpuset : MASK_REQUEST;
     const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.FAST, origin, nid, isThisNode);
+    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.POOL, origin, nid, isThisNode);
   }
 
   #popFree(nid: number): Frame | undefined {
