@@ -38,6 +38,8 @@ describe('the size of the pool', () => {
       sys read ${NODE}/node2/${H}/free_hugepages -> value 2
       sys read /proc/sys/vm/nr_hugepages -> value 3
       sys write ${NODE}/node7/${H}/nr_hugepages 1 -> ENOENT
+      sys write ${NODE}/node3/${H}/nr_hugepages 1 -> 0
+      sys read ${NODE}/node3/${H}/nr_hugepages -> value 0
       sys write ${NODE}/node1/${H}/free_hugepages 1 -> EACCES
       sys read ${NODE}/node1/${H}/resv_hugepages -> ENOENT
       sys write ${POOL}/nr_hugepages many -> EINVAL
@@ -386,6 +388,7 @@ describe('designs', () => {
     const { kernel } = play(
       `
       sys write ${POOL}/nr_hugepages 4
+      sys write ${NODE}/node3/${H}/nr_hugepages 1 -> ENOENT
       sys write ${NODE}/node2/${H}/nr_hugepages 1 -> 0
       T0 set_mempolicy bind 2
       T0 swrite ${POOL}/nr_hugepages_mempolicy 7 -> 1

@@ -50,15 +50,11 @@ export const isHugeFile = (path: string): boolean =>
   SYSCTL.test(path) || GLOBAL.test(path) || OF_NODE.test(path);
 
 /**
- * Has a node a directory for its pool? Boot makes one for each node that the pool uses; nodes that
- * come later bring their own.
+ * Has a node a directory for its pool? Boot makes one for each node, or for each that a design gives
+ * to the pool; nodes that come later bring their own.
  */
-export function hasPoolDir(k: Kernel, nid: number): boolean {
-  const { states } = k;
-  if (!states.online.has(nid)) return false;
-  const isBootMemory = states.normalMemory.has(nid);
-  return !isBootMemory || k.huge.poolNodes.has(nid);
-}
+export const hasPoolDir = (k: Kernel, nid: number): boolean =>
+  k.states.online.has(nid) && !k.huge.withoutDir.has(nid);
 
 const READERS: Readonly<Record<string, (k: Kernel, nid: number | undefined) => number>> = {
   nr_hugepages: (k, nid) => (nid === undefined ? k.huge.nr : (k.huge.nrOf[nid] as number)),

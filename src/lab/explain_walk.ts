@@ -14,7 +14,11 @@ export interface WalkedZone extends ExplainedZone {
 }
 
 export interface ExplainedAttempt {
-  /** `fast`: above the low watermark; `slow`: above min; `last`: above high, before an OOM kill. */
+  /**
+   * `fast`: above the low watermark; `slow`: above min; `drained`: again, after the
+   * per-CPU lists were emptied; `last`: above high, before an OOM kill;
+   * `pool`: over the pools of huge pages.
+   */
   readonly attempt: AttemptName;
   /** Whose list, and which of the node's two. */
   readonly list: { readonly owner: number; readonly kind: 'FALLBACK' | 'NOFALLBACK' };
@@ -34,10 +38,12 @@ const ATTEMPT_NAMES = {
   [ATTEMPT.SLOW]: 'slow',
   [ATTEMPT.DRAINED]: 'drained',
   [ATTEMPT.OOM]: 'last',
+  [ATTEMPT.POOL]: 'pool',
 } as const;
 /** The tries of one request, in their order. */
 export type AttemptName = (typeof ATTEMPT_NAMES)[keyof typeof ATTEMPT_NAMES];
-const MARKS = { fast: 'low', slow: 'min', drained: 'min', last: 'high' } as const;
+/** A pool has no watermark; the column needs one. */
+const MARKS = { fast: 'low', slow: 'min', drained: 'min', last: 'high', pool: 'low' } as const;
 
 /** Why a request failed, for people. */
 export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
@@ -133,6 +139,9 @@ function verdictWords(
   const looked = { freePages, watermarkPages };
   switch (step.verdict) {
     case VERDICT.TAKEN:
+      if (d.attempt === ATTEMPT.POOL) {
+        return { freePages, verdict: "taken from the node's pool", short: 'taken' };
+      }
       return { ...looked, verdict: 'taken', short: 'taken' };
     case VERDICT.WATERMARK: {
       const kept = reserve > 0 ? ` with ${reserve} more kept for lower zones` : '';

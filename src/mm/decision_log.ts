@@ -34,7 +34,8 @@ export const VERDICT = {
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 export const OUTCOME = { GIVEN: 0, FAILED: 1 } as const;
-export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3 } as const;
+/** POOL: not a walk for free memory, but over the pools of huge pages. */
+export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3, POOL: 4 } as const;
 
 const HEADER_WORDS = 5;
 const STEP_WORDS = 2;

@@ -55,6 +55,8 @@ export class HugePages {
   readonly #freeLists: Frame[][] = [];
   /** Pages that do not go back to the pool when they are freed (HPageTemporary). */
   readonly #temporary = new Set<Frame>();
+  /** Nodes that were there at boot and got no directory then (hugetlb_register_all_nodes). */
+  readonly withoutDir: Nodemask;
   #nextToAlloc: NodeId;
   #nextToFree: NodeId;
   /**
@@ -75,6 +77,10 @@ export class HugePages {
     const boot = mem.states.normalMemory;
     this.#nextToAlloc = boot.isEmpty() ? mem.states.memory.first() : boot.first();
     this.#nextToFree = this.#nextToAlloc;
+    const isAnswered = mem.design.answers.hugetlbNodes !== undefined;
+    this.withoutDir = isAnswered
+      ? boot.or(mem.states.cpu).andNot(this.poolNodes.and(boot))
+      : Nodemask.EMPTY;
   }
 
   /** Nodes that the pool uses when no policy names any: all memory, unless a design objects. */
@@ -339,7 +345,7 @@ export class HugePages {
     const ofCpuset = allocator.cpusetsEnabled ? MASK_CPUSET : MASK_NONE;
     const origin = nodes === null ? ofCpuset : MASK_REQUEST;
     const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.FAST, origin, nid, isThisNode);
+    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.POOL, origin, nid, isThisNode);
   }
 
   #popFree(nid: number): Frame | undefined {

@@ -97,11 +97,11 @@ const POOL_SHORT =
   'no block of 2 MiB above the watermark was left; not modelled: reclaim and compaction, which ' +
   'would look for more';
 
-/** The pool of huge pages, by node with memory. */
+/** The pool of huge pages, by node that is online. */
 function poolRows(k: Kernel) {
   requireHugePages(k);
   const { huge } = k;
-  const nodes = k.states.memory.toArray().map((nid) => [
+  const nodes = k.states.online.toArray().map((nid) => [
     nid,
     {
       nr: huge.nrOf[nid],

@@ -135,6 +135,7 @@ const policyOwner = (from: string): string =>
   from === 'area' ? 'area, by mbind' : from === 'task' ? 'task, by set_mempolicy' : from;
 
 const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
+  pool: 'over the pools of huge pages',
   fast: 'first try, above the low watermarks',
   slow: 'slow path, above the min watermarks',
   drained: 'again, after the per-CPU lists were emptied',
