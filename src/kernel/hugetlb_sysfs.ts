@@ -50,8 +50,8 @@ export const isHugeFile = (path: string): boolean =>
   SYSCTL.test(path) || GLOBAL.test(path) || OF_NODE.test(path);
 
 /**
- * Has a node a directory for its pool? Boot makes one for each node, or for each that a design gives
- * to the pool; nodes that come later bring their own.
+ * Has a node a directory for its pool? Boot makes one for each node, or for each that a design
+ * gives to the pool; nodes that come later bring their own.
  */
 export const hasPoolDir = (k: Kernel, nid: number): boolean =>
   k.states.online.has(nid) && !k.huge.withoutDir.has(nid);
