@@ -235,7 +235,8 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
   pageTable.set(vpn, makePte(f, true));
-  if (pteIsPage(pte)) map.removeMap(pteFrame(pte));
+  // The other owner may have been killed for the copy, and then nobody else has the old page.
+  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) k.allocator.free(pteFrame(pte));
   return FAULT.OK;
 }
 

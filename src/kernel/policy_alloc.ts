@@ -187,8 +187,8 @@ function allocOrKill(
   want: number,
 ): number {
   const { allocator } = k;
+  let n = allocator.alloc(gfp, order, nid, nodemask, want);
   for (;;) {
-    const n = allocator.alloc(gfp, order, nid, nodemask, want);
     if (n > 0) return n;
     const { failure } = allocator;
     if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
@@ -198,6 +198,7 @@ function allocOrKill(
       return 0;
     }
     k.setCurrent(task);
+    n = allocator.retry(gfp, want);
   }
 }
 

@@ -62,6 +62,8 @@ export interface ExplainedRequest extends StepName {
   readonly isGiven: boolean;
   /** Why nothing was given. */
   readonly failure?: string | undefined;
+  /** Who was killed for lack of memory in the same step, and for whom. */
+  readonly kills?: readonly string[] | undefined;
 }
 
 export interface Explanation extends PageName {
@@ -279,22 +281,33 @@ class Catcher {
     const { kernel } = session;
     const { allocator } = kernel;
     const alloc = allocator.alloc.bind(allocator);
+    const retry = allocator.retry.bind(allocator);
+    let lastOrder = 0;
     allocator.alloc = (gfp, order, nid, nodemask, want) => {
-      const freeBefore = Int32Array.from(kernel.mem.zones.free);
-      this.#log.positions.length = 0;
-      const n = alloc(gfp, order, nid, nodemask, want);
-      this.#note(kernel, order, n, freeBefore);
-      return n;
+      lastOrder = order;
+      return this.#watch(order, () => alloc(gfp, order, nid, nodemask, want));
     };
+    allocator.retry = (gfp, want) => this.#watch(lastOrder, () => retry(gfp, want));
     const { huge } = kernel;
     const dequeue = huge.dequeue.bind(huge);
     huge.dequeue = (gfp, nid, nodes) => {
-      const freeBefore = Int32Array.from(kernel.mem.zones.free);
-      this.#log.positions.length = 0;
-      const f = dequeue(gfp, nid, nodes);
-      this.#note(kernel, huge.order, f === undefined ? 0 : 1, freeBefore);
+      let f: Frame | undefined;
+      this.#watch(huge.order, () => {
+        f = dequeue(gfp, nid, nodes);
+        return f === undefined ? 0 : 1;
+      });
       return f;
     };
+  }
+
+  /** Makes a call that may give frames, and looks at what it gave. */
+  #watch(order: number, call: () => number): number {
+    const { kernel } = this.#session;
+    const freeBefore = Int32Array.from(kernel.mem.zones.free);
+    this.#log.positions.length = 0;
+    const n = call();
+    this.#note(kernel, order, n, freeBefore);
+    return n;
   }
 
   /** The request, or undefined when the frame was given before the first step. */
@@ -305,8 +318,14 @@ class Catcher {
       this.#session.kernel.allocator.log = this.#log;
       this.#failed = undefined;
       if (this.#target.frame === undefined) this.#caught = undefined;
+      const { log } = this.#session.kernel;
+      const nrLines = log.length;
       const step = this.#session.step();
       assert(step !== undefined && step.op === ops[this.#step], 'both runs are the same');
+      const kills = log.slice(nrLines).filter((line) => line.includes('killed'));
+      if (this.#caught?.step === this.#step && kills.length > 0) {
+        this.#caught = { ...this.#caught, kills };
+      }
       this.#step++;
     }
     return this.#caught;

@@ -56,7 +56,7 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
     'the zones that admit it are down to their min watermark, and there is nothing to reclaim: ' +
     'the OOM killer is asked',
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
-  [FAILURE.KILLED]: 'the OOM killer was asked, and took the task itself',
+  [FAILURE.KILLED]: 'the OOM killer took the task itself',
   [FAILURE.NO_HUGE_PAGE]:
     'no node that the request may use has a free huge page: the task gets SIGBUS, unless ' +
     'overcommit allows a page beyond the pool',
@@ -134,7 +134,9 @@ function verdictWords(
   const { zones } = k.mem;
   const column = { low: zones.wmarkLow, min: zones.wmarkMin, high: zones.wmarkHigh }[mark];
   const watermarkPages = column[step.zone] as number;
-  const freePages = freeBefore[step.zone] as number;
+  // A record of pages taken has what is left after them; a first try is told with what there was.
+  const isFirstTaken = step.verdict === VERDICT.TAKEN && d.attempt === ATTEMPT.FAST;
+  const freePages = isFirstTaken ? (freeBefore[step.zone] as number) : step.freePages;
   const reserve = zones.lowmemReserve[step.zone * MAX_NR_ZONES + gfpZone(d.gfp)] as number;
   const looked = { freePages, watermarkPages };
   switch (step.verdict) {

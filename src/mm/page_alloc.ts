@@ -425,9 +425,21 @@ export class PageAllocator extends PageFreer {
     if (block === NIL && isHarder) block = buddy.allocHighatomic(z, this.#order);
     if (block === NIL) block = buddy.alloc(z, this.#order, type, allocFlags);
     if (block === NIL) return 0;
-    if (isHarder) buddy.reserveHighatomic(z, block);
+    if (isHarder) {
+      buddy.reserveHighatomic(z, block);
+      this.forgetRequest();
+    }
     this.out[0] = block;
     return 1;
+  }
+
+  /**
+   * Tries the last request again, after the OOM killer has been at work for it: not from the start,
+   * but above the min watermarks. Returns as alloc.
+   */
+  retry(gfp: number, want: number): number {
+    this.failure = FAILURE.NONE;
+    return this.#slowpath(gfp, want);
   }
 
   #slowpath(gfp: number, want: number): number {
@@ -445,14 +457,15 @@ export class PageAllocator extends PageFreer {
     const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, want);
     if (n > 0) return n;
     if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.#fail(FAILURE.NO_RECLAIM);
-    if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE)) {
-      return this.#fail(FAILURE.NO_RECLAIM);
-    }
     const isAdmitted = this.nrAdmitted > 0;
     if (isAdmitted) {
-      this.#drainList();
+      this.#drainAll();
       const k = this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want);
       if (k > 0) return k;
+    }
+    const mayNotKill = __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
+    if (gfp & mayNotKill || this.#order > PAGE_ALLOC_COSTLY_ORDER) {
+      return this.#fail(FAILURE.NO_RECLAIM);
     }
     const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
@@ -462,9 +475,9 @@ export class PageAllocator extends PageFreer {
     return this.#fail(isAdmitted ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
   }
 
-  /** Empties the per-CPU lists of every zone on the list, as direct reclaim does in the end. */
-  #drainList(): void {
-    for (const z of this.#list.zones) this.#pcp.drain(z as ZoneIndex);
+  /** Empties the per-CPU lists of every zone, as direct reclaim does (drain_all_pages). */
+  #drainAll(): void {
+    for (let z = 0; z < this.#p.zones.nr; z++) this.#pcp.drain(z as ZoneIndex);
   }
 
   #fail(why: Failure): number {

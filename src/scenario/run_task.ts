@@ -30,7 +30,7 @@ import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
-import { countRunList, toRunList } from './run_list.ts';
+import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
 /** maxnode that a program passes when it names none: one more than the bits of its mask. */
@@ -289,8 +289,9 @@ function tables(c: TaskContext, act: Act<'tables'>): OpResult {
 function where(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
   const unit = c.regions.unitOf(act.region);
-  const nodes = pageNodes(c.k, c.task, startVpn, nrPages).filter((_, i) => i % unit === 0);
-  const list = toRunList(Array.from(nodes, (n) => (n < 0 ? ret(n) : n)));
+  const all = pageNodes(c.k, c.task, startVpn, nrPages);
+  const nodes = unit === 1 ? all : all.filter((_, i) => i % unit === 0);
+  const list = runListOf(nodes, (n) => (n < 0 ? ret(n) : n));
   return { ret: 0, where: list, counts: countRunList(list) };
 }
 

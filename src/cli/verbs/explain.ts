@@ -100,6 +100,7 @@ function singleText(io: Io, e: Explanation): string {
     parts.push(requestText(e.request));
     parts.push(...e.request.attempts.map((a, i) => attemptText(io, a, i, e.request)));
     if (e.request.failure !== undefined) parts.push(paragraph(`It failed: ${e.request.failure}.`));
+    if (e.request.kills !== undefined) parts.push(`In this step: ${e.request.kills.join('; ')}.`);
   }
   return parts.filter((part) => part !== '').join('\n\n');
 }
