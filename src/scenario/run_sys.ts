@@ -1,5 +1,5 @@
 // Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
-// Omits    everything outside /sys/fs/cgroup, HugeTLB, memory hot-plug: "not modelled" (SPEC
+// Omits    everything outside /sys/fs/cgroup and /cpuset, HugeTLB, memory hot-plug: "not modelled" (SPEC
 //          DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
@@ -8,16 +8,22 @@ import {
   makeGroup,
   moveToGroup,
   removeGroup,
+  useHierarchy,
   writeSubtreeControl,
 } from '../kernel/cgroup.ts';
 import { writeMems } from '../kernel/cpuset.ts';
+import { readLegacyFile, writeLegacyFile } from '../kernel/cpuset_v1.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { numbers, plain } from './run_results.ts';
 
-export const CGROUP_ROOT = '/sys/fs/cgroup';
+/** Where the hierarchies are mounted, by version. */
+const MOUNTS: readonly (readonly [string, 1 | 2])[] = [
+  ['/sys/fs/cgroup', 2],
+  ['/cpuset', 1],
+];
 
 /**
  * Runs one controller operation. @param taskOf finds a task by name, or says what it has become.
@@ -30,9 +36,9 @@ export function runSys(
 ): OpResult {
   switch (act.verb) {
     case 'mkdir':
-      return plain(makeGroup(k, groupPath(act.path)));
+      return plain(makeGroup(k, groupPath(k, act.path)));
     case 'rmdir':
-      return plain(removeGroup(k, groupPath(act.path)));
+      return plain(removeGroup(k, groupPath(k, act.path)));
     case 'write':
       return plain(writeFile(k, act.path, act.value));
     case 'read':
@@ -40,7 +46,7 @@ export function runSys(
     case 'move': {
       const task = taskOf(act.task);
       if ('ret' in task) return task;
-      const group = findGroup(k.rootCpuset, groupPath(act.cgroup));
+      const group = findGroup(k.rootCpuset, groupPath(k, act.cgroup));
       return plain(group === undefined ? -ENOENT : moveToGroup(k, task, group));
     }
     case 'tasks':
@@ -111,11 +117,20 @@ export const stateRows = (k: Kernel) => ({
   cdm: numbers(k.states.coherentDevice),
 });
 
-function groupPath(path: string): string {
-  if (path !== CGROUP_ROOT && !path.startsWith(`${CGROUP_ROOT}/`)) {
-    throw new NotModelled(`files outside ${CGROUP_ROOT}: ${path}`);
+/**
+ * The path of a group below the mount point that it lies under. The first such path of a run
+ * decides where the cpuset controller is, since it can be in one hierarchy only.
+ */
+function groupPath(k: Kernel, path: string): string {
+  const mount = MOUNTS.find(([root]) => path === root || path.startsWith(`${root}/`));
+  if (mount === undefined) {
+    throw new NotModelled(`files outside ${MOUNTS.map(([root]) => root).join(' and ')}: ${path}`);
   }
-  return path.slice(CGROUP_ROOT.length);
+  const [root, version] = mount;
+  if (!useHierarchy(k, version)) {
+    throw new NotModelled(`both cpuset hierarchies in one run: ${path}`);
+  }
+  return path.slice(root.length);
 }
 
 const splitFile = (path: string): { dir: string; file: string } => {
@@ -139,8 +154,9 @@ function writeFile(k: Kernel, path: string, value: string): number {
   const weights = WEIGHTS.exec(path);
   if (weights !== null) return writeWeight(k, Number(weights[1]), value);
   const { dir, file } = splitFile(path);
-  const group = findGroup(k.rootCpuset, groupPath(dir));
+  const group = findGroup(k.rootCpuset, groupPath(k, dir));
   if (group === undefined) return -ENOENT;
+  if (group.isLegacy) return writeLegacyFile(k, group, file, value);
   if (file === 'cpuset.mems') return writeMems(k, group, value);
   if (file === 'cgroup.subtree_control') return writeSubtreeControl(k, group, value);
   throw new NotModelled(`writing ${file}`);
@@ -148,9 +164,10 @@ function writeFile(k: Kernel, path: string, value: string): number {
 
 function readFile(k: Kernel, path: string): OpResult {
   const { dir, file } = splitFile(path);
-  const group = findGroup(k.rootCpuset, groupPath(dir));
+  const group = findGroup(k.rootCpuset, groupPath(k, dir));
   if (group === undefined) return plain(-ENOENT);
-  const isCpuset = group.parent?.isDelegating === true;
+  if (group.isLegacy) return { ret: 0, value: readLegacyFile(k, group, file) };
+  const isCpuset = group.parent !== null && group.isCpuset;
   if (file === 'cpuset.mems' && !isCpuset) return plain(-ENOENT);
   if (file === 'cpuset.mems') return { ret: 0, value: group.mems.toString() };
   if (file === 'cpuset.mems.effective' && group.parent !== null && !isCpuset) return plain(-ENOENT);

@@ -6,6 +6,7 @@ import { Nodemask } from '../base/nodemask.ts';
 import type { CoherentDevice, DevicePolicy } from '../drivers/coherent_device.ts';
 import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
 import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
+import { cpusAllowed } from '../kernel/cpuset_v1.ts';
 import { FAULT, type Fault, touchPages } from '../kernel/fault.ts';
 import { exitTask } from '../kernel/fork.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -140,7 +141,7 @@ export function maskArg(nodes: NodesArg, maxnode: number | undefined): MaskArg {
 }
 
 function setCpu(c: TaskContext, cpu: number): OpResult {
-  if (!c.k.mem.onlineCpus.includes(cpu)) return plain(-EINVAL);
+  if (!cpusAllowed(c.k, c.task).some((allowed) => allowed === cpu)) return plain(-EINVAL);
   c.task.cpu = cpuId(cpu);
   c.k.allocator.log?.forgetContext();
   return { ret: 0, cpu, node: Number(c.k.localNode(c.task)) };
