@@ -2,6 +2,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
+import { checkCpusets } from './cpusets.ts';
 import { checkFrames } from './frames.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
@@ -19,6 +20,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'page tables': checkPageTables,
   zonelists: checkZonelists,
   counters: checkCounters,
+  cpusets: checkCpusets,
   promise: checkPromise,
 };
 

@@ -1,29 +1,15 @@
 // Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
-// Omits    everything outside /sys/fs/cgroup and /cpuset, HugeTLB, memory hot-plug: "not modelled" (SPEC
+// Omits    HugeTLB, memory hot-plug, files but those of group_files.ts: "not modelled" (SPEC
 //          DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
-import {
-  findGroup,
-  makeGroup,
-  moveToGroup,
-  removeGroup,
-  useHierarchy,
-  writeSubtreeControl,
-} from '../kernel/cgroup.ts';
-import { writeMems } from '../kernel/cpuset.ts';
-import { readLegacyFile, writeLegacyFile } from '../kernel/cpuset_v1.ts';
+import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { numbers, plain } from './run_results.ts';
-
-/** Where the hierarchies are mounted, by version. */
-const MOUNTS: readonly (readonly [string, 1 | 2])[] = [
-  ['/sys/fs/cgroup', 2],
-  ['/cpuset', 1],
-];
 
 /**
  * Runs one controller operation. @param taskOf finds a task by name, or says what it has become.
@@ -42,7 +28,7 @@ export function runSys(
     case 'write':
       return plain(writeFile(k, act.path, act.value));
     case 'read':
-      return readFile(k, act.path);
+      return readGroupFile(k, act.path);
     case 'move': {
       const task = taskOf(act.task);
       if ('ret' in task) return task;
@@ -117,27 +103,6 @@ export const stateRows = (k: Kernel) => ({
   cdm: numbers(k.states.coherentDevice),
 });
 
-/**
- * The path of a group below the mount point that it lies under. The first such path of a run
- * decides where the cpuset controller is, since it can be in one hierarchy only.
- */
-function groupPath(k: Kernel, path: string): string {
-  const mount = MOUNTS.find(([root]) => path === root || path.startsWith(`${root}/`));
-  if (mount === undefined) {
-    throw new NotModelled(`files outside ${MOUNTS.map(([root]) => root).join(' and ')}: ${path}`);
-  }
-  const [root, version] = mount;
-  if (!useHierarchy(k, version)) {
-    throw new NotModelled(`both cpuset hierarchies in one run: ${path}`);
-  }
-  return path.slice(root.length);
-}
-
-const splitFile = (path: string): { dir: string; file: string } => {
-  const at = path.lastIndexOf('/');
-  return { dir: path.slice(0, at), file: path.slice(at + 1) };
-};
-
 /** Where 6.9 keeps the weights of weighted interleave, one file a node. */
 const WEIGHTS = /^\/sys\/kernel\/mm\/mempolicy\/weighted_interleave\/node(\d+)$/;
 
@@ -152,25 +117,7 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
 
 function writeFile(k: Kernel, path: string, value: string): number {
   const weights = WEIGHTS.exec(path);
-  if (weights !== null) return writeWeight(k, Number(weights[1]), value);
-  const { dir, file } = splitFile(path);
-  const group = findGroup(k.rootCpuset, groupPath(k, dir));
-  if (group === undefined) return -ENOENT;
-  if (group.isLegacy) return writeLegacyFile(k, group, file, value);
-  if (file === 'cpuset.mems') return writeMems(k, group, value);
-  if (file === 'cgroup.subtree_control') return writeSubtreeControl(k, group, value);
-  throw new NotModelled(`writing ${file}`);
-}
-
-function readFile(k: Kernel, path: string): OpResult {
-  const { dir, file } = splitFile(path);
-  const group = findGroup(k.rootCpuset, groupPath(k, dir));
-  if (group === undefined) return plain(-ENOENT);
-  if (group.isLegacy) return { ret: 0, value: readLegacyFile(k, group, file) };
-  const isCpuset = group.parent !== null && group.isCpuset;
-  if (file === 'cpuset.mems' && !isCpuset) return plain(-ENOENT);
-  if (file === 'cpuset.mems') return { ret: 0, value: group.mems.toString() };
-  if (file === 'cpuset.mems.effective' && group.parent !== null && !isCpuset) return plain(-ENOENT);
-  if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
-  throw new NotModelled(`reading ${file}`);
+  return weights === null
+    ? writeGroupFile(k, path, value)
+    : writeWeight(k, Number(weights[1]), value);
 }

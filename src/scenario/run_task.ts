@@ -27,6 +27,7 @@ import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { countRunList, toRunList } from './run_list.ts';
@@ -54,6 +55,8 @@ export function runTask(c: TaskContext, act: TaskAct): OpResult {
   switch (act.verb) {
     case 'cpu':
       return setCpu(c, act.cpu);
+    case 'swrite':
+      return plain(writeGroupFile(k, act.path, act.value, task));
     case 'set_mempolicy':
       return plain(setMempolicy(k, task, modeNumber(act.mode), maskArg(act.nodes, act.maxnode)));
     case 'get_mempolicy':
