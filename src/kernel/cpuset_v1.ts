@@ -2,11 +2,12 @@
 // copies, empty groups that take no task, and the files by which all this is read and written.
 // Models   linux@v6.1 kernel/cgroup/cpuset.c: update_cpumask, update_tasks_cpumask, update_flag,
 //          cpuset_write_u64, cpuset_read_u64, cpuset_css_online, cpuset_can_attach,
-//          cpuset_cpus_allowed; kernel/cgroup/cgroup-v1.c: cgroup_clone_children_write.
+//          cpuset_cpus_allowed; kernel/sched/core.c: select_fallback_rq; kernel/cgroup/cgroup-v1.c: cgroup_clone_children_write.
 // Omits    memory_pressure, sched_relax_domain_level, hot-plug. memory_spread_page is about the
 //          page cache and memory_spread_slab about slabs, neither of which is there: they are
 //          kept and read back. sched_load_balance is kept too: tasks stay on their CPU.
-// Notes    A task whose CPU is taken away goes to the lowest that is left; a real kernel takes any.
+// Notes    A task whose CPU is taken away goes to the lowest that is left on its node, or the lowest
+//          of all: what the scheduler falls back to. A real one may choose otherwise when busy.
 // Holds    CPS9 a group lies within its parent and has what it was told. CPS14 a group with tasks
 //          is not empty, and its tasks run on its CPUs.
 import { NotModelled } from '../base/assert.ts';
@@ -58,13 +59,16 @@ export function moveToLegacyGroup(k: Kernel, task: Task, group: Cpuset): number 
   const { cpus, mems } = configOf(k, group);
   if (cpus.length === 0 || mems.isEmpty()) return -ENOSPC;
   task.group = group;
-  runWithin(task, cpus);
+  runWithin(k, task, cpus);
   attachToCpuset(k, task, group);
   return 0;
 }
 
-function runWithin(task: Task, cpus: readonly Cpu[]): void {
-  if (!cpus.includes(task.cpu)) task.cpu = cpus[0] as Cpu;
+/** Takes a task to a CPU that is left to it (select_fallback_rq). */
+function runWithin(k: Kernel, task: Task, cpus: readonly Cpu[]): void {
+  if (cpus.includes(task.cpu)) return;
+  const near = cpus.find((cpu) => k.mem.nodeOfCpu[cpu] === k.localNode(task));
+  task.cpu = near ?? (cpus[0] as Cpu);
 }
 
 /**
@@ -83,7 +87,7 @@ function writeCpus(k: Kernel, group: Cpuset, text: string): number {
   const refused = validateChange(k, group, { cpus, mems: group.mems, flags: group.flags });
   if (refused !== 0) return refused;
   group.cpus = cpus;
-  for (const task of tasksOf(k, group)) runWithin(task, cpus);
+  for (const task of tasksOf(k, group)) runWithin(k, task, cpus);
   return 0;
 }
 
