@@ -219,19 +219,19 @@ function changeTaskMems(task: Task, mems: Nodemask): void {
 
 /**
  * Puts a task under a cpuset: its mems, its policies and, where pages are to move along, its pages
- * follow (cpuset_attach). Version 2 leaves all as it is where the mems stay the same; version 1
- * rebinds the task's own policy even then, and areas where it moves pages.
+ * follow (cpuset_attach). Version 2 leaves all as it is where the mems stay the same, version 1
+ * does not: policies that keep the user's mask may show another one afterwards.
  */
 export function attachToCpuset(k: Kernel, task: Task, cpuset: Cpuset): void {
   const old = task.cpuset;
   task.cpuset = cpuset;
   const mems = cpuset.effectiveMems;
-  const isChange = !mems.equals(old.effectiveMems);
-  const migrates = cpuset.flags.has('memory_migrate');
-  if (isChange || cpuset.isLegacy) changeTaskMems(task, mems);
-  if (isChange || (cpuset.isLegacy && migrates)) {
+  if (cpuset.isLegacy || !mems.equals(old.effectiveMems)) {
+    changeTaskMems(task, mems);
     for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems);
-    if (migrates) migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
+    if (cpuset.flags.has('memory_migrate')) {
+      migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
+    }
   }
   cpuset.oldMems = mems;
 }

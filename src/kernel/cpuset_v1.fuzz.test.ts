@@ -46,15 +46,13 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   fc
     .tuple(fc.constantFrom('T0', 'T1', 'T2'), fc.nat(4))
     .map(([task, cpu]): Act => ({ on: 'task', task, act: { verb: 'cpu', cpu } })),
-  fc
-    .constantFrom('T0', 'T1', 'T2')
-    .map(
-      (task): Act => ({
-        on: 'task',
-        task,
-        act: { verb: 'touch', region: 'R0', offset: 0, nrPages: 8 },
-      }),
-    ),
+  fc.constantFrom('T0', 'T1', 'T2').map(
+    (task): Act => ({
+      on: 'task',
+      task,
+      act: { verb: 'touch', region: 'R0', offset: 0, nrPages: 8 },
+    }),
+  ),
 );
 
 const written = (at: string, value: string): Act => ({

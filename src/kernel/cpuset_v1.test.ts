@@ -199,6 +199,31 @@ describe('a change of mems', () => {
   });
 });
 
+describe('moving where the mems stay the same', () => {
+  const shownAfter = (to: string): unknown => {
+    const { kernel } = play(`
+      ${group('a', '0-2')}
+      ${group('b', '0-2')}
+      sys move T0 ${C}/a
+      T0 set_mempolicy preferred+static 1
+      T0 mmap R0 4 anon
+      T0 mbind R0 0 4 preferred+relative 2
+      sys move T0 ${C}/${to}
+      T0 get_mempolicy
+    `);
+    const [task] = kernel.tasks;
+    return [String(task?.mempolicy?.stored), String(task?.mm.vmas.at(-1)?.policy?.stored)];
+  };
+
+  test('[CPS18] rebinds policies, of the task and of its areas', () => {
+    expect(shownAfter('b')).toEqual(['0-2', '0-2']);
+  });
+
+  test('[CPS18] and does nothing where the task is there already', () => {
+    expect(shownAfter('a')).toEqual(['1', '2']);
+  });
+});
+
 describe('a hard wall', () => {
   const tablesOn = (flags: string): readonly number[] => {
     const { kernel } = play(`

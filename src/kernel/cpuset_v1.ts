@@ -2,14 +2,15 @@
 // copies, empty groups that take no task, and the files by which all this is read and written.
 // Models   linux@v6.1 kernel/cgroup/cpuset.c: update_cpumask, update_tasks_cpumask, update_flag,
 //          cpuset_write_u64, cpuset_read_u64, cpuset_css_online, cpuset_can_attach,
-//          cpuset_cpus_allowed; kernel/sched/core.c: select_fallback_rq; kernel/cgroup/cgroup-v1.c: cgroup_clone_children_write.
+//          cpuset_cpus_allowed; kernel/sched/core.c: select_fallback_rq;
+//          kernel/cgroup/cgroup-v1.c: cgroup_clone_children_write.
 // Omits    memory_pressure, sched_relax_domain_level, hot-plug. memory_spread_page is about the
 //          page cache and memory_spread_slab about slabs, neither of which is there: they are
 //          kept and read back. sched_load_balance is kept too: tasks stay on their CPU.
-// Notes    A task whose CPU is taken away goes to the lowest that is left on its node, or the lowest
-//          of all: what the scheduler falls back to. A real one may choose otherwise when busy.
+// Notes    A task whose CPU is taken away goes to the lowest that is left on its node, or the
+//          lowest of all: what the scheduler falls back to. A busy kernel may choose otherwise.
 // Holds    CPS9 a group lies within its parent and has what it was told. CPS14 a group with tasks
-//          is not empty, and its tasks run on its CPUs.
+//          is not empty. CPS15 its tasks run on its CPUs.
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EINVAL, ENOSPC, ERANGE } from '../base/errno.ts';
 import type { Cpu } from '../base/ids.ts';
