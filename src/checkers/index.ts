@@ -2,6 +2,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
+import { checkCpusets } from './cpusets.ts';
 import { checkFrames } from './frames.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkPageTables } from './page_tables.ts';
@@ -21,6 +22,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   zonelists: checkZonelists,
   counters: checkCounters,
   'huge pages': checkHugePages,
+  cpusets: checkCpusets,
   promise: checkPromise,
 };
 

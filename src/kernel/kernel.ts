@@ -37,6 +37,8 @@ export class Kernel {
   readonly maxNodes: number;
   readonly hasWeightedInterleave: boolean;
   readonly rootCpuset: Cpuset;
+  /** The hierarchy that the cpuset controller is in, once a group has been named. */
+  cpusetVersion: 1 | 2 | undefined;
   readonly tasks: Task[] = [];
   /** A kernel thread, for work that no task of the scenario does: root cpuset, default policy. */
   readonly kthread: Task;

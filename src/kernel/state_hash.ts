@@ -24,6 +24,7 @@ export function stateHash(k: Kernel): string {
   for (const group of k.rootCpuset.descendants()) {
     h.addText(group.path);
     h.addText(`${group.mems}/${group.effectiveMems}`);
+    if (group.isLegacy) h.addText(`${group.cpus.join()}/${[...group.flags].sort().join()}`);
   }
   for (const task of k.tasks) {
     h.addText(`${task.name}/${task.end ?? 'alive'}/${task.cpu}/${task.interleavePrev}`);

@@ -6,6 +6,7 @@ import { Nodemask } from '../base/nodemask.ts';
 import type { CoherentDevice, DevicePolicy } from '../drivers/coherent_device.ts';
 import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
 import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
+import { cpusAllowed } from '../kernel/cpuset_v1.ts';
 import { FAULT, type Fault, touchPages } from '../kernel/fault.ts';
 import { exitTask } from '../kernel/fork.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
@@ -28,6 +29,7 @@ import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
@@ -156,7 +158,7 @@ export function maskArg(nodes: NodesArg, maxnode: number | undefined): MaskArg {
 }
 
 function setCpu(c: TaskContext, cpu: number): OpResult {
-  if (!c.k.mem.onlineCpus.includes(cpu)) return plain(-EINVAL);
+  if (!cpusAllowed(c.k, c.task).some((allowed) => allowed === cpu)) return plain(-EINVAL);
   c.task.cpu = cpuId(cpu);
   c.k.allocator.log?.forgetContext();
   return { ret: 0, cpu, node: Number(c.k.localNode(c.task)) };
@@ -230,9 +232,11 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
   return { ret: 0, pageBytes: unit * k.mem.pageBytes, ino: inode.ino };
 }
 
-/** Writes a file as the task: under its policy, where that counts. Returns the bytes written. */
+/**
+ * Writes a file as the task: under its policy, where that counts, and itself where it names none.
+ */
 function writeAsTask(c: TaskContext, act: Act<'swrite'>): OpResult {
-  if (!isHugeFile(act.path)) throw new NotModelled(`swrite ${act.path}`);
+  if (!isHugeFile(act.path)) return plain(writeGroupFile(c.k, act.path, act.value, c.task));
   const error = writeHugeFile(c.k, c.task, act.path, act.value);
   return plain(error < 0 ? error : act.value.length);
 }

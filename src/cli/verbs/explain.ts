@@ -100,7 +100,8 @@ function singleText(io: Io, e: Explanation): string {
     parts.push(requestText(e.request));
     parts.push(...e.request.attempts.map((a, i) => attemptText(io, a, i, e.request)));
     if (e.request.failure !== undefined) parts.push(paragraph(`It failed: ${e.request.failure}.`));
-    if (e.request.kills !== undefined) parts.push(`In this step: ${e.request.kills.join('; ')}.`);
+    const { kills } = e.request;
+    if (kills !== undefined) parts.push(paragraph(`In this step: ${kills.join('; ')}.`));
   }
   return parts.filter((part) => part !== '').join('\n\n');
 }
