@@ -39,6 +39,8 @@ export interface OracleCase {
   readonly kind: string;
   readonly purpose: string;
   readonly kernel: string;
+  /** MAX_NUMNODES of the kernel; by its name when left out. */
+  readonly maxNodes?: number | undefined;
   readonly design: string;
   readonly bootCmdline: string;
   readonly machine: {
@@ -154,7 +156,8 @@ export function machineOfCase(c: OracleCase): Machine {
 }
 
 /** Debian's kernels know 1024 nodes, small configurations 64. */
-const maxNodesOf = (c: OracleCase): number => (c.kernel.startsWith('debian') ? 1024 : 64);
+const maxNodesOf = (c: OracleCase): number =>
+  c.maxNodes ?? (c.kernel.startsWith('debian') ? 1024 : 64);
 
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
