@@ -4,6 +4,7 @@ import { doctorRows } from '../../guest/host.ts';
 import type { KernelExplanation } from '../../lab/kernel_explain.ts';
 import { type KernelRun, type KernelStep, kernelRun } from '../../lab/kernel_run.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
+import { kernelLines } from '../../scenario/print.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { addKernelOptions, type KernelOptions, readKernelOptions } from '../kernel_options.ts';
 import { describe, readParameter, readSize } from '../options.ts';
@@ -66,6 +67,7 @@ async function run(io: Io, name: string, options: RunOptions): Promise<void> {
     machine: options.machine,
     parameters: options.param,
   });
+  kernelLines(scenario); // Refuses operations of a device before it asks for tools.
   const { design, append, tools } = readKernelOptions(options);
   const nodeMiB = options.nodeMemory === undefined ? undefined : options.nodeMemory / MIB;
   const { keep: keeps, maxNodes } = options;
