@@ -33,7 +33,7 @@ export interface Boot extends GuestOutput {
 }
 
 /** Silence after which a guest is taken for dead: an operation may take 15 s by itself. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 45_000;
 
 /** Boots a guest and waits for its end. */
 export async function bootGuest(options: BootOptions): Promise<Boot> {

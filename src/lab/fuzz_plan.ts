@@ -24,6 +24,8 @@ export interface KernelVerdicts {
   readonly outOfMemory: number;
   readonly notModelled: number;
   readonly notRun: number;
+  /** Among all of them, those whose verdict is of a boot of their own. */
+  readonly second: number;
 }
 
 /** How many cases have each verdict. */
@@ -36,5 +38,6 @@ export function kernelVerdicts(outcomes: readonly FuzzOutcome[]): KernelVerdicts
     outOfMemory: nr('out of memory'),
     notModelled: nr('not modelled'),
     notRun: nr('not run'),
+    second: outcomes.filter((o) => o.isSecond).length,
   };
 }

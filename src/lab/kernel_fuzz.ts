@@ -64,6 +64,8 @@ export interface FuzzOutcome {
   readonly family: string;
   readonly verdict: CaseVerdict | 'not run';
   readonly nrOps: number;
+  /** The verdict is of a boot of its own, since the shared one left doubt. */
+  readonly isSecond: boolean;
   /** The difference, what is missing, or why it did not run. */
   readonly words?: string | undefined;
 }
@@ -101,6 +103,47 @@ async function judge(
   return { judged, kernel: boot.kernel, durationMs: boot.durationMs };
 }
 
+/** What the cases of a boot came to, in their order, and how long all guests took. */
+interface JudgedAll {
+  readonly judged: Judged[];
+  readonly second: ReadonlySet<number>;
+  readonly kernel: string | undefined;
+  readonly durationMs: number;
+}
+
+/**
+ * Runs cases in one boot. A case that did not come to its end, or that differs, gets a boot of its
+ * own, whose answer counts; those behind one that took the guest with it get another boot.
+ */
+async function judgeAll(
+  guest: GuestMachine,
+  cases: readonly GivenCase[],
+  target: FuzzTarget,
+): Promise<JudgedAll> {
+  const all: Judged[] = [];
+  const second = new Set<number>();
+  let kernel: string | undefined;
+  let durationMs = 0;
+  const boot = async (some: readonly GivenCase[]): Promise<Judged[]> => {
+    const ran = await judge(guest, some, target);
+    kernel ??= ran.kernel;
+    durationMs += ran.durationMs;
+    return ran.judged;
+  };
+  while (all.length < cases.length) {
+    const judged = await boot(cases.slice(all.length));
+    const broken = judged.findIndex((j) => j.outcome === undefined);
+    all.push(...(broken < 0 ? judged : judged.slice(0, broken + 1)));
+  }
+  for (const [i, { outcome }] of all.entries()) {
+    const isSure = outcome !== undefined && outcome.verdict !== 'different';
+    if (isSure || cases.length === 1) continue;
+    all[i] = (await boot([cases[i] as GivenCase]))[0] as Judged;
+    second.add(i);
+  }
+  return { judged: all, second, kernel, durationMs };
+}
+
 /** Runs those cases of `numbers` that share a boot. */
 export async function fuzzBoot(
   seed: string,
@@ -111,10 +154,10 @@ export async function fuzzBoot(
   const first = cases[0] as FuzzCase;
   const guest = guestMachine(first.machine);
   const given = cases.map((c) => c.given);
-  const { judged, kernel, durationMs } = await judge(guest, given, target);
+  const { judged, second, kernel, durationMs } = await judgeAll(guest, given, target);
   const outcomes = judged.map(({ outcome, problem }, i): FuzzOutcome => {
     const { number, given: g } = cases[i] as FuzzCase;
-    const head = { number, family: g.family, nrOps: g.lines.length };
+    const head = { number, family: g.family, nrOps: g.lines.length, isSecond: second.has(i) };
     if (outcome === undefined) return { ...head, verdict: 'not run', words: problem };
     const words = outcome.difference ?? outcome.missing;
     return { ...head, verdict: outcome.verdict, words };

@@ -150,6 +150,7 @@ function summary(
     v.outOfMemory > 0 ? `, ${v.outOfMemory} ended by a kill that reclaim decides` : '',
     v.notModelled > 0 ? `, ${v.notModelled} not modelled` : '',
     v.notRun > 0 ? `, ${v.notRun} not run` : '',
+    v.second > 0 ? ` (${v.second} after a boot of their own)` : '',
   ].join('');
   lines.push(
     `seed ${options.seed}: ${count(outcomes.length, 'case')}, ${v.equal} equal, ` +
