@@ -168,7 +168,8 @@ export function caseOptions(c: OracleCase): KernelOptions {
     spannedPages: z.spanned,
     presentPages: z.present,
     managedPages: z.managed,
-    freePages: z.free + z.pcp,
+    // Counters are read one after another, while pages come and go: the sum may be a little off.
+    freePages: Math.min(z.free + z.pcp, z.managed),
     wmarkMin: z.min,
     wmarkLow: z.low,
     wmarkHigh: z.high,
