@@ -245,7 +245,8 @@ static void copy_between(char *into, size_t room, const char *from, const char *
 }
 
 /** The value after `key`, up to `next` (values themselves may hold commas). */
-static void log_value(char *into, size_t room, const char *text, const char *key, const char *next) {
+static void log_value(char *into, size_t room, const char *text, const char *key,
+                      const char *next) {
   const char *at = strstr(text, key);
   into[0] = '\0';
   if (at == NULL) return;

@@ -204,10 +204,23 @@ static void drop_caches(void) {
   spit("/proc/sys/vm/drop_caches", "3");
 }
 
+/** Key of a region's SysV segment: the region of that number is the same segment in all tasks. */
+static int segment_key(int region, int is_huge) {
+  return 0x5e60000 + region + (is_huge ? MAX_REGIONS : 0);
+}
+
+static void remove_segments(void) {
+  for (int i = 0; i < 2 * MAX_REGIONS; i++) {
+    long id = call6(SYS_shmget, segment_key(i, 0), 0, 0, 0, 0, 0);
+    if (id >= 0) call6(SYS_shmctl, id, 0 /* IPC_RMID */, 0, 0, 0, 0);
+  }
+}
+
 /** Brings the machine back to what it was before the case. */
 static void undo_all(void) {
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
+  remove_segments();
   while (nr_knobs > 0) {
     nr_knobs--;
     if (strstr(knobs[nr_knobs].path, "hugepages") == NULL)

@@ -169,8 +169,9 @@ struct place {
   long offset, pages, page_bytes;
 };
 
-static uintptr_t region_start(int region, const struct region *is) {
-  return (64 + (uintptr_t)region) * REGION_STEP + (uintptr_t)(is->shift * is->page_bytes);
+/** Where page 0 of a region is. A shift moves the mapping, not what offsets count from. */
+static uintptr_t region_base(int region) {
+  return (64 + (uintptr_t)region) * REGION_STEP;
 }
 
 static int place_of(int t, int at, struct place *place) {
@@ -181,9 +182,10 @@ static int place_of(int t, int at, struct place *place) {
   place->region = region;
   place->is = is;
   place->page_bytes = is->page_bytes;
-  place->offset = is_number(word(at + 1)) ? atol(word(at + 1)) : 0;
-  place->pages = is_number(word(at + 2)) ? atol(word(at + 2)) : is->pages - place->offset;
-  place->address = region_start(region, is) + (uintptr_t)(place->offset * is->page_bytes);
+  place->offset = is_number(word(at + 1)) ? atol(word(at + 1)) : is->shift;
+  place->pages = is_number(word(at + 2)) ? atol(word(at + 2))
+                                         : is->pages - (place->offset - is->shift);
+  place->address = region_base(region) + (uintptr_t)(place->offset * is->page_bytes);
   return 1;
 }
 
@@ -212,7 +214,7 @@ static int op_mmap(int t) {
     return not_understood();
   if (is_huge && strcmp(kind, "hugetlb-noreserve") != 0) flags &= ~(long)MAP_NORESERVE;
   struct region region = {atol(word(3)), is_huge ? 2l << 20 : 4096, option("shift", 0)};
-  uintptr_t start = region_start(place.region, &region);
+  uintptr_t start = region_base(place.region) + (uintptr_t)(region.shift * region.page_bytes);
   enum outcome outcome;
   if (is_shm) {
     shared->verb = VERB_SHM;
@@ -220,6 +222,7 @@ static int op_mmap(int t) {
     shared->count = region.pages * region.page_bytes;
     shared->args[0] = 0600 | 01000 /* IPC_CREAT */ | (is_huge ? 04000 : 010000 /* NORESERVE */);
     shared->args[1] = 040000; // SHM_REMAP
+    shared->args[2] = segment_key(place.region, is_huge);
     outcome = run(t);
   } else {
     flags |= is_shared ? MAP_SHARED : MAP_PRIVATE;
@@ -445,7 +448,7 @@ static int op_move_pages(int t) {
   long pid = pid_option(t), left = 0;
   enum outcome outcome = DONE;
   for (long i = 0; i < place.pages; i++) list[i] = UNSET;
-  for (long done = 0; done < place.pages && outcome == DONE; done += MOVE_CHUNK) {
+  for (long done = 0; outcome == DONE && (done < place.pages || done == 0); done += MOVE_CHUNK) {
     long n = place.pages - done < MOVE_CHUNK ? place.pages - done : MOVE_CHUNK;
     for (long i = 0; i < n; i++) {
       shared->pages[i] = (void *)(place.address + (uintptr_t)((done + i) * place.page_bytes));
@@ -470,8 +473,8 @@ static int op_move_pages(int t) {
 
 static int op_migrate_pages(int t) {
   long from = mask_of(word(2), shared->mask), to = mask_of(word(3), shared->mask2);
-  enum outcome outcome = run_call(t, SYS_migrate_pages, pid_option(t), option("maxnode", MAX_NODE_BITS),
-                                  from, to, 0, 0);
+  enum outcome outcome = run_call(t, SYS_migrate_pages, pid_option(t),
+                                  option("maxnode", MAX_NODE_BITS), from, to, 0, 0);
   begin_result();
   out_outcome(t, outcome);
   end_result();

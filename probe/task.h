@@ -91,13 +91,11 @@ static void do_touch(int is_write) {
   }
 }
 
-/** A SysV segment at the address; it is marked for removal at once, so that none stays behind. */
+/** Attaches the SysV segment of a key at the address; the first to ask makes it. */
 static long do_shm(void) {
-  long id = call6(SYS_shmget, 0, shared->count, shared->args[0], 0, 0, 0);
+  long id = call6(SYS_shmget, shared->args[2], shared->count, shared->args[0], 0, 0, 0);
   if (id < 0) return id;
-  long at = call6(SYS_shmat, id, (long)shared->address, shared->args[1], 0, 0, 0);
-  call6(SYS_shmctl, id, 0 /* IPC_RMID */, 0, 0, 0, 0);
-  return at;
+  return call6(SYS_shmat, id, (long)shared->address, shared->args[1], 0, 0, 0);
 }
 
 static long do_write(void) {

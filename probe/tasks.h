@@ -1,5 +1,5 @@
 // The controller's side of the tested tasks: starts them, gives commands, notices how they end.
-// Models   An operation ends in one of five ways: answered, killed, exited, retried for ever, or late.
+// Models   How an operation ends: answered, task killed or exited, fault retried for ever, or late.
 // Notes    A fault that is retried for ever leaves three marks: no progress, processor time that
 //          runs, and the kernel's line about a leaked VM_FAULT_OOM (which it rate-limits, so that
 //          long enough without progress counts as well).
