@@ -58,7 +58,7 @@ const remembered = new Map<string, readonly CaseOutcome[]>();
 function outcomesOf(family: string): readonly CaseOutcome[] {
   const known = remembered.get(family);
   if (known !== undefined) return known;
-  const outcomes = casesOf(family).map(conformCase);
+  const outcomes = casesOf(family).map((c) => conformCase(c));
   remembered.set(family, outcomes);
   return outcomes;
 }

@@ -33,6 +33,8 @@ export interface CaseOutcome {
   readonly comparedSteps?: number | undefined;
   /** What is not modelled, by operation. */
   readonly missing?: string | undefined;
+  /** The step, from 0, that differs or is not modelled. */
+  readonly step?: number | undefined;
 }
 
 /** Fields that say nothing about placement, or that no two runs share. */
@@ -47,8 +49,14 @@ const slots = (prefix: string, count: number): Record<string, number> =>
 
 const NAMES = { tasks: slots('T', 16), regions: slots('R', 32) };
 
-/** Runs one case and says how it compares. */
-export function conformCase(c: OracleCase): CaseOutcome {
+/**
+ * Runs one case and says how it compares.
+ * @param onStep is told what the model makes of each step, up to the first that differs.
+ */
+export function conformCase(
+  c: OracleCase,
+  onStep?: (step: number, model: OpResult) => void,
+): CaseOutcome {
   const head = { id: c.id, family: c.family, kind: c.kind, design: c.design };
   const design = designOfCase(c);
   if (design === undefined) {
@@ -72,8 +80,9 @@ export function conformCase(c: OracleCase): CaseOutcome {
       result = runner.run(op);
     } catch (error) {
       if (!(error instanceof NotModelled)) throw error;
-      return { ...head, verdict: 'not modelled', missing: error.message };
+      return { ...head, verdict: 'not modelled', missing: error.message, step: i };
     }
+    onStep?.(i, result);
     if (step.variable === true) continue;
     const tolerance = i >= pressedFrom ? pressureTolerance(c) : 0;
     const spread = { tolerance, isolated };
@@ -87,7 +96,7 @@ export function conformCase(c: OracleCase): CaseOutcome {
       return { ...head, verdict: 'equal', comparedSteps: i };
     }
     const words = `step ${i + 1}, ${step.op}: ${difference}`;
-    return { ...head, verdict: 'different', difference: words };
+    return { ...head, verdict: 'different', difference: words, step: i };
   }
   return { ...head, verdict: 'equal' };
 }

@@ -5,9 +5,8 @@
 //          are the same run (RUN1).
 import { assert, UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
-import type { Design, MaskOrigin } from '../hooks/design.ts';
+import type { MaskOrigin } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Machine } from '../machine/machine.ts';
 import { type Decision, DecisionLog, type RequestContext } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
@@ -16,12 +15,10 @@ import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
 import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
 import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
-import { Session, type Step } from './session.ts';
+import { Session, type SessionInput, type Step } from './session.ts';
 
-export interface ExplainInput {
-  readonly scenario: Scenario;
-  readonly machine: Machine;
-  readonly design: Design;
+export interface ExplainInput
+  extends Pick<SessionInput, 'scenario' | 'machine' | 'design' | 'options' | 'inodes'> {
   readonly region: string;
   /** Pages from the region's start. */
   readonly index: number;
@@ -84,17 +81,18 @@ export interface Explanation extends PageName {
  * @throws UserError for a region, task, page or step that the scenario does not have; NotModelled.
  */
 export function explainPage(input: ExplainInput): Explanation {
-  const { scenario, machine, design } = input;
+  const { scenario, machine, design, options, inodes } = input;
+  const session = (): Session => new Session({ machine, design, scenario, options, inodes });
   const page = findPage(scenario, input);
   const last = scenario.ops.length - 1;
   const atStep = input.atStep ?? last;
   if (!Number.isInteger(atStep) || atStep < 0 || atStep > last) {
     throw new UserError(`no step ${atStep + 1}: ${scenario.name} has steps 1 to ${last + 1}`);
   }
-  const seen = watch(new Session({ machine, design, scenario }), page, atStep);
+  const seen = watch(session(), page, atStep);
   const head = { ...page, design: design.id, history: seen.history };
   const catching = (target: Target): ExplainedRequest | undefined =>
-    new Catcher(new Session({ machine, design, scenario }), target).request();
+    new Catcher(session(), target).request();
 
   if (seen.state.kind === 'page') {
     const request = catching({ untilStep: atStep, frame: seen.state.frame });

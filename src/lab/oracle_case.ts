@@ -40,6 +40,8 @@ export interface OracleCase {
   readonly kind: string;
   readonly purpose: string;
   readonly kernel: string;
+  /** MAX_NUMNODES of the kernel; by its name when left out. */
+  readonly maxNodes?: number | undefined;
   readonly design: string;
   readonly bootCmdline: string;
   readonly machine: {
@@ -155,7 +157,8 @@ export function machineOfCase(c: OracleCase): Machine {
 }
 
 /** Debian's kernels know 1024 nodes, small configurations 64. */
-const maxNodesOf = (c: OracleCase): number => (c.kernel.startsWith('debian') ? 1024 : 64);
+const maxNodesOf = (c: OracleCase): number =>
+  c.maxNodes ?? (c.kernel.startsWith('debian') ? 1024 : 64);
 
 /** `hugepages=N` or `hugepages=NODE:N,...` of a command line. */
 export function bootPoolOf(cmdline: string): BootPool | undefined {
@@ -175,7 +178,8 @@ export function caseOptions(c: OracleCase): KernelOptions {
     spannedPages: z.spanned,
     presentPages: z.present,
     managedPages: z.managed,
-    freePages: z.free + z.pcp,
+    // Counters are read one after another, while pages come and go: the sum may be a little off.
+    freePages: Math.min(z.free + z.pcp, z.managed),
     wmarkMin: z.min,
     wmarkLow: z.low,
     wmarkHigh: z.high,

@@ -44,6 +44,8 @@ export interface SessionInput {
   readonly design: Design;
   readonly scenario: Scenario;
   readonly options?: KernelOptions | undefined;
+  /** Inode numbers that shared objects get, by the step that maps them. */
+  readonly inodes?: ReadonlyMap<number, number> | undefined;
   /** Keep the decisions of the page allocator. */
   readonly logsDecisions?: boolean | undefined;
 }
@@ -72,12 +74,19 @@ export class Session {
     const op = this.input.scenario.ops[this.#next];
     if (op === undefined) return undefined;
     const index = this.#next++;
+    this.#takeInode(index, op);
     const result = this.runner.run(op);
     const failed = op.expect
       .filter((e) => e.design === undefined || e.design === this.input.design.id)
       .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
     return { index, op, result, failed, changed: this.#placementChanges() };
+  }
+
+  #takeInode(index: number, { act }: Op): void {
+    const inode = this.input.inodes?.get(index);
+    if (inode === undefined || act.on !== 'task' || act.act.verb !== 'mmap') return;
+    this.kernel.inoHints.set(act.act.region, inode);
   }
 
   /** Runs what is left. */

@@ -90,11 +90,12 @@ function explain(io: Io, name: string, options: ExplainOptions): void {
     ['machine', machineWords(summarizeMachine(machine))],
     ['page', `${first.index} of ${first.region}, task ${first.task}, ${at}`],
   ]);
-  const body = all.length === 1 ? singleText(io, first) : sideBySide(io, all);
+  const body = all.length === 1 ? explanationText(io, first) : sideBySide(io, all);
   io.out(`${head}\n\n${body}`);
 }
 
-function singleText(io: Io, e: Explanation): string {
+/** One explanation in full: history, request, every walk. */
+export function explanationText(io: Io, e: Explanation): string {
   const parts = [paragraph(io.colors.bold(`Under ${e.design}: ${e.words}`)), historyText(e)];
   if (e.request !== undefined) {
     parts.push(requestText(e.request));
