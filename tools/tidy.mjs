@@ -22,7 +22,7 @@ const DEBTS = [
 // ---- The layers ----------------------------------------------------------------------------
 
 const TO_OBSERVE = ['base', 'hooks', 'machine', 'mm', 'kernel', 'drivers', 'observe'];
-const TO_LAB = [...TO_OBSERVE, 'checkers', 'scenario', 'lab'];
+const TO_LAB = [...TO_OBSERVE, 'checkers', 'scenario', 'guest', 'lab'];
 
 /** What the files of each folder of src may import besides their own folder; lowest first. */
 const MAY_IMPORT = {
@@ -36,6 +36,7 @@ const MAY_IMPORT = {
   observe: ['base', 'hooks', 'machine', 'mm', 'kernel', 'drivers'],
   checkers: ['base', 'hooks', 'machine'],
   scenario: TO_OBSERVE,
+  guest: ['base', 'machine', 'scenario'],
   lab: TO_LAB,
   cli: TO_LAB,
   web: TO_LAB,

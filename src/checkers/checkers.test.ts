@@ -1,11 +1,12 @@
 // Every judge finds what it is there for: a healthy kernel, then one thing broken at a time.
 import { describe, expect, test } from 'vitest';
 import { bench, bootDevice, play } from '../../test/support/play.ts';
-import { type Frame, nodeId, type ZoneIndex } from '../base/ids.ts';
+import { cpuId, type Frame, nodeId, type ZoneIndex } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { findDesign } from '../designs/index.ts';
 import { stock } from '../designs/stock.ts';
 import type { Design } from '../hooks/design.ts';
+import type { Cpuset } from '../kernel/cpuset.ts';
 import { touchPages } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { makePte, pteFrame, pteIsPage } from '../kernel/page_table.ts';
@@ -38,6 +39,10 @@ function freeBlock(k: Kernel): { z: number; f: number } {
   const at = zones.listHead.findIndex((f) => f !== -1);
   return { z: Math.floor(at / (zones.nrOrders * 4)), f: zones.listHead[at] as number };
 }
+
+/** A group of the test below, by its path. */
+const groupOf = (k: Kernel, path: string): Cpuset =>
+  [...k.rootCpuset.descendants()].find((group) => group.path === `/${path}`) as Cpuset;
 
 /** Breaks one thing; the judge named must say so. */
 const broken: readonly [string, RegExp, (k: Kernel, vpn: number, f: Frame) => void][] = [
@@ -171,6 +176,90 @@ describe('one thing broken', () => {
     const found = CHECKERS['frames']?.(k) ?? [];
     expect(found).toHaveLength(21);
     expect(found.at(-1)).toMatch(/^frames: and \d+ more$/);
+  });
+});
+
+describe('cpusets', () => {
+  const broken: readonly [string, RegExp, (k: Kernel) => void][] = [
+    [
+      '[CPS2] mems of a task',
+      /T0 may use 0, its cpuset 0-1/,
+      (k) => {
+        (k.tasks[0] as (typeof k.tasks)[number]).memsAllowed = Nodemask.of(0);
+      },
+    ],
+    [
+      '[CPS9] effective mems',
+      /effective 1/,
+      (k) => {
+        groupOf(k, 'a').effectiveMems = Nodemask.of(1);
+      },
+    ],
+    [
+      '[CPS9] more than the parent',
+      /has mems 2, its parent 0-1/,
+      (k) => {
+        groupOf(k, 'a/x').mems = Nodemask.of(2);
+      },
+    ],
+    [
+      '[CPS9] CPUs the parent has not',
+      /has CPUs 3, its parent 0,1/,
+      (k) => {
+        groupOf(k, 'a/x').cpus = [cpuId(3)];
+      },
+    ],
+    [
+      '[CPS10] exclusive alone',
+      /is mem_exclusive, its parent is not/,
+      (k) => {
+        groupOf(k, 'a/x').flags = new Set(['mem_exclusive']);
+      },
+    ],
+    [
+      '[CPS10] shared mems',
+      /share mems/,
+      (k) => {
+        groupOf(k, 'b').flags = new Set(['mem_exclusive']);
+      },
+    ],
+    [
+      '[CPS10] shared CPUs',
+      /share CPUs/,
+      (k) => {
+        groupOf(k, 'a').flags = new Set(['cpu_exclusive']);
+      },
+    ],
+    [
+      '[CPS14] emptied',
+      /has no mems/,
+      (k) => {
+        groupOf(k, 'a').mems = Nodemask.EMPTY;
+      },
+    ],
+    [
+      '[CPS15] on a foreign CPU',
+      /runs on CPU 3/,
+      (k) => {
+        (k.tasks[0] as (typeof k.tasks)[number]).cpu = cpuId(3);
+      },
+    ],
+  ];
+
+  test.each(broken)('%s', (_name, finding, breakIt) => {
+    const made = (name: string, mems: string): string =>
+      `sys mkdir /cpuset/${name}
+      sys write /cpuset/${name}/cpuset.cpus 0-1
+      sys write /cpuset/${name}/cpuset.mems ${mems}`;
+    const { kernel: k } = play(`
+      ${made('a', '0-1')}
+      ${made('a/x', '1')}
+      ${made('b', '1-2')}
+      sys move T0 /cpuset/a
+    `);
+    expect(checkAll(k)).toEqual([]);
+    breakIt(k);
+    expect(CHECKERS['cpusets']?.(k).join('\n')).toMatch(finding);
   });
 });
 

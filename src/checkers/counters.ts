@@ -4,7 +4,13 @@
 //          are in use.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { tableFrames, userFrames } from './read_state.ts';
+import {
+  freeHugeFrames,
+  smallInHuge,
+  tableFrames,
+  usedHugeFrames,
+  userFrames,
+} from './read_state.ts';
 
 /** Judges numastat and the allocation events. */
 export function checkCounters(k: Kernel): readonly string[] {
@@ -27,7 +33,8 @@ export function checkCounters(k: Kernel): readonly string[] {
     () => `numa_miss sums up to ${miss}, numa_foreign to ${foreign}`,
   );
   const { pgalloc, pgfree } = k.mem.stat.eventCounts();
-  const inUse = userFrames(k).size + tableFrames(k).size;
+  const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
+  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,
     () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,

@@ -1,19 +1,26 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
-//          page table, private page, shared page. FRM2 the map count is the number of entries that
-//          map the frame. FRM3 the kind in the frame table is what the owner makes of it.
+//          page table, private page, shared page, part of a huge page. FRM2 the map count is the
+//          number of entries that map the frame. FRM3 the kind in the frame table is what the
+//          owner makes of it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
   FREE_BLOCK,
   freeBlocks,
+  freeHugeFrames,
+  HUGE,
+  hugeMappings,
+  type Mapping,
   mappings,
   NONE,
   SHMEM,
+  smallInHuge,
   stretchesOf,
   TABLE,
   untouched,
+  usedHugeFrames,
   zoneOfFrame,
   zoneText,
 } from './read_state.ts';
@@ -36,6 +43,11 @@ const frameText = (k: Kernel, frame: number): string => {
   const z = zoneOfFrame(k, frame);
   return z === undefined ? `frame ${frame} in no zone` : `frame ${frame} of ${zoneText(k, z)}`;
 };
+
+function ownHuge(k: Kernel, owners: Owners, frame: number, owner: string): void {
+  own(owners, frame, owner, HUGE);
+  for (let i = 1; i < smallInHuge(k); i++) own(owners, frame + i, owner, NONE);
+}
 
 /** Whatever has a claim on a frame. */
 function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
@@ -67,13 +79,15 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
     });
   }
   for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
+  for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
   return owners;
 }
 
 /** Map counts, counted anew. */
-function countMappings(k: Kernel): Map<number, number> {
+function countMappings(all: readonly Mapping[]): Map<number, number> {
   const counts = new Map<number, number>();
-  for (const { frame } of mappings(k)) counts.set(frame, (counts.get(frame) ?? 0) + 1);
+  for (const { frame } of all) counts.set(frame, (counts.get(frame) ?? 0) + 1);
   return counts;
 }
 
@@ -115,7 +129,8 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
 /** Judges who owns which frame. */
 export function checkFrames(k: Kernel): readonly string[] {
   const findings = new Findings('frames');
-  const counts = countMappings(k);
+  const counts = countMappings(mappings(k));
+  const huge = countMappings(hugeMappings(k));
   const owners = collectOwners(k, counts);
   checkEveryFrame(k, owners, findings);
   const { map } = k.mem;
@@ -126,8 +141,8 @@ export function checkFrames(k: Kernel): readonly string[] {
       map.kind[f] === kind,
       () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,
     );
-    if (kind !== ANON && kind !== SHMEM) continue;
-    const mapped = counts.get(f) ?? 0;
+    if (kind !== ANON && kind !== SHMEM && kind !== HUGE) continue;
+    const mapped = (kind === HUGE ? huge : counts).get(f) ?? 0;
     findings.expect(
       map.mapcount[f] === mapped,
       () => `${frameText(k, f)} has map count ${map.mapcount[f]}, but ${mapped} entries map it`,

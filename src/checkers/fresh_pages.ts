@@ -6,7 +6,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { areaOf } from './page_tables.ts';
-import { mappings, nodeOfFrame, userFrames } from './read_state.ts';
+import { hugeMappings, mappings, nodeOfFrame, usedHugeFrames, userFrames } from './read_state.ts';
 
 const BIND = 2;
 
@@ -18,7 +18,7 @@ export class FreshPages {
 
   /** Takes note of what is there: call after operations that place pages by other rules. */
   note(k: Kernel): void {
-    this.#known = userFrames(k);
+    this.#known = new Set([...userFrames(k), ...usedHugeFrames(k)]);
     this.#nrMoved = movedPages(k);
   }
 
@@ -27,7 +27,7 @@ export class FreshPages {
     const findings = new Findings('fresh pages');
     const isMoved = movedPages(k) !== this.#nrMoved;
     if (!isMoved && task.end === undefined) {
-      for (const { space, vpn, frame } of mappings(k)) {
+      for (const { space, vpn, frame } of [...mappings(k), ...hugeMappings(k)]) {
         if (space !== task.mm.id || this.#known.has(frame)) continue;
         this.#judge(k, task, vpn, frame, findings);
       }

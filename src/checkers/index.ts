@@ -2,7 +2,9 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
+import { checkCpusets } from './cpusets.ts';
 import { checkFrames } from './frames.ts';
+import { checkHugePages } from './hugetlb.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
 import { checkZonelists } from './zonelists.ts';
@@ -19,6 +21,8 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'page tables': checkPageTables,
   zonelists: checkZonelists,
   counters: checkCounters,
+  'huge pages': checkHugePages,
+  cpusets: checkCpusets,
   promise: checkPromise,
 };
 

@@ -2,10 +2,11 @@
 // Holds    VMA1 areas ascend, do not overlap, are not empty. PT2 entries are inside areas. PT3 a
 //          private page carries its virtual page number, and is writable by one mapper at most.
 //          PT4 an entry of a shared area maps the page that the object has there. SHM1 ranges of a
-//          shared policy ascend.
+//          shared policy ascend. PT5 an entry of a huge page is inside an area of huge pages, and
+//          maps its file's page if that area is shared.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { ANON, type Entry, readEntry } from './read_state.ts';
+import { ANON, type Entry, HUGE, hugeMappings, readEntry, smallInHuge } from './read_state.ts';
 
 type Space = Kernel['spaces'] extends Map<number, infer S> ? S : never;
 type Area = Space['vmas'][number];
@@ -59,6 +60,34 @@ function checkEntry(k: Kernel, space: Space, vpn: number, entry: Entry, findings
   );
 }
 
+/** Entries of huge pages: inside areas of huge pages, and of the page that is meant. */
+function checkHuge(k: Kernel, findings: Findings): void {
+  const { map } = k.mem;
+  for (const { space, vpn, frame, isWritable } of hugeMappings(k)) {
+    const text = `space ${space}, huge page at ${vpn}`;
+    const vma = areaOf(k.spaces.get(space) as Space, vpn);
+    const huge = vma?.huge ?? null;
+    if (vma === undefined || huge === null) {
+      findings.add(`${text} is mapped outside every area of huge pages`);
+      continue;
+    }
+    findings.expect(map.kind[frame] === HUGE, () => `${text} maps frame ${frame}, no huge page`);
+    if (!huge.isShared) {
+      findings.expect(
+        !isWritable || map.mapcount[frame] === 1,
+        () => `${text} is writable, and ${map.mapcount[frame]} entries map its frame`,
+      );
+      continue;
+    }
+    const index = (vma.pgoff + vpn - vma.startVpn) / smallInHuge(k);
+    const held = huge.inode.pages.get(index);
+    findings.expect(
+      held === frame,
+      () => `${text} maps frame ${frame}; page ${index} of its file is ${held ?? 'not there'}`,
+    );
+  }
+}
+
 /** Shared policies and the number of mappings of each object. */
 function checkObjects(k: Kernel, findings: Findings): void {
   for (const object of k.objects.values()) {
@@ -82,6 +111,7 @@ export function checkPageTables(k: Kernel): readonly string[] {
       checkEntry(k, space, vpn, readEntry(pte), findings);
     });
   }
+  checkHuge(k, findings);
   checkObjects(k, findings);
   return findings.list();
 }

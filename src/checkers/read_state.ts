@@ -10,6 +10,9 @@ export const KERNEL = 2;
 export const TABLE = 3;
 export const ANON = 4;
 export const SHMEM = 5;
+export const HUGE = 6;
+/** Small pages in a huge one of 2 MiB. */
+export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 
 export const TYPES = 4;
 export const MOVABLE_TYPE = 1;
@@ -128,7 +131,36 @@ export function mappings(k: Kernel): Mapping[] {
   return found;
 }
 
-/** Frames of users' pages: private pages by their entries, shared ones by their objects. */
+/** Every entry of every address space that maps a huge page; frame and page are the first ones. */
+export function hugeMappings(k: Kernel): Mapping[] {
+  const found: Mapping[] = [];
+  for (const space of k.spaces.values()) {
+    space.pageTable.forEachHuge((vpn, pte) => {
+      const entry = readEntry(pte);
+      if (entry.is !== 'page') return;
+      found.push({ space: space.id, vpn, frame: entry.frame, isWritable: entry.isWritable });
+    });
+  }
+  return found;
+}
+
+/** First frames of huge pages that somebody uses: mapped, or in a file. */
+export function usedHugeFrames(k: Kernel): Set<number> {
+  const frames = new Set(hugeMappings(k).map((m) => m.frame));
+  for (const inode of k.hugeInodes.values()) for (const f of inode.pages.values()) frames.add(f);
+  return frames;
+}
+
+/** First frames of huge pages that are free, by node as the pool has them. */
+export function freeHugeFrames(k: Kernel): { nid: number; frame: number }[] {
+  const found: { nid: number; frame: number }[] = [];
+  k.huge.forEachFree((nid, frame) => {
+    found.push({ nid, frame });
+  });
+  return found;
+}
+
+/** Frames of users' small pages: private ones by their entries, shared ones by their objects. */
 export function userFrames(k: Kernel): Set<number> {
   const frames = new Set(mappings(k).map((m) => m.frame));
   for (const object of k.objects.values()) object.forEachPage((_index, f) => frames.add(f));

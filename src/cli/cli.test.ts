@@ -199,13 +199,16 @@ describe('run', () => {
   });
 
   test('what is not modelled is named after the steps before it, exit code 2', () => {
-    const path = file('huge.cdm', 'machine thread\ntask app\napp cpu 0\napp mmap b 4 hugetlb\n');
+    const path = file(
+      'thp.cdm',
+      'machine thread\ntask app\napp cpu 0\napp mmap b 4 anon\napp madvise b 0 4 hugepage\n',
+    );
     const { code, out, err } = cdmlab('run', path);
     expect(code).toBe(2);
     expect(out).toContain('app cpu 0');
-    expect(err).toMatch(/^not modelled: mmap of kind hugetlb/);
+    expect(err).toMatch(/^not modelled: madvise hugepage/);
     const parsed = JSON.parse(cdmlab('run', path, '--json').out) as { notModelled: string };
-    expect(parsed.notModelled).toContain('hugetlb');
+    expect(parsed.notModelled).toContain('hugepage');
   });
 
   test('--json holds whole results', () => {
@@ -398,7 +401,7 @@ describe.skipIf(!hasShared)('conform', () => {
   });
 
   test('what is not modelled is named, and a difference is exit code 1', () => {
-    const { code, out } = cdmlab('conform', join(ORACLE, 'hugetlb.jsonl.gz'));
+    const { code, out } = cdmlab('conform', join(ORACLE, 'thp.jsonl.gz'));
     expect(code).toBe(1);
     expect(out).toContain('not modelled: ');
   });

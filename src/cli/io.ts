@@ -24,22 +24,36 @@ export interface Io {
   exitCode: number;
 }
 
-/** Progress is told of work that takes longer than this. */
+/** Progress is told of work that takes longer than this: on a terminal; in a log, more seldom. */
 const QUIET_MS = 1000;
+const QUIET_LOG_MS = 10_000;
+/** Back to the start of the terminal's line, and clear it. */
+const CLEAR_LINE = '\r\x1b[K';
 
 /** The real streams. Colours only on a terminal, and never when NO_COLOR is set. */
 export function processIo(): Io {
   const isColored = process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '';
   const started = performance.now();
   let toldAt = 0;
+  const isTerminal = process.stderr.isTTY === true;
+  const quietMs = isTerminal ? QUIET_MS : QUIET_LOG_MS;
+  const clear = () => {
+    if (isTerminal && toldAt > 0) process.stderr.write(CLEAR_LINE);
+  };
   return {
-    out: (text) => void process.stdout.write(`${text}\n`),
-    err: (text) => void process.stderr.write(`${text}\n`),
+    out: (text) => {
+      clear();
+      process.stdout.write(`${text}\n`);
+    },
+    err: (text) => {
+      clear();
+      process.stderr.write(`${text}\n`);
+    },
     progress: (text) => {
       const nowMs = performance.now() - started;
-      if (nowMs < QUIET_MS || nowMs - toldAt < QUIET_MS) return;
+      if (nowMs < quietMs || nowMs - toldAt < quietMs) return;
       toldAt = nowMs;
-      process.stderr.write(`${text}\n`);
+      process.stderr.write(isTerminal ? `${CLEAR_LINE}${text}` : `${text}\n`);
     },
     colors: pc.createColors(isColored),
     exitCode: EXIT_OK,

@@ -9,6 +9,7 @@ import { addCompare } from './verbs/compare.ts';
 import { addConform } from './verbs/conform.ts';
 import { addDesign } from './verbs/design.ts';
 import { addExplain } from './verbs/explain.ts';
+import { addKernel } from './verbs/kernel.ts';
 import { addMachine } from './verbs/machine.ts';
 import { addRun } from './verbs/run.ts';
 import { addScenario } from './verbs/scenario.ts';
@@ -23,6 +24,7 @@ const VERBS = [
   addMachine,
   addZonelists,
   addConform,
+  addKernel,
   addBench,
 ];
 

@@ -2,7 +2,7 @@
 import { formatSizeBytes } from '../base/units.ts';
 import type { MachineSummary } from '../lab/comparison.ts';
 import type { Unjudged } from '../lab/load_scenario.ts';
-import type { Scenario } from '../scenario/ops.ts';
+import type { OpResult, Scenario } from '../scenario/ops.ts';
 
 /** `1 page`, `2 pages`. */
 export const count = (n: number, one: string, many = `${one}s`): string =>
@@ -72,4 +72,25 @@ export function sameRun(options: {
     .map(([name, value]) => ` --param ${shellWord(`${name}=${value}`)}`)
     .join('');
   return machine + params;
+}
+
+/** Fields that say the same as others, or hold a line for each page. */
+const LONG_FIELDS = new Set(['ret', 'note', 'where', 'status', 'died', 'killedBy', 'pageBytes']);
+const MOST_RESULT_COLUMNS = 34;
+
+/** `0`, `0 touched 64`, `EINVAL`: what fits a line. */
+export function resultWords(result: OpResult): string {
+  const fields = Object.entries(result)
+    .filter(([name]) => !LONG_FIELDS.has(name))
+    .map(([name, value]) => `${name} ${valueWords(value)}`);
+  const text = [String(result.ret), ...fields].join(' ');
+  return text.length <= MOST_RESULT_COLUMNS ? text : `${text.slice(0, MOST_RESULT_COLUMNS - 3)}...`;
+}
+
+function valueWords(value: unknown): string {
+  if (Array.isArray(value)) return value.map(valueWords).join(',') || 'none';
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([key, v]) => `${key}:${valueWords(v)}`)
+    .join(' ');
 }

@@ -41,7 +41,9 @@ export const allocatorGate: Design = {
         "request's own (patches 3/4 and 4/4).",
     },
     {
-      kernelFunction: 'mm/hugetlb.c: hugetlb_hstate_alloc_pages, __nr_hugepages_store_common',
+      kernelFunction:
+        'mm/hugetlb.c: hugetlb_hstate_alloc_pages, __nr_hugepages_store_common, ' +
+        'return_unused_surplus_pages, hugetlb_register_all_nodes',
       answer: 'hugetlbNodes',
       change: 'Pools use system memory nodes where stock uses all memory nodes (patch 2/4).',
     },

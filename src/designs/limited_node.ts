@@ -44,7 +44,9 @@ export const limitedNode: Design = {
         'MPOL_BIND off the local node starts from the first node of the mask if that is a device.',
     },
     {
-      kernelFunction: 'mm/hugetlb.c: hugetlb_hstate_alloc_pages, __nr_hugepages_store_common',
+      kernelFunction:
+        'mm/hugetlb.c: hugetlb_hstate_alloc_pages, __nr_hugepages_store_common, ' +
+        'return_unused_surplus_pages, hugetlb_register_all_nodes',
       answer: 'hugetlbNodes',
       change: 'Pools use system memory nodes where stock uses all memory nodes.',
     },

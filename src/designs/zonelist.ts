@@ -45,7 +45,9 @@ export const zonelist: Design = {
         'MPOL_BIND off the local node starts from the first node of the mask if that is a device.',
     },
     {
-      kernelFunction: 'mm/hugetlb.c: hugetlb_hstate_alloc_pages, __nr_hugepages_store_common',
+      kernelFunction:
+        'mm/hugetlb.c: hugetlb_hstate_alloc_pages, __nr_hugepages_store_common, ' +
+        'return_unused_surplus_pages, hugetlb_register_all_nodes',
       answer: 'hugetlbNodes',
       change: 'Pools use system memory nodes where stock uses all memory nodes (patch 2/4).',
     },

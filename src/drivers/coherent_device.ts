@@ -7,6 +7,7 @@
 //          room stay where they are and the device reaches them over the link.
 // Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
 // Holds    DRV1 device compute changes where pages are, never what is mapped.
+import { NotModelled } from '../base/assert.ts';
 import { ENODEV } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
@@ -83,6 +84,10 @@ export class CoherentDevice {
     isWanted: (nid: NodeId) => boolean,
   ): Frame[] {
     const frames: Frame[] = [];
+    for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
+      if (!isWanted(k.allocator.nidOf(pteFrame(pte)))) continue;
+      throw new NotModelled(`huge pages that device ${this.name} would move`);
+    }
     task.mm.pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
       if (pteIsPage(pte) && isWanted(k.allocator.nidOf(pteFrame(pte)))) frames.push(pteFrame(pte));
     });

@@ -2,7 +2,8 @@
 // member is a decision point that some kernel function really has. No answer means stock Linux.
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
 //          is built and compiled into flat tables; `policyNode` is asked once a run of requests,
-//          and `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node.
+//          `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node, and
+//          `hugetlbNodes` when a pool of huge pages changes its size.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 
@@ -79,7 +80,11 @@ export interface DesignAnswers {
   readonly zoneGate?: ZoneGate;
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
-  /** In advance: the nodes that HugeTLB pools use when no policy names any. */
+  /**
+   * When a pool is filled at boot or sized, and when surplus returns: the nodes that HugeTLB pools
+   * use when no policy names any (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
+   * return_unused_surplus_pages, hugetlb_register_all_nodes).
+   */
   readonly hugetlbNodes?: (view: NodesView) => Nodemask;
 }
 

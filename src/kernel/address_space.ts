@@ -6,6 +6,7 @@
 //          are.
 import { assert } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
+import type { HugeArea } from './hugetlb_area.ts';
 import type { Mempolicy } from './mempolicy.ts';
 import { policiesEqual } from './mempolicy.ts';
 import { PageTable } from './page_table.ts';
@@ -14,10 +15,15 @@ import type { ShmemObject } from './shmem.ts';
 export interface Vma {
   startVpn: number;
   endVpn: number;
-  /** Page number in the object; for private memory the virtual page number itself (vm_pgoff). */
+  /**
+   * Page number in the object or the hugetlb file; for private memory of small pages the virtual
+   * page number itself (vm_pgoff).
+   */
   pgoff: number;
-  /** null for private anonymous memory. */
+  /** null for private anonymous memory, and for huge pages. */
   readonly object: ShmemObject | null;
+  /** What makes it an area of huge pages (VM_HUGETLB); null for all others. */
+  readonly huge: HugeArea | null;
   /** vm_policy. */
   policy: Mempolicy | null;
   isLocked: boolean;
@@ -29,13 +35,15 @@ export interface Vma {
 
 export class AddressSpace {
   readonly id: number;
-  readonly pageTable = new PageTable();
+  readonly pageTable: PageTable;
   #vmas: Vma[] = [];
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
 
-  constructor(id: number) {
+  /** @param hugeSmall small pages in a huge one. */
+  constructor(id: number, hugeSmall?: number) {
     this.id = id;
+    this.pageTable = new PageTable(hugeSmall);
   }
 
   get vmas(): readonly Vma[] {
@@ -121,6 +129,7 @@ export class AddressSpace {
       startVpn: vpn,
       pgoff: vma.pgoff + (vpn - vma.startVpn),
       policy: vma.policy?.dup() ?? null,
+      huge: vma.huge === null ? null : { ...vma.huge },
     };
     vma.endVpn = vpn;
     this.#vmas.splice(this.#position(vpn), 0, upper);
@@ -144,6 +153,8 @@ export class AddressSpace {
 function canMerge(a: Vma, b: Vma): boolean {
   return (
     a.endVpn === b.startVpn &&
+    a.huge === null &&
+    b.huge === null &&
     a.object === b.object &&
     a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&

@@ -259,6 +259,7 @@ describe('an address space', () => {
     endVpn,
     pgoff: startVpn,
     object: null,
+    huge: null,
     policy: null,
     isLocked: false,
     wipesOnFork: false,

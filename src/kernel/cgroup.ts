@@ -1,16 +1,18 @@
 // The tree of control groups, as far as cpusets live in it: groups come and go, tasks move between
 // them, and a group hands the cpuset controller on to its children or takes it back.
-// Models   linux@v6.1 kernel/cgroup/cgroup.c (version 2): cgroup_mkdir, cgroup_rmdir,
+// Models   linux@v6.1 kernel/cgroup/cgroup.c: cgroup_mkdir, cgroup_rmdir,
 //          cgroup_subtree_control_write, cgroup_vet_subtree_control_enable, cgroup_migrate_vet_dst,
 //          cgroup_is_valid_domain, cgroup_is_thread_root, cgroup_can_be_thread_root,
 //          cgroup_update_dfl_csses.
 // Omits    other controllers, threaded groups made by hand, limits of depth and number.
 // State    a Cpuset object stands for the group and for its cpuset; Task.group is where a task is,
-//          Task.cpuset the nearest group upward whose parent hands the controller on.
+//          Task.cpuset the nearest group upward whose parent hands the controller on (in version 1
+//          the same group: every one is a cpuset).
 // Holds    CGR1 a group has cpuset files only while its parent hands the controller on.
 import { EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP } from '../base/errno.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { attachToCpuset, Cpuset } from './cpuset.ts';
+import { moveToLegacyGroup, newLegacyGroup } from './cpuset_v1.ts';
 import type { Kernel } from './kernel.ts';
 import type { Task } from './task.ts';
 
@@ -23,6 +25,16 @@ export function findGroup(root: Cpuset, path: string): Cpuset | undefined {
   return group;
 }
 
+/**
+ * Says in which hierarchy the cpuset controller is; the first call decides.
+ * @returns false when it is in the other one.
+ */
+export function useHierarchy(k: Kernel, version: 1 | 2): boolean {
+  k.cpusetVersion ??= version;
+  k.rootCpuset.isLegacy = k.cpusetVersion === 1;
+  return k.cpusetVersion === version;
+}
+
 /** mkdir in the cgroup file system. Returns 0, -EEXIST or -ENOENT. */
 export function makeGroup(k: Kernel, path: string): number {
   const parts = partsOf(path);
@@ -30,10 +42,16 @@ export function makeGroup(k: Kernel, path: string): number {
   const parent = findGroup(k.rootCpuset, parts.join('/'));
   if (parent === undefined) return -ENOENT;
   if (name === undefined || parent.children.has(name)) return -EEXIST;
-  parent.children.set(name, new Cpuset(name, parent, parent.controlling.effectiveMems));
+  parent.children.set(
+    name,
+    parent.isLegacy ? newLegacyGroup(k, name, parent) : newGroup(name, parent),
+  );
   countCpusets(k);
   return 0;
 }
+
+const newGroup = (name: string, parent: Cpuset): Cpuset =>
+  new Cpuset(name, parent, parent.controlling.effectiveMems);
 
 /** rmdir. Returns 0, -ENOENT, or -EBUSY while there are tasks or children. */
 export function removeGroup(k: Kernel, path: string): number {
@@ -48,7 +66,7 @@ export function removeGroup(k: Kernel, path: string): number {
 /** The static key that says whether any cpuset but the root exists. */
 function countCpusets(k: Kernel): void {
   k.allocator.cpusetsEnabled = [...k.rootCpuset.descendants()].some(
-    (group) => group.parent?.isDelegating === true,
+    (group) => group.parent !== null && group.isCpuset,
   );
 }
 
@@ -116,10 +134,10 @@ function reattach(k: Kernel, group: Cpuset): void {
 /**
  * Moves a task into a group (cgroup.procs).
  * @returns 0; -EOPNOTSUPP below a thread root; -EBUSY for a group that hands the controller on and
- * has
- *   populated children.
+ *   has populated children; in version 1 only -ENOSPC, for a group without CPUs or without mems.
  */
 export function moveToGroup(k: Kernel, task: Task, group: Cpuset): number {
+  if (group.isLegacy) return moveToLegacyGroup(k, task, group);
   if (!isValidDomain(k, group)) return -EOPNOTSUPP;
   const isFull = group.parent !== null && group.isDelegating && hasPopulatedChild(k, group);
   if (isFull) return -EBUSY;

@@ -2,6 +2,7 @@
 // killer is asked.
 import { describe, expect, test } from 'vitest';
 import { bench, bootDevice, play } from '../../test/support/play.ts';
+import { checkAll } from '../checkers/index.ts';
 import { findDesign } from '../designs/index.ts';
 import { MAX_NR_ZONES, ZONE_MOVABLE } from '../mm/gfp.ts';
 
@@ -218,6 +219,42 @@ describe('requests that a cpuset keeps off', () => {
       T1 touch R0 -> DEAD
     `);
     expect(kernel.mem.stat.eventCounts().oom_kill).toBe(2);
+  });
+
+  test('[OOM3] a mask of all memory confines nobody: then it is the cpusets that count', () => {
+    const kill = (nodes: string) =>
+      play(`
+      sys mkdir ${G}/a
+      sys mkdir ${G}/b
+      sys write ${G}/a/cpuset.mems 2
+      sys write ${G}/b/cpuset.mems 0-1
+      T0 mmap R0 20000 shared
+      T0 mbind R0 0 20000 bind ${nodes}
+      T0 mmap R1 30000 anon
+      fork T0 T1
+      fork T0 T2
+      sys move T1 ${G}/a
+      sys move T2 ${G}/b
+      T2 touch R1
+      T1 touch R0 -> KILLED
+      sys tasks`).kernel.tasks.map((t) => t.isAlive);
+    expect(kill('0-2')[2]).toBe(true);
+    expect(kill('1-2')[2]).toBe(false);
+  });
+
+  test('[FRM1] a page that two tasks share is freed with the last, even in the midst of its copy', () => {
+    const { kernel } = play(`
+      T0 mmap R0 3000 anon
+      T0 mbind R0 0 3000 bind 2
+      T0 touch R0
+      fork T0 T1
+      T0 mmap R1 16000 anon
+      T0 mbind R1 0 16000 bind 2
+      T0 touch R1 0 12000
+      T1 touch R0 -> 0
+      T0 touch R0 -> DEAD
+    `);
+    expect(checkAll(kernel)).toEqual([]);
   });
 
   test('[EXH2] the task that asked goes on when another one was killed for it', () => {

@@ -2,7 +2,7 @@
 // Models   linux@v6.1 mm/memory.c: handle_mm_fault, do_anonymous_page, do_wp_page, wp_page_copy,
 //          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
 //          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
-// Omits    swap, huge pages, userfaultfd, NUMA hinting faults.
+// Omits    swap, transparent huge pages, userfaultfd, NUMA hinting faults.
 // Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private
 //          page is written in place by its only owner and copied by others. FLT3 a run of faults
 //          handled at once gets what the same faults one after another would get.
@@ -12,6 +12,8 @@ import { FAILURE, MAX_RUN } from '../mm/internal.ts';
 import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import type { Vma } from './address_space.ts';
+import { isHuge } from './hugetlb_area.ts';
+import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import {
   type Leaf,
@@ -41,6 +43,8 @@ export const FAULT = {
   RETRY: 2,
   /** The OOM killer took the task itself. */
   KILLED: 3,
+  /** No huge page: the task gets the signal and lives on. */
+  SIGBUS: 4,
 } as const;
 export type Fault = (typeof FAULT)[keyof typeof FAULT];
 
@@ -89,8 +93,9 @@ export function touchPages(
     const vma = task.mm.lookup(vpn);
     if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
     const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
-    const end = Math.min(endVpn, vma.endVpn, leafEnd);
-    const run = touchInLeaf(k, task, vma, vpn, end, isWrite, by);
+    const run = isHuge(vma)
+      ? touchHuge(k, task, vma, vpn, Math.min(endVpn, vma.endVpn), isWrite, by)
+      : touchInLeaf(k, task, vma, vpn, Math.min(endVpn, vma.endVpn, leafEnd), isWrite, by);
     vpn += run.done;
     if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
   }
@@ -138,13 +143,20 @@ function touchInLeaf(
 
 /**
  * Allocates the page table pages that are missing above a page, from the top down. A fault that a
- * CPU retries asks again, and a task that interleaves then asks another node.
+ * CPU retries asks again, and a task that interleaves then asks another node. A huge page needs no
+ * leaf.
  */
-function allocTables(k: Kernel, task: Task, vpn: number, by: FaultBy): Fault {
+export function allocTables(
+  k: Kernel,
+  task: Task,
+  vpn: number,
+  by: FaultBy,
+  isForHuge = false,
+): Fault {
   const { pageTable } = task.mm;
   const isRetried = by === 'cpu' && isTaskInterleaving(task);
   let retries = isRetried ? (task.mempolicy?.nodes.weight ?? 0) : 0;
-  while (pageTable.missing(vpn) > 0) {
+  while ((isForHuge ? pageTable.missingAboveHuge(vpn) : pageTable.missing(vpn)) > 0) {
     if (allocPages(k, task, GFP_PGTABLE_USER, 0, 'page table') === 0) {
       const fault = allocationFailed(k);
       if (fault === FAULT.RETRY && retries-- > 0) continue;
@@ -223,7 +235,8 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
   pageTable.set(vpn, makePte(f, true));
-  if (pteIsPage(pte)) map.removeMap(pteFrame(pte));
+  // The other owner may have been killed for the copy, and then nobody else has the old page.
+  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) k.allocator.free(pteFrame(pte));
   return FAULT.OK;
 }
 

@@ -10,6 +10,8 @@ import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, type Fault, touchPages } from './fault.ts';
+import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
+import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
 import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
@@ -80,7 +82,12 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
 function copyAreas(k: Kernel, parent: Task, child: Task): boolean {
   for (const vma of parent.mm.vmas) {
     if (vma.isKeptFromChild) continue;
-    const copy: Vma = { ...vma, policy: vma.policy?.dup() ?? null, isLocked: false };
+    const copy: Vma = {
+      ...vma,
+      policy: vma.policy?.dup() ?? null,
+      huge: vma.huge === null ? null : inheritedArea(vma.huge),
+      isLocked: false,
+    };
     if (vma.wipesOnFork) copy.hasAnonVma = false;
     child.mm.insertApart(copy);
     if (vma.hasAnonVma && !vma.wipesOnFork && !copyEntries(k, parent, child, vma)) return false;
@@ -125,13 +132,16 @@ function takeKernelPages(k: Kernel, task: Task, nrPages: number): boolean {
 function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
   const from = parent.mm.pageTable;
   const to = child.mm.pageTable;
+  const allocTable = (vpn: number): boolean => {
+    if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) return false;
+    const f = k.allocator.out[0] as Frame;
+    k.mem.map.claim(f, KIND_PAGE_TABLE, child.mm.id, 0, 0);
+    to.addLevel(vpn, f);
+    return true;
+  };
+  if (isHuge(vma)) return copyHuge(k, parent, child, vma, allocTable);
   for (const leafVpn of from.leavesIn(vma.startVpn, vma.endVpn)) {
-    while (to.missing(leafVpn) > 0) {
-      if (allocPages(k, parent, GFP_PGTABLE_USER, 0, 'page table') === 0) return false;
-      const f = k.allocator.out[0] as Frame;
-      k.mem.map.claim(f, KIND_PAGE_TABLE, child.mm.id, 0, 0);
-      to.addLevel(leafVpn, f);
-    }
+    while (to.missing(leafVpn) > 0) if (!allocTable(leafVpn)) return false;
   }
   from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
@@ -152,8 +162,10 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   const { mm } = task;
   k.setCurrent(task);
   for (const vma of mm.vmas) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
-  const objects = mm.remove(0, Number.POSITIVE_INFINITY).map((vma) => vma.object);
-  for (const object of objects) releaseMapping(k, object);
+  for (const vma of mm.remove(0, Number.POSITIVE_INFINITY)) {
+    if (isHuge(vma)) closeArea(k, vma);
+    else releaseMapping(k, vma.object);
+  }
   mm.pageTable.freeTables(0, Number.POSITIVE_INFINITY, (f) => k.allocator.free(f));
   if (mm.pgd !== undefined) k.allocator.free(mm.pgd);
   mm.pgd = undefined;

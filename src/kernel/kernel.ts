@@ -5,14 +5,15 @@
 import { assert } from '../base/assert.ts';
 import type { Cpu, NodeId } from '../base/ids.ts';
 import { MAX_NUMNODES } from '../base/ids.ts';
-import type { Nodemask } from '../base/nodemask.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
+import { type BootPool, HugePages } from '../mm/hugetlb.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { AddressSpace } from './address_space.ts';
 import { Cpuset } from './cpuset.ts';
+import { HugeInode } from './hugetlb_area.ts';
 import { MoveCount } from './move_count.ts';
 import { PlacementCount } from './placement_count.ts';
 import { ShmemObject } from './shmem.ts';
@@ -23,6 +24,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly maxNodes?: number | undefined;
   /** Linux 6.9's MPOL_WEIGHTED_INTERLEAVE is there, as an extension of 6.1. */
   readonly hasWeightedInterleave?: boolean | undefined;
+  /** `hugepages=` on the command line. */
+  readonly bootPool?: BootPool | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
 }
@@ -34,15 +37,25 @@ export class Kernel {
   readonly maxNodes: number;
   readonly hasWeightedInterleave: boolean;
   readonly rootCpuset: Cpuset;
+  /** The hierarchy that the cpuset controller is in, once a group has been named. */
+  cpusetVersion: 1 | 2 | undefined;
   readonly tasks: Task[] = [];
   /** A kernel thread, for work that no task of the scenario does: root cpuset, default policy. */
   readonly kthread: Task;
+  /** The pool of huge pages. */
+  readonly huge: HugePages;
+  /** Files of huge pages that are mapped or are segments, by id. */
+  readonly hugeInodes = new Map<number, HugeInode>();
+  /** SysV segments of huge pages by key. */
+  readonly hugeSegments = new Map<number, HugeInode>();
   /** SysV segments by key. */
   readonly segments = new Map<number, ShmemObject>();
   /** All shared objects that still hold pages or are mapped, by id. */
   readonly objects = new Map<number, ShmemObject>();
   /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
   readonly interleaveWeights = new Map<number, number>();
+  /** /proc/sys/vm/zone_reclaim_mode. */
+  zoneReclaimMode = 0;
   /** Address spaces in use, by id. */
   readonly spaces = new Map<number, AddressSpace>();
   /**
@@ -69,6 +82,7 @@ export class Kernel {
     this.machine = machine;
     this.design = design;
     this.mem = new Memory(machine, design, options);
+    this.huge = new HugePages(this.mem);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
@@ -80,6 +94,7 @@ export class Kernel {
     assert(Number.isFinite(bootCpu), 'a machine has at least one CPU');
     this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);
     this.allocator.current = this.kthread;
+    if (options.bootPool !== undefined) this.#fillBootPool(options.bootPool);
   }
 
   get states(): NodeStates {
@@ -90,13 +105,8 @@ export class Kernel {
     return this.mem.allocator;
   }
 
-  /** The nodes that HugeTLB pools would use when no policy names any (patch 2/4 of the thread). */
-  get hugetlbNodes(): Nodemask {
-    return this.design.answers.hugetlbNodes?.(this.states) ?? this.states.memory;
-  }
-
   newSpace(): AddressSpace {
-    const space = new AddressSpace(this.#nextSpace++);
+    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall);
     this.spaces.set(space.id, space);
     return space;
   }
@@ -133,5 +143,21 @@ export class Kernel {
     const object = new ShmemObject(this.#nextObject++, number, nrPages, isSegment);
     this.objects.set(object.id, object);
     return object;
+  }
+  #fillBootPool(pool: BootPool): void {
+    this.huge.fillAtBoot(pool);
+    const isAsked = typeof pool !== 'number';
+    const from = isAsked ? 'node named' : 'default';
+    this.huge.nrOf.forEach((n, nid) => {
+      if (n > 0) this.placements.count('huge page pool', from, isAsked, nid, n * this.huge.nrSmall);
+    });
+  }
+
+  /** Makes a file for huge pages, with the next inode number unless one is given. */
+  newHugeInode(nrPages: number, isSegment: boolean, ino?: number): HugeInode {
+    const number = ino ?? this.#nextIno++;
+    const inode = new HugeInode(this.#nextObject++, number, nrPages, isSegment, this.huge.nrSmall);
+    this.hugeInodes.set(inode.id, inode);
+    return inode;
   }
 }

@@ -1,13 +1,13 @@
 // Writing memory blocks offline and online while tasks run: pages are driven off, and cpusets and
 // policies follow the nodes that have memory.
 // Models   linux@v6.1 mm/memory_hotplug.c: offline_pages, do_migrate_range, online_pages;
-//          drivers/base/memory.c: state_store, memory_subsys_offline, memory_subsys_online;
+//          mm/hugetlb.c: dissolve_free_huge_pages; drivers/base/memory.c: state_store, memory_subsys_offline, memory_subsys_online;
 //          kernel/cgroup/cpuset.c: cpuset_hotplug_workfn.
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
 import { EBUSY, EINTR, EINVAL, errnoName } from '../base/errno.ts';
-import type { Frame } from '../base/ids.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import {
   __GFP_HIGHMEM,
@@ -16,7 +16,8 @@ import {
   GFP_USER,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
-import { KIND_NONE } from '../mm/memmap.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
+import { KIND_HUGETLB, KIND_NONE } from '../mm/memmap.ts';
 import type { MemoryBlock } from '../mm/memory_block.ts';
 import {
   type IsolatedBlock,
@@ -27,10 +28,12 @@ import {
   removeBlock,
   zoneForBlock,
 } from '../mm/memory_hotplug.ts';
+import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { followMemory } from './cpuset.ts';
+import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
-import { allocOnNode } from './policy_alloc.ts';
+import { allocOnNode, type FoundPolicy } from './policy_alloc.ts';
 
 /** What came of writing the blocks of a node. */
 export interface NodeChange {
@@ -109,9 +112,13 @@ function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
-  if (!driveOff(k, isolated)) {
+  if (!driveOff(k, isolated) || !driveOffHuge(k, isolated)) {
     releaseBlock(k.mem, isolated);
     return -EINTR;
+  }
+  if (!dissolveFree(k, isolated)) {
+    releaseBlock(k.mem, isolated);
+    return -EBUSY;
   }
   removeBlock(k.mem, isolated);
   return 0;
@@ -123,8 +130,7 @@ function offlineBlock(k: Kernel, block: MemoryBlock): number {
  */
 function driveOff(k: Kernel, { block, zone, movable, free }: IsolatedBlock): boolean {
   const { nid } = block;
-  const others = k.states.memory.without(nid);
-  const nodemask = others.isEmpty() ? Nodemask.of(nid) : others;
+  const nodemask = nodesForOthers(k, nid);
   let gfp = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL;
   if (k.mem.zones.type[zone] === ZONE_MOVABLE) gfp |= __GFP_HIGHMEM;
   const target = () =>
@@ -135,4 +141,38 @@ function driveOff(k: Kernel, { block, zone, movable, free }: IsolatedBlock): boo
     free.push({ f: old, order: 0 });
   };
   return migrateFrames(k, movable, target, 'memory offline', isolate) === 0;
+}
+
+/** Where pages of a node that goes may go: to all others, or to the rest of it if there are none. */
+function nodesForOthers(k: Kernel, nid: NodeId): Nodemask {
+  const others = k.states.memory.without(nid);
+  return others.isEmpty() ? Nodemask.of(nid) : others;
+}
+
+/** Moves the used huge pages of a block to pages of the pools of other nodes, or to fresh ones. */
+function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean {
+  const { nid } = block;
+  const found: FoundPolicy = { policy: null, from: 'memory offline' };
+  const place = { found, nid, nodes: nodesForOthers(k, nid), isMany: false };
+  for (const old of huge) {
+    if (k.huge.isFreePage(old)) continue;
+    const fresh = hugeTarget(k, k.kthread, GFP_HUGE | __GFP_RETRY_MAYFAIL, place);
+    if (fresh === undefined) return false;
+    moveHuge(k, old, fresh);
+    k.mem.stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);
+    k.moves.count('memory offline', nid, k.allocator.nidOf(fresh), k.huge.nrSmall);
+    k.huge.dissolveMoved(old);
+    free.push({ f: old, order: k.huge.order });
+  }
+  return true;
+}
+
+/** Takes what is free in the pool out of it. False when it is promised (dissolve_free_huge_pages). */
+function dissolveFree(k: Kernel, { huge, free }: IsolatedBlock): boolean {
+  for (const f of huge) {
+    if (k.mem.map.kind[f] !== KIND_HUGETLB) continue;
+    if (!k.huge.dissolve(f)) return false;
+    free.push({ f, order: k.huge.order });
+  }
+  return true;
 }

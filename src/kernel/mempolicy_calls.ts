@@ -15,7 +15,11 @@ import {
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
+import { isHuge } from './hugetlb_area.ts';
+import { hugePlace } from './hugetlb_fault.ts';
+import { hugeTarget, isHugeFrame } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import {
   isInterleaving,
@@ -144,10 +148,14 @@ export function getMempolicy(
 
 /** The node of a page, which is faulted in for reading first (lookup_node). */
 function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
-  if (task.mm.pageTable.get(vpn) === PTE_NONE) {
-    if (touchPages(k, task, vpn, 1, false, 'gup').fault !== FAULT.OK) return -ENOMEM;
+  const { pageTable } = task.mm;
+  if (pageTable.get(vpn) === PTE_NONE && pageTable.getHuge(vpn) === PTE_NONE) {
+    const { fault } = touchPages(k, task, vpn, 1, false, 'gup');
+    if (fault === FAULT.SIGBUS) return -EFAULT;
+    if (fault !== FAULT.OK) return -ENOMEM;
   }
-  const pte = task.mm.pageTable.get(vpn);
+  const huge = pageTable.getHuge(vpn);
+  const pte = huge === PTE_NONE ? pageTable.get(vpn) : huge;
   if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: k.mem.zeroPageNid };
   return { kind: 'node', node: k.allocator.nidOf(pteFrame(pte)) };
 }
@@ -245,7 +253,7 @@ function queueVma(
 ): boolean {
   const { nodes, flags, frames } = queue;
   let isClean = true;
-  task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+  const look = (_vpn: number, pte: number): boolean => {
     if (!pteIsPage(pte)) return true;
     const f = pteFrame(pte);
     if (nodes.has(k.allocator.nidOf(f))) return true;
@@ -255,7 +263,11 @@ function queueVma(
     }
     if (flags & MPOL_MF_MOVE_ALL || k.mem.map.mapcount[f] === 1) frames.add(f);
     return true;
-  });
+  };
+  task.mm.pageTable.walk(startVpn, endVpn, look);
+  for (const [vpn, pte] of task.mm.pageTable.hugeIn(startVpn, endVpn)) {
+    if (!look(vpn, pte)) break;
+  }
   return isClean;
 }
 
@@ -290,6 +302,10 @@ function policyTarget(k: Kernel, task: Task): (old: Frame) => Frame | undefined 
   return (old) => {
     const vpn = vpnOf(k, task, old);
     const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
+    if (isHugeFrame(k, old)) {
+      if (vma === undefined || vpn === undefined || !isHuge(vma)) return undefined;
+      return hugeTarget(k, task, GFP_HUGE, hugePlace(k, task, vma, vpn));
+    }
     const found =
       vma === undefined || vpn === undefined ? taskPolicy(task) : policyOfPage(task, vma, vpn);
     const n = vma === undefined || vpn === undefined ? 0 : vma.pgoff + (vpn - vma.startVpn);
@@ -304,6 +320,9 @@ function vpnOf(k: Kernel, task: Task, f: Frame): number | undefined {
   const link = k.mem.map.link[f] as number;
   const object = k.objects.get(link);
   for (const vma of task.mm.vmas) {
+    for (const [at, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
+      if (pteFrame(pte) === f) return at;
+    }
     const vpn = vma.object === null ? index : vma.startVpn + (index - vma.pgoff);
     if (vpn < vma.startVpn || vpn >= vma.endVpn) continue;
     if (vma.object !== null && vma.object !== object) continue;

@@ -3,16 +3,18 @@
 // Models   linux@v6.1 mm/migrate.c: migrate_pages, unmap_and_move, alloc_migration_target;
 //          mm/mempolicy.c: do_migrate_pages, migrate_to_node; mm/rmap.c as far as finding mappers
 //          goes.
-// Omits    retries, batching cost, huge pages, pages under writeback (there are none).
+// Omits    retries, batching cost, transparent huge pages, pages under writeback (there are none).
 // Holds    MIG1 a moved page is mapped where it was mapped before, by all who mapped it. MIG2 the
 //          policy of the area does not matter to a move with a target node.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
-import { KIND_ANON } from '../mm/memmap.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
+import { KIND_ANON, KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
+import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
@@ -39,7 +41,12 @@ export function targetOn(
   from: 'node named' | 'cpuset' = 'node named',
 ): TargetSource {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
-  return () => allocOnNode(k, task, gfp, nid, 'migration target', from);
+  return (old) => {
+    if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
+    const found = { policy: null, from };
+    const place = { found, nid, nodes: null, isMany: false };
+    return hugeTarget(k, task, GFP_HUGE | __GFP_THISNODE, place, from === 'node named');
+  };
 }
 
 /**
@@ -61,9 +68,12 @@ export function migrateFrames(
       return -ENOMEM;
     }
     moveOne(k, old, fresh);
-    k.mem.stat.count(PGMIGRATE_SUCCESS, 1);
-    k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh));
-    release(old);
+    const isOfPool = isHugeFrame(k, old);
+    const nrSmall = isOfPool ? k.huge.nrSmall : 1;
+    k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
+    k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh), nrSmall);
+    if (isOfPool) k.huge.release(old);
+    else release(old);
   }
   return 0;
 }
@@ -75,6 +85,10 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const link = map.link[old] as number;
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
+  if (kind === KIND_HUGETLB) {
+    moveHuge(k, old, fresh);
+    return;
+  }
   if (kind === KIND_ANON) {
     const owner = k.spaces.get(link);
     if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(owner, index, old, fresh))
@@ -112,6 +126,11 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
       if (k.allocator.nidOf(f) !== nid) return;
       if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
     });
+    for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
+      const f = pteFrame(pte);
+      if (k.allocator.nidOf(f) !== nid) continue;
+      if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
+    }
   }
   return frames;
 }

@@ -2,11 +2,23 @@
 // Models   linux@v6.1 mm/mmap.c: do_mmap, __vm_munmap; mm/memory.c: zap_pte_range, free_pgtables;
 //          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
 //          mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
-// Omits    file mappings, mremap, mprotect, hugetlb (SPEC DEV-5).
+//          fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
+// Omits    file mappings, mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
-import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
+import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, touchPages } from './fault.ts';
+import {
+  closeArea,
+  dropInode,
+  type HugeArea,
+  type HugeVma,
+  hugeIndex,
+  isHuge,
+  punchHole,
+  reserve,
+} from './hugetlb_area.ts';
+import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
@@ -15,21 +27,32 @@ import type { Task } from './task.ts';
 export interface MmapRequest {
   readonly startVpn: number;
   readonly nrPages: number;
-  /** The object behind a shared mapping; null for private anonymous memory. */
+  /** The object behind a shared mapping; null for private anonymous memory and huge pages. */
   readonly object: ShmemObject | null;
+  /** For huge pages: their file, and how it is mapped. Places and lengths are whole huge pages. */
+  readonly huge?: Pick<HugeArea, 'inode' | 'isShared' | 'hasNoReserve'> | undefined;
   readonly isLocked: boolean;
   readonly populates: boolean;
 }
 
-/** Maps memory at a fixed place; what was mapped there is gone (MAP_FIXED). Returns 0. */
+/**
+ * Maps memory at a fixed place; what was mapped there is gone (MAP_FIXED).
+ * @returns 0; -ENOMEM when huge pages cannot be promised.
+ */
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
   munmap(k, task, startVpn, nrPages);
+  const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
+  if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {
+    dropInode(k, huge.inode);
+    return -ENOMEM;
+  }
   task.mm.insert({
     startVpn,
     endVpn: startVpn + nrPages,
-    pgoff: object === null ? startVpn : 0,
+    pgoff: object === null && huge === null ? startVpn : 0,
     object,
+    huge,
     policy: null,
     isLocked: request.isLocked,
     wipesOnFork: false,
@@ -41,17 +64,20 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
 }
 
 /**
- * Unmaps [startVpn, startVpn + nrPages) and frees table pages that serve nothing any more. Returns
- * 0.
+ * Unmaps [startVpn, startVpn + nrPages) and frees table pages that serve nothing any more.
+ * @returns 0; -EINVAL for no pages, and for an edge within a huge page.
  */
 export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
   const { mm } = task;
+  if (nrPages === 0) return -EINVAL;
   const endVpn = startVpn + nrPages;
+  if (cutsHugePage(task, startVpn) || cutsHugePage(task, endVpn)) return -EINVAL;
   const removed = mm.remove(startVpn, endVpn);
   if (removed.length === 0) return 0;
   for (const vma of removed) {
     zapPages(k, task, vma, vma.startVpn, vma.endVpn);
-    releaseMapping(k, vma.object);
+    if (isHuge(vma)) closeArea(k, vma);
+    else releaseMapping(k, vma.object);
   }
   const after = mm.findVma(startVpn);
   const before = mm.vmas.filter((v) => v.endVpn <= startVpn).at(-1);
@@ -60,6 +86,12 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
     k.allocator.free(f),
   );
   return 0;
+}
+
+/** Would an area be split within a huge page (hugetlb_vm_op_split)? */
+function cutsHugePage(task: Task, vpn: number): boolean {
+  const vma = task.mm.lookup(vpn);
+  return vma !== undefined && isHuge(vma) && vpn % vma.huge.inode.nrSmall !== 0;
 }
 
 /** A mapping of an object is gone; with the last one, an object that is not a segment goes too. */
@@ -81,6 +113,10 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   const { pageTable } = task.mm;
   const { map } = k.mem;
   k.setCurrent(task);
+  if (isHuge(vma)) {
+    zapHuge(k, task, vma, startVpn, endVpn);
+    return;
+  }
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (!pteIsPage(pte)) return;
@@ -139,17 +175,18 @@ export function madvise(
       });
     case 'free':
       return walkVmas(task, startVpn, endVpn, (vma) =>
-        vma.isLocked || vma.object !== null ? -EINVAL : 0,
+        vma.isLocked || vma.object !== null || isHuge(vma) ? -EINVAL : 0,
       );
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (isHuge(vma)) return removeHuge(k, vma, start, end);
         if (vma.isLocked || vma.object === null) return -EINVAL;
         removeFromObject(k, vma.object, vma.pgoff + (start - vma.startVpn), end - start);
         return 0;
       });
     case 'wipeonfork':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null) return -EINVAL;
+        if (vma.object !== null || isHuge(vma)) return -EINVAL;
         task.mm.change(start, end, (v) => {
           v.wipesOnFork = true;
         });
@@ -166,6 +203,7 @@ export function madvise(
     case 'populate_write':
       return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
         const fault = populate(k, task, start, end - start, advice === 'populate_write');
+        if (fault === FAULT.SIGBUS) return -EFAULT;
         return fault === FAULT.OK ? 0 : -ENOMEM;
       });
     default:
@@ -175,6 +213,13 @@ export function madvise(
 
 const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>
   touchPages(k, task, startVpn, nrPages, isWrite, 'gup').fault;
+
+/** Pages of a private mapping of a file stay in the file (madvise_remove). */
+function removeHuge(k: Kernel, vma: HugeVma, start: number, end: number): number {
+  if (!vma.huge.isShared) return -EACCES;
+  punchHole(k, vma.huge.inode, hugeIndex(vma, start), hugeIndex(vma, end));
+  return 0;
+}
 
 /** Takes pages out of an object, and out of every page table that maps them (shmem_fallocate). */
 function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages: number): void {
@@ -200,8 +245,10 @@ export function mlock(k: Kernel, task: Task, startVpn: number, nrPages: number):
   for (const vma of task.mm.vmasIn(startVpn, startVpn + nrPages)) {
     const start = Math.max(vma.startVpn, startVpn);
     const end = Math.min(vma.endVpn, startVpn + nrPages);
-    const isWrite = vma.object === null;
-    if (populate(k, task, start, end - start, isWrite) !== FAULT.OK) return -EAGAIN;
+    const isWrite = vma.object === null && vma.huge?.isShared !== true;
+    const fault = populate(k, task, start, end - start, isWrite);
+    if (fault === FAULT.SIGBUS) return -ENOMEM;
+    if (fault !== FAULT.OK) return -EAGAIN;
   }
   return 0;
 }
@@ -219,7 +266,7 @@ function setLocked(task: Task, startVpn: number, nrPages: number, isLocked: bool
     if (vma === undefined) return -ENOMEM;
     const end = Math.min(vma.endVpn, endVpn);
     task.mm.change(vpn, end, (v) => {
-      v.isLocked = isLocked;
+      v.isLocked = isLocked && !isHuge(v);
     });
     vpn = end;
   }

@@ -14,11 +14,11 @@ export interface MoveRow {
 export class MoveCount {
   readonly #counts = new Map<string, { cause: MoveCause; from: NodeId; to: NodeId; n: number }>();
 
-  count(cause: MoveCause, from: NodeId, to: NodeId): void {
+  count(cause: MoveCause, from: NodeId, to: NodeId, nrPages = 1): void {
     const key = `${cause}/${from}/${to}`;
     const row = this.#counts.get(key);
-    if (row === undefined) this.#counts.set(key, { cause, from, to, n: 1 });
-    else row.n++;
+    if (row === undefined) this.#counts.set(key, { cause, from, to, n: nrPages });
+    else row.n += nrPages;
   }
 
   /** One row per cause and pair of nodes, in the order in which they first happened. */

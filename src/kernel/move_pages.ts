@@ -6,21 +6,26 @@
 import { EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
+import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
 import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
-import { pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
 
 /**
- * The frame behind an address as move_pages sees it.
+ * The frame behind an address as move_pages sees it; of a huge page the first.
  * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT
  * for
- *   pages of a shared mapping that are not mapped here.
+ *   pages of a shared mapping and huge pages that are not mapped here.
  */
 export function followPage(task: Task, vpn: number): Frame | number {
   const vma = task.mm.lookup(vpn);
   if (vma === undefined) return -EFAULT;
+  if (isHuge(vma)) {
+    const pte = task.mm.pageTable.getHuge(vpn);
+    return pte === PTE_NONE ? -ENOENT : pteFrame(pte);
+  }
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return pteFrame(pte);
   return vma.object === null ? -EFAULT : -ENOENT;
@@ -33,7 +38,12 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
   for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
     const start = Math.max(startVpn, vma.startVpn);
     const end = Math.min(endVpn, vma.endVpn);
-    if (vma.object !== null) nodes.fill(-ENOENT, start - startVpn, end - startVpn);
+    if (vma.object !== null || isHuge(vma)) nodes.fill(-ENOENT, start - startVpn, end - startVpn);
+    for (const [vpn, pte] of task.mm.pageTable.hugeIn(start, end)) {
+      const first = Math.max(vpn, start) - startVpn;
+      const last = Math.min(vpn + k.huge.nrSmall, end) - startVpn;
+      nodes.fill(k.allocator.nidOf(pteFrame(pte)), first, last);
+    }
     task.mm.pageTable.walk(start, end, (vpn, pte) => {
       if (pteIsPage(pte)) nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
     });
@@ -43,7 +53,10 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
 
 export interface MovePagesRequest {
   readonly startVpn: number;
+  /** Addresses given to the call. */
   readonly nrPages: number;
+  /** Small pages from one address to the next. */
+  readonly stepPages?: number | undefined;
   /** Used in turn. */
   readonly nodes: readonly number[];
   readonly flags: number;
@@ -69,6 +82,7 @@ export function movePages(
   request: MovePagesRequest,
 ): MovePagesResult {
   const { startVpn, nrPages, nodes, flags } = request;
+  const step = request.stepPages ?? 1;
   const status: (number | undefined)[] = new Array(nrPages).fill(UNSET);
   if (flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) return { ret: -EINVAL, status };
   if (owner === undefined) return { ret: -ESRCH, status };
@@ -105,7 +119,7 @@ export function movePages(
       batchStart = i;
       batchNode = node;
     }
-    const got = addPage(k, owner, startVpn + i, node, (flags & MPOL_MF_MOVE_ALL) !== 0);
+    const got = addPage(k, owner, startVpn + i * step, node, (flags & MPOL_MF_MOVE_ALL) !== 0);
     if (typeof got !== 'number') {
       batch.push(got.frame);
       continue;

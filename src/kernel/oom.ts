@@ -1,11 +1,12 @@
 // The OOM killer: who dies when a request finds no page, because every zone that admits it is down
 // to its min watermark or because cpuset and design keep it off every zone.
 // Models   linux@v6.1 mm/oom_kill.c: out_of_memory, select_bad_process, oom_evaluate_task,
-//          oom_badness, oom_cpuset_eligible; mm/mempolicy.c: mempolicy_in_oom_domain.
+//          oom_badness, oom_cpuset_eligible, constrained_alloc; mm/mempolicy.c:
+//          mempolicy_in_oom_domain.
 // Omits    oom_score_adj, memory cgroups, the reaper's delay.
 // Holds    OOM1 the task that uses most memory dies; among equals the last. OOM3 a request with a
-//          nodemask takes only tasks that may allocate there by their own policy; one without, only
-//          tasks whose cpuset shares a node with the one that asks.
+//          nodemask short of all memory takes only tasks that may allocate there by their own
+//          policy; any other, only tasks whose cpuset shares a node with the one that asks.
 import { NotModelled } from '../base/assert.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { MPOL_BIND } from '../hooks/policy_modes.ts';
@@ -24,14 +25,16 @@ const FILE_PAGES_OF_FIRST_PROGRAM = 64;
 
 /**
  * Kills one task for a request that found no page.
- * @param nodemask the request's own mask, or null.
+ * @param nodemask the request's own mask, or null; one of all memory confines nobody and counts as
+ *   none (constrained_alloc).
  * @throws NotModelled when no task may be taken: a real kernel panics.
  */
 export function outOfMemory(k: Kernel, asking: Task, nodemask: Nodemask | null): void {
+  const mask = nodemask !== null && k.states.memory.isSubsetOf(nodemask) ? null : nodemask;
   let victim: Task | undefined;
   let most = -1;
   for (const task of k.liveTasks()) {
-    if (!isEligible(task, asking, nodemask)) continue;
+    if (!isEligible(task, asking, mask)) continue;
     const pages = badness(task);
     if (pages < most) continue;
     victim = task;
@@ -58,7 +61,7 @@ function badness(task: Task): number {
   return residentPages(task) + tables + (task.isForked ? 0 : FILE_PAGES_OF_FIRST_PROGRAM);
 }
 
-/** Pages that a task's page tables map. */
+/** Pages that a task's page tables map; huge pages do not count (get_mm_rss). */
 export function residentPages(task: Task): number {
   let n = 0;
   for (const vma of task.mm.vmas) {

@@ -5,7 +5,8 @@
 //          __pmd_alloc, __pte_alloc, free_pgtables.
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
 //          2 * frame + 2, plus 1 when writable.
-//          Table pages are frames of kind page table.
+//          Table pages are frames of kind page table. A huge page is an entry of the pmd level,
+//          kept apart from leaves.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
 
@@ -37,6 +38,10 @@ export type MissingLevels = 0 | 1 | 2 | 3;
 
 export class PageTable {
   readonly #leaves = new Map<number, Leaf>();
+  /** Small pages in a huge one. */
+  readonly #hugeSmall: number;
+  /** Entries that map huge pages, by the number of the huge page. */
+  readonly #huge = new Map<number, number>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
   #lastKey = -1;
@@ -45,6 +50,11 @@ export class PageTable {
   #chunkUsed = 0;
   /** Leaves given back, all of their entries not present. */
   readonly #spare: Pick<Leaf, 'entries' | 'base'>[] = [];
+
+  /** @param hugeSmall small pages in a huge one. */
+  constructor(hugeSmall = PTRS_PER_LEAF) {
+    this.#hugeSmall = hugeSmall;
+  }
 
   leafOf(vpn: number): Leaf | undefined {
     const key = Math.floor(vpn / PTRS_PER_LEAF);
@@ -73,6 +83,33 @@ export class PageTable {
     if (this.leafOf(vpn) !== undefined) return 0;
     if (this.#pmds.has(Math.floor(vpn / 2 ** PMD_SHIFT))) return 1;
     return this.#puds.has(Math.floor(vpn / 2 ** PUD_SHIFT)) ? 2 : 3;
+  }
+
+  /** Levels to allocate before a huge page can be mapped: pud, pmd. */
+  missingAboveHuge(vpn: number): MissingLevels {
+    if (this.#pmds.has(Math.floor(vpn / 2 ** PMD_SHIFT))) return 0;
+    return this.#puds.has(Math.floor(vpn / 2 ** PUD_SHIFT)) ? 1 : 2;
+  }
+
+  /** Entry of the huge page that holds `vpn`. */
+  getHuge(vpn: number): number {
+    return this.#huge.get(Math.floor(vpn / this.#hugeSmall)) ?? PTE_NONE;
+  }
+
+  setHuge(vpn: number, pte: number): void {
+    const key = Math.floor(vpn / this.#hugeSmall);
+    if (pte === PTE_NONE) this.#huge.delete(key);
+    else this.#huge.set(key, pte);
+  }
+
+  /** Present entries of huge pages in [startVpn, endVpn), in order, with their first page. */
+  *hugeIn(startVpn: number, endVpn: number): IterableIterator<[vpn: number, pte: number]> {
+    if (this.#huge.size === 0) return;
+    const first = Math.floor(startVpn / this.#hugeSmall);
+    for (let key = first; key * this.#hugeSmall < endVpn; key++) {
+      const pte = this.#huge.get(key);
+      if (pte !== undefined) yield [key * this.#hugeSmall, pte];
+    }
   }
 
   /** Gives the highest missing level its page. */
@@ -159,6 +196,11 @@ export class PageTable {
         if (pte !== PTE_NONE) visit(key * PTRS_PER_LEAF + i, pte);
       }
     }
+  }
+
+  /** Visits every entry that maps a huge page, whatever area it is in, for checkers. */
+  forEachHuge(visit: (vpn: number, pte: number) => void): void {
+    for (const [key, pte] of this.#huge) visit(key * this.#hugeSmall, pte);
   }
 
   /** Frames of all table pages, for checkers. */

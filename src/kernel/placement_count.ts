@@ -13,6 +13,7 @@ export const PURPOSES = [
   'page table',
   'kernel page',
   'migration target',
+  'huge page pool',
 ] as const;
 export type Purpose = (typeof PURPOSES)[number];
 

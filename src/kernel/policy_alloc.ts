@@ -126,7 +126,8 @@ function policyText({ policy, from }: FoundPolicy): string {
   return isNodeNamed(from) ? 'none' : 'default (local)';
 }
 
-function note(
+/** Tells the decision log, if there is one, who asks and why. */
+export function noteRequest(
   k: Kernel,
   task: Task,
   purpose: Purpose,
@@ -170,7 +171,7 @@ export function allocPages(
   const { policy } = found;
   if (policy !== null && isInterleaving(policy)) {
     const nid = nextInterleaveNode(k, task, policy);
-    note(k, task, why, found, gfp, nid, null);
+    noteRequest(k, task, why, found, gfp, nid, null);
     return allocInterleave(k, task, gfp, order, nid, found, why);
   }
   return allocFrom(k, task, gfp, order, found, 1, why);
@@ -190,8 +191,8 @@ function allocOrKill(
   want: number,
 ): number {
   const { allocator } = k;
+  let n = allocator.alloc(gfp, order, nid, nodemask, want);
   for (;;) {
-    const n = allocator.alloc(gfp, order, nid, nodemask, want);
     if (n > 0) return n;
     const { failure } = allocator;
     if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
@@ -201,6 +202,7 @@ function allocOrKill(
       return 0;
     }
     k.setCurrent(task);
+    n = allocator.retry(gfp, want);
   }
 }
 
@@ -237,10 +239,10 @@ function allocFrom(
   const nodemask = policyNodemask(k, task, gfp, policy);
   const isMany = policy?.mode === MPOL_PREFERRED_MANY;
   const firstGfp = isMany ? (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL) : gfp;
-  note(k, task, why, found, firstGfp, start, nodemask);
+  noteRequest(k, task, why, found, firstGfp, start, nodemask);
   let n = allocOrKill(k, task, firstGfp, order, start, nodemask, want);
   if (n === 0 && isMany) {
-    note(k, task, why, found, gfp, start, null);
+    noteRequest(k, task, why, found, gfp, start, null);
     n = allocOrKill(k, task, gfp, order, start, null, want);
   }
   if (n === 0) return 0;
@@ -285,7 +287,7 @@ export function allocUserPages(
       policy.mode === MPOL_INTERLEAVE
         ? offsetInterleaveNode(policy, interleaveIndex, local)
         : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
-    note(k, task, why, found, gfp | __GFP_COMP, nid, null);
+    noteRequest(k, task, why, found, gfp | __GFP_COMP, nid, null);
     return allocInterleave(k, task, gfp | __GFP_COMP, 0, nid, found, why);
   }
   return allocFrom(k, task, gfp, 0, found, want, why);
@@ -307,7 +309,7 @@ export function allocOnNode(
   nodemask: Nodemask | null = null,
 ): Frame | undefined {
   k.setCurrent(task);
-  note(k, task, why, { policy: null, from }, gfp, nid, nodemask);
+  noteRequest(k, task, why, { policy: null, from }, gfp, nid, nodemask);
   if (allocOrKill(k, task, gfp, 0, nid, nodemask, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   const isNamed = nodemask === null ? got === nid : nodemask.has(got);

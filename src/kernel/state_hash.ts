@@ -2,10 +2,12 @@
 // Holds    HSH1 equal histories give equal hashes; the design's name is not part of it.
 import { StateHash } from '../base/hash.ts';
 import { MIGRATE_TYPES } from '../mm/gfp.ts';
+import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import type { Mempolicy } from './mempolicy.ts';
+import type { Task } from './task.ts';
 
-/** Hashes zones, lists, counters, groups, tasks, areas, page tables and objects. */
+/** Hashes zones, lists, counters, groups, tasks, areas, page tables, objects and huge pages. */
 export function stateHash(k: Kernel): string {
   const h = new StateHash();
   const { zones, buddy, pcp, stat } = k.mem;
@@ -23,6 +25,7 @@ export function stateHash(k: Kernel): string {
   for (const group of k.rootCpuset.descendants()) {
     h.addText(group.path);
     h.addText(`${group.mems}/${group.effectiveMems}`);
+    if (group.isLegacy) h.addText(`${group.cpus.join()}/${[...group.flags].sort().join()}`);
   }
   for (const task of k.tasks) {
     h.addText(`${task.name}/${task.end ?? 'alive'}/${task.cpu}/${task.interleavePrev}`);
@@ -35,6 +38,7 @@ export function stateHash(k: Kernel): string {
         h.add(vpn);
         h.add(pte);
       });
+      addHuge(h, task, vma);
     }
   }
   for (const object of k.objects.values()) {
@@ -44,7 +48,38 @@ export function stateHash(k: Kernel): string {
       h.add(f);
     });
   }
+  if (k.huge.isInUse) addPool(h, k);
   return h.digest();
+}
+
+/** Entries of huge pages, and the promises of the area. */
+function addHuge(h: StateHash, task: Task, vma: Vma): void {
+  if (vma.huge === null) return;
+  h.addText(`${vma.huge.isShared}/${vma.huge.hasNoReserve}/${vma.huge.isRobbed}`);
+  h.addColumn([...(vma.huge.used ?? [])].sort((a, b) => a - b));
+  for (const [vpn, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
+    h.add(vpn);
+    h.add(pte);
+  }
+}
+
+/** The pool of huge pages and the files behind areas of them. */
+function addPool(h: StateHash, k: Kernel): void {
+  const { huge } = k;
+  h.addColumn([huge.nr, huge.reserved, huge.surplus, huge.overcommit, ...huge.turns]);
+  for (const column of [huge.nrOf, huge.freeOf, huge.surplusOf]) h.addColumn([...column]);
+  huge.forEachFree((nid, f) => {
+    h.add(nid);
+    h.add(f);
+  });
+  for (const inode of k.hugeInodes.values()) {
+    h.add(inode.ino);
+    h.addColumn([...inode.promised].sort((a, b) => a - b));
+    for (const [index, f] of inode.pages) {
+      h.add(index);
+      h.add(f);
+    }
+  }
 }
 
 function addPolicy(h: StateHash, policy: Mempolicy | null): void {

@@ -105,9 +105,9 @@ describe('steps', () => {
   });
 
   test('end at what is not modelled, which is named', () => {
-    const o = only('app cpu 0\napp mmap buf 4 hugetlb\napp cpu 1\n');
+    const o = only('app mmap buf 4 anon\napp madvise buf 0 4 hugepage\napp cpu 1\n');
     expect(o.steps).toHaveLength(1);
-    expect(o.notModelled).toMatch(/^mmap of kind hugetlb/);
+    expect(o.notModelled).toMatch(/^madvise hugepage/);
   });
 });
 

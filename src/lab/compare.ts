@@ -196,14 +196,18 @@ class Run {
     const owner = runner.tasks.get(task);
     const table = runner.regionsOf(task);
     const { startVpn, nrPages } = table.range({ region });
-    owner?.mm.pageTable.walk(startVpn, startVpn + nrPages, (vpn, pte) => {
+    const look = (vpn: number, pte: number): boolean => {
       if (!pteIsPage(pte)) return true;
       const nid = Number(kernel.allocator.nidOf(pteFrame(pte)));
       if (!this.#devices.has(nid)) return true;
-      const index = vpn - table.startOf(region);
+      const index = (vpn - table.startOf(region)) / table.unitOf(region);
       this.#examples.push({ task, region, index, step: step.index, nid });
       return false;
-    });
+    };
+    owner?.mm.pageTable.walk(startVpn, startVpn + nrPages, look);
+    for (const [vpn, pte] of owner?.mm.pageTable.hugeIn(startVpn, startVpn + nrPages) ?? []) {
+      if (!look(vpn, pte)) return;
+    }
   }
 }
 

@@ -1,6 +1,9 @@
 // Runs cases of real kernels in the model and compares every result.
-// Notes    In families with pressure, counts at a spill are compared with a tolerance (FORMAT.md).
-// Holds    CNF1 a case is equal when every result that the real kernel gave twice alike is equal.
+// Notes    Where memory runs out, counts are compared within the spread of real kernels
+//          (spread.ts); so are the pools of huge pages once one grew until a node was full. Figures
+//          of free pages and zones of the machine are not compared, its counters by their growth.
+// Holds    CNF1 a case is equal when every result that the real kernel gave twice alike is equal,
+//          up to a death within the spread, which is said.
 //          CNF2 operations that are not modelled make their case fail, and are named. CNF3 cpusets
 //          may hear of memory a few operations late, as on a real kernel.
 import { NotModelled } from '../base/assert.ts';
@@ -8,7 +11,7 @@ import type { Design } from '../hooks/design.ts';
 import { followMemory } from '../kernel/cpuset.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
-import { type RunList, sameRunLists } from '../scenario/run_list.ts';
+import { sameRunLists } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
 import {
   caseOptions,
@@ -17,6 +20,7 @@ import {
   type OracleCase,
   type OracleOp,
 } from './oracle_case.ts';
+import { isRunList, isWithinSpread, type Spread } from './spread.ts';
 
 export type CaseVerdict = 'equal' | 'different' | 'not modelled';
 
@@ -28,8 +32,12 @@ export interface CaseOutcome {
   readonly verdict: CaseVerdict;
   /** The first difference, in words; absent when equal. */
   readonly difference?: string | undefined;
+  /** Steps that could be compared, when a death within the spread of real kernels ended that. */
+  readonly comparedSteps?: number | undefined;
   /** What is not modelled, by operation. */
   readonly missing?: string | undefined;
+  /** The step, from 0, that differs or is not modelled. */
+  readonly step?: number | undefined;
 }
 
 /** Fields that say nothing about placement, or that no two runs share. */
@@ -44,8 +52,14 @@ const slots = (prefix: string, count: number): Record<string, number> =>
 
 const NAMES = { tasks: slots('T', 16), regions: slots('R', 32) };
 
-/** Runs one case and says how it compares. */
-export function conformCase(c: OracleCase): CaseOutcome {
+/**
+ * Runs one case and says how it compares.
+ * @param onStep is told what the model makes of each step, up to the first that differs.
+ */
+export function conformCase(
+  c: OracleCase,
+  onStep?: (step: number, model: OpResult) => void,
+): CaseOutcome {
   const head = { id: c.id, family: c.family, kind: c.kind, design: c.design };
   const design = designOfCase(c);
   if (design === undefined) {
@@ -54,11 +68,12 @@ export function conformCase(c: OracleCase): CaseOutcome {
   if (!c.bootCmdline.includes('transparent_hugepage=never')) {
     return { ...head, verdict: 'not modelled', missing: 'transparent huge pages' };
   }
-  const atOnce = runCase(c, design, new Map());
-  return { ...head, ...(atOnce.at === undefined ? atOnce : tryLater(c, design, atOnce)).outcome };
+  const atOnce = runCase(c, design, new Map(), onStep);
+  const run = atOnce.at === undefined ? atOnce : tryLater(c, design, atOnce);
+  return { ...head, ...run.outcome };
 }
 
-type Verdict = Pick<CaseOutcome, 'verdict' | 'difference' | 'missing'>;
+type Verdict = Pick<CaseOutcome, 'verdict' | 'difference' | 'missing' | 'step' | 'comparedSteps'>;
 
 interface CaseRun {
   readonly outcome: Verdict;
@@ -96,13 +111,20 @@ function tryLater(c: OracleCase, design: Design, atOnce: CaseRun): CaseRun {
  * @param delays by number of a switch: operations after it before cpusets hear of it. A half is
  *   within an operation, which shows only where one reads the mems twice.
  */
-function runCase(c: OracleCase, design: Design, delays: ReadonlyMap<number, number>): CaseRun {
+function runCase(
+  c: OracleCase,
+  design: Design,
+  delays: ReadonlyMap<number, number>,
+  onStep?: (step: number, result: OpResult) => void,
+): CaseRun {
   const runner = new Runner(machineOfCase(c), design, NAMES, caseOptions(c));
   const k = runner.kernel;
   let workAt = Number.POSITIVE_INFINITY;
-  const tolerance = spillTolerance(c);
+  const isolated = isolatedNodes(c);
+  const pressedFrom = firstStepUnderPressure(c);
   const differs = compareFallback(runner, c);
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
+  let isPoolShort = false;
   const numastat: NumastatPair = { was: undefined, real: undefined };
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
@@ -124,27 +146,36 @@ function runCase(c: OracleCase, design: Design, delays: ReadonlyMap<number, numb
       }
     } catch (error) {
       if (!(error instanceof NotModelled)) throw error;
-      return { outcome: { verdict: 'not modelled', missing: error.message } };
+      return { outcome: { verdict: 'not modelled', missing: error.message, step: i } };
     }
+    onStep?.(i, result);
     if (step.variable === true) continue;
+    const tolerance = i >= pressedFrom ? pressureTolerance(c) : 0;
+    const spread = { tolerance, isolated };
+    isPoolShort ||= runner.kernel.huge.isShort;
+    const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const difference =
-      compareResults(result, step.result, tolerance) ??
+      compareResults(result, step.result, spread, poolTolerance) ??
       compareNumastat(result, step.result, numastat, Math.max(COUNTER_TOLERANCE, tolerance));
     if (difference === undefined) continue;
-    if (isDeathAtTheEnd(result, step.result, tolerance)) break;
+    if (isDeathAtTheEnd(result, step.result, tolerance)) {
+      return { outcome: { verdict: 'equal', comparedSteps: i } };
+    }
     const words = `step ${i + 1}, ${step.op}: ${difference}`;
-    return { outcome: { verdict: 'different', difference: words }, at: i };
+    return { outcome: { verdict: 'different', difference: words, step: i }, at: i };
   }
   return { outcome: { verdict: 'equal' } };
 }
 
 /**
- * One side was killed so late in a touch that the other may just have got through it: what follows
- * cannot be compared.
+ * One side was killed so late in a touch that the other just got through it, without killing
+ * anybody: what follows cannot be compared.
  */
 function isDeathAtTheEnd(model: OpResult, real: OpResult, tolerance: number): boolean {
   const isOneKilled = (model.ret === 'KILLED') !== (real.ret === 'KILLED');
-  if (!isOneKilled || typeof model.touched !== 'number' || typeof real.touched !== 'number') {
+  const survivor = model.ret === 'KILLED' ? real : model;
+  if (!isOneKilled || survivor['died'] !== undefined) return false;
+  if (typeof model.touched !== 'number' || typeof real.touched !== 'number') {
     return false;
   }
   return Math.abs(model.touched - real.touched) <= tolerance;
@@ -168,16 +199,35 @@ function compareFallback(runner: Runner, c: OracleCase): string | undefined {
   return undefined;
 }
 
+const EXACT: Spread = { tolerance: 0, isolated: new Set() };
+
+/** Device nodes, where the kernel was booted with a design that isolates them. */
+const isolatedNodes = (c: OracleCase): ReadonlySet<number> =>
+  new Set(
+    c.design === 'none' || c.design === 'off'
+      ? []
+      : c.machine.nodes.filter((n) => n.cdm).map((n) => n.id),
+  );
+
 /** The first field that differs, in words; undefined when none does. */
-export function compareResults(model: OpResult, real: OpResult, tolerance = 0): string | undefined {
+export function compareResults(
+  model: OpResult,
+  real: OpResult,
+  spread: Spread = EXACT,
+  poolTolerance = 0,
+): string | undefined {
   if (model.ret !== real.ret) return `model ${show(model.ret)}, kernel ${show(real.ret)}`;
   for (const field of Object.keys(real)) {
     if (field === 'ret' || IGNORED.has(field) || LOOSE.has(field)) continue;
     if (isSame(field, model[field], real[field])) continue;
-    if (tolerance > 0 && isNear(field, model[field], real[field], tolerance)) continue;
+    if (field === 'hugetlb' && isNearPool(model[field], real[field], poolTolerance)) continue;
+    if (spread.tolerance > 0 && isWithinSpread(field, model[field], real[field], spread)) continue;
     return `${field}: model ${show(model[field])}, kernel ${show(real[field])}`;
   }
-  return undefined;
+  const died = model['died'];
+  return died === undefined || real['died'] !== undefined
+    ? undefined
+    : `died: model ${show(died)}, kernel nothing`;
 }
 
 /** Lists of one value a page are compared page by page, everything else as it is. */
@@ -206,92 +256,52 @@ function canonical(value: unknown): string {
 const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure']);
 
 /**
- * Did memory run out: by the family, because the real kernel killed for lack of it, or because
- * tasks touched more pages than the smallest node had free.
+ * Step from which on memory runs out: at once in those, else where the real kernel first kills or
+ * tasks have touched more pages than the smallest node had free.
  */
-function isUnderPressure(c: OracleCase): boolean {
-  if (PRESSURE_FAMILIES.has(c.family)) return true;
-  if (c.ops.some((o) => o.result.oom !== undefined)) return true;
+function firstStepUnderPressure(c: OracleCase): number {
+  if (PRESSURE_FAMILIES.has(c.family)) return 0;
   const free = new Map<number, number>();
   for (const z of c.zonesAtStart) free.set(z.node, (free.get(z.node) ?? 0) + z.free + z.pcp);
+  const smallest = Math.min(...free.values());
   let touched = 0;
-  for (const { result } of c.ops) {
+  const at = c.ops.findIndex(({ result }) => {
     if (typeof result.touched === 'number') touched += result.touched;
-  }
-  return touched > Math.min(...free.values());
+    return result.oom !== undefined || touched > smallest;
+  });
+  return at < 0 ? c.ops.length : at;
 }
 
-/**
- * Pages by which counts may differ in such a case: 2 % of the pages that the largest node manages,
- * at least 512; 0 in all other cases.
- */
-function spillTolerance(c: OracleCase): number {
-  if (!isUnderPressure(c)) return 0;
+/** Pages by which counts may differ then: 2 % of those of the largest node, at least 512. */
+function pressureTolerance(c: OracleCase): number {
   const managed = new Map<number, number>();
   for (const z of c.zonesAtStart) managed.set(z.node, (managed.get(z.node) ?? 0) + z.managed);
   return Math.max(512, Math.ceil(Math.max(...managed.values()) * 0.02));
 }
 
-/**
- * The same nodes in the same order, with counts within the tolerance. Runs that the tolerance would
- * allow to be empty do not count: at the watermark a few pages go to and fro between nodes.
- */
-function isNear(field: string, ours: unknown, theirs: unknown, tolerance: number): boolean {
-  if (typeof ours === 'number' && typeof theirs === 'number') {
-    return (field === 'touched' || field === 'read') && Math.abs(ours - theirs) <= tolerance;
-  }
-  if (field === 'counts') {
-    const a = ours as Record<string, number>;
-    const b = theirs as Record<string, number>;
-    return [...new Set([...Object.keys(a), ...Object.keys(b)])].every(
-      (key) => Math.abs((a[key] ?? 0) - (b[key] ?? 0)) <= tolerance,
-    );
-  }
-  if (!isRunList(ours) || !isRunList(theirs)) return false;
-  const lengths = [...ours, ...theirs].map(runPages).filter((n) => n <= tolerance);
-  return [0, ...new Set(lengths)].some((shortest) => {
-    const a = withoutShortRuns(ours, shortest);
-    const b = withoutShortRuns(theirs, shortest);
-    if (a.length !== b.length) return false;
-    return a.every((run, i) => {
-      const other = b[i] as LongRun;
-      return run.values === other.values && Math.abs(run.nrPages - other.nrPages) <= tolerance;
+type PoolNode = Readonly<Record<string, number | boolean>>;
+type Pool = PoolNode & { readonly nodes: Readonly<Record<string, PoolNode>> };
+
+/** Pools of the same nodes, with counts within the tolerance, in huge pages a node. */
+function isNearPool(ours: unknown, theirs: unknown, tolerance: number): boolean {
+  const a = ours as Pool | undefined;
+  const b = theirs as Pool;
+  if (tolerance === 0 || a === undefined) return false;
+  const isNearRow = (x: PoolNode | undefined, y: PoolNode, most: number): boolean =>
+    Object.entries(y).every(([key, value]) => {
+      const other = x?.[key];
+      if (typeof value !== 'number' || typeof other !== 'number') return value === other;
+      return Math.abs(other - value) <= (key === 'overcommit' ? 0 : most);
     });
-  });
+  const nodes = Object.entries(b.nodes);
+  const { nodes: _ours, ...totals } = a as unknown as Record<string, number>;
+  const { nodes: _theirs, ...realTotals } = b as unknown as Record<string, number>;
+  return (
+    Object.keys(a.nodes).length === nodes.length &&
+    isNearRow(totals, realTotals, tolerance * nodes.length) &&
+    nodes.every(([nid, row]) => isNearRow(a.nodes[nid], row, tolerance))
+  );
 }
-
-const runPages = ([value, times]: RunList[number]): number =>
-  Array.isArray(value) ? times * value.length : times;
-
-interface LongRun {
-  /** The node, or the nodes of a repeating pattern from its least rotation on. */
-  readonly values: string;
-  nrPages: number;
-}
-
-/** Drops runs of up to `shortest` pages, and joins what they had kept apart. */
-function withoutShortRuns(list: RunList, shortest: number): LongRun[] {
-  const long: LongRun[] = [];
-  for (const run of list) {
-    const [value] = run;
-    const values = Array.isArray(value) ? leastRotation(value) : String(value);
-    const nrPages = runPages(run);
-    if (nrPages <= shortest) continue;
-    const last = long.at(-1);
-    if (last?.values === values) last.nrPages += nrPages;
-    else long.push({ values, nrPages });
-  }
-  return long;
-}
-
-/** Where an interleaved run starts to be counted is chance: its nodes in turn are not. */
-function leastRotation(values: readonly unknown[]): string {
-  const rotations = values.map((_, i) => [...values.slice(i), ...values.slice(0, i)].join(' '));
-  return rotations.sort()[0] as string;
-}
-
-const isRunList = (value: unknown): value is RunList =>
-  Array.isArray(value) && value.every((item) => Array.isArray(item) && item.length === 2);
 
 const show = (value: unknown): string => {
   const text = typeof value === 'string' ? value : JSON.stringify(value);

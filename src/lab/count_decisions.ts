@@ -29,6 +29,7 @@ export function countDecisions(log: DecisionLog): CountedDecisions {
  * blocks.
  */
 function isNewRequest(failed: Decision, next: Decision): boolean {
+  if (next.attempt === ATTEMPT.POOL) return true;
   if (next.attempt !== ATTEMPT.FAST) return false;
   if (failed.attempt !== ATTEMPT.FAST || failed.context !== next.context) return true;
   return !failed.steps.some((s) => s.verdict > VERDICT.NODEMASK && s.verdict < VERDICT.ZONE_TYPE);

@@ -5,9 +5,8 @@
 //          are the same run (RUN1).
 import { assert, UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
-import type { Design, MaskOrigin } from '../hooks/design.ts';
+import type { MaskOrigin } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Machine } from '../machine/machine.ts';
 import { type Decision, DecisionLog, type RequestContext } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
@@ -16,12 +15,10 @@ import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
 import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
 import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
-import { Session, type Step } from './session.ts';
+import { Session, type SessionInput, type Step } from './session.ts';
 
-export interface ExplainInput {
-  readonly scenario: Scenario;
-  readonly machine: Machine;
-  readonly design: Design;
+export interface ExplainInput
+  extends Pick<SessionInput, 'scenario' | 'machine' | 'design' | 'options' | 'inodes'> {
   readonly region: string;
   /** Pages from the region's start. */
   readonly index: number;
@@ -62,6 +59,8 @@ export interface ExplainedRequest extends StepName {
   readonly isGiven: boolean;
   /** Why nothing was given. */
   readonly failure?: string | undefined;
+  /** Who was killed for lack of memory in the same step, and for whom. */
+  readonly kills?: readonly string[] | undefined;
 }
 
 export interface Explanation extends PageName {
@@ -82,17 +81,18 @@ export interface Explanation extends PageName {
  * @throws UserError for a region, task, page or step that the scenario does not have; NotModelled.
  */
 export function explainPage(input: ExplainInput): Explanation {
-  const { scenario, machine, design } = input;
+  const { scenario, machine, design, options, inodes } = input;
+  const session = (): Session => new Session({ machine, design, scenario, options, inodes });
   const page = findPage(scenario, input);
   const last = scenario.ops.length - 1;
   const atStep = input.atStep ?? last;
   if (!Number.isInteger(atStep) || atStep < 0 || atStep > last) {
     throw new UserError(`no step ${atStep + 1}: ${scenario.name} has steps 1 to ${last + 1}`);
   }
-  const seen = watch(new Session({ machine, design, scenario }), page, atStep);
+  const seen = watch(session(), page, atStep);
   const head = { ...page, design: design.id, history: seen.history };
   const catching = (target: Target): ExplainedRequest | undefined =>
-    new Catcher(new Session({ machine, design, scenario }), target).request();
+    new Catcher(session(), target).request();
 
   if (seen.state.kind === 'page') {
     const request = catching({ untilStep: atStep, frame: seen.state.frame });
@@ -221,7 +221,7 @@ function regionEnd(session: Session, page: PageName): number {
   const table = session.runner.regionsOf(page.task);
   if (!table.names().includes(page.region)) return 0;
   const { startVpn, nrPages } = table.range({ region: page.region });
-  return startVpn - table.startOf(page.region) + nrPages;
+  return (startVpn - table.startOf(page.region) + nrPages) / table.unitOf(page.region);
 }
 
 const sameState = (a: PageState, b: PageState): boolean =>
@@ -263,7 +263,7 @@ class WatchedLog extends DecisionLog {
   }
 }
 
-/** Runs a session and stands between the kernel and its page allocator. */
+/** Runs a session and stands between the kernel, its page allocator and its huge pages. */
 class Catcher {
   readonly #session: Session;
   readonly #target: Target;
@@ -279,13 +279,33 @@ class Catcher {
     const { kernel } = session;
     const { allocator } = kernel;
     const alloc = allocator.alloc.bind(allocator);
+    const retry = allocator.retry.bind(allocator);
+    let lastOrder = 0;
     allocator.alloc = (gfp, order, nid, nodemask, want) => {
-      const freeBefore = Int32Array.from(kernel.mem.zones.free);
-      this.#log.positions.length = 0;
-      const n = alloc(gfp, order, nid, nodemask, want);
-      this.#note(kernel, order, n, freeBefore);
-      return n;
+      lastOrder = order;
+      return this.#watch(order, () => alloc(gfp, order, nid, nodemask, want));
     };
+    allocator.retry = (gfp, want) => this.#watch(lastOrder, () => retry(gfp, want));
+    const { huge } = kernel;
+    const dequeue = huge.dequeue.bind(huge);
+    huge.dequeue = (gfp, nid, nodes) => {
+      let f: Frame | undefined;
+      this.#watch(huge.order, () => {
+        f = dequeue(gfp, nid, nodes);
+        return f === undefined ? 0 : 1;
+      });
+      return f;
+    };
+  }
+
+  /** Makes a call that may give frames, and looks at what it gave. */
+  #watch(order: number, call: () => number): number {
+    const { kernel } = this.#session;
+    const freeBefore = Int32Array.from(kernel.mem.zones.free);
+    this.#log.positions.length = 0;
+    const n = call();
+    this.#note(kernel, order, n, freeBefore);
+    return n;
   }
 
   /** The request, or undefined when the frame was given before the first step. */
@@ -296,8 +316,14 @@ class Catcher {
       this.#session.kernel.allocator.log = this.#log;
       this.#failed = undefined;
       if (this.#target.frame === undefined) this.#caught = undefined;
+      const { log } = this.#session.kernel;
+      const nrLines = log.length;
       const step = this.#session.step();
       assert(step !== undefined && step.op === ops[this.#step], 'both runs are the same');
+      const kills = log.slice(nrLines).filter((line) => line.includes('killed'));
+      if (this.#caught?.step === this.#step && kills.length > 0) {
+        this.#caught = { ...this.#caught, kills };
+      }
       this.#step++;
     }
     return this.#caught;

@@ -14,7 +14,11 @@ export interface WalkedZone extends ExplainedZone {
 }
 
 export interface ExplainedAttempt {
-  /** `fast`: above the low watermark; `slow`: above min; `last`: above high, before an OOM kill. */
+  /**
+   * `fast`: above the low watermark; `slow`: above min; `drained`: again, after the
+   * per-CPU lists were emptied; `last`: above high, before an OOM kill;
+   * `pool`: over the pools of huge pages.
+   */
   readonly attempt: AttemptName;
   /** Whose list, and which of the node's two. */
   readonly list: { readonly owner: number; readonly kind: 'FALLBACK' | 'NOFALLBACK' };
@@ -34,10 +38,12 @@ const ATTEMPT_NAMES = {
   [ATTEMPT.SLOW]: 'slow',
   [ATTEMPT.DRAINED]: 'drained',
   [ATTEMPT.OOM]: 'last',
+  [ATTEMPT.POOL]: 'pool',
 } as const;
 /** The tries of one request, in their order. */
 export type AttemptName = (typeof ATTEMPT_NAMES)[keyof typeof ATTEMPT_NAMES];
-const MARKS = { fast: 'low', slow: 'min', drained: 'min', last: 'high' } as const;
+/** A pool has no watermark; the column needs one. */
+const MARKS = { fast: 'low', slow: 'min', drained: 'min', last: 'high', pool: 'low' } as const;
 
 /** Why a request failed, for people. */
 export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
@@ -50,7 +56,10 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
     'the zones that admit it are down to their min watermark, and there is nothing to reclaim: ' +
     'the OOM killer is asked',
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
-  [FAILURE.KILLED]: 'the OOM killer was asked, and took the task itself',
+  [FAILURE.KILLED]: 'the OOM killer took the task itself',
+  [FAILURE.NO_HUGE_PAGE]:
+    'no node that the request may use has a free huge page: the task gets SIGBUS, unless ' +
+    'overcommit allows a page beyond the pool',
 };
 
 /**
@@ -125,11 +134,16 @@ function verdictWords(
   const { zones } = k.mem;
   const column = { low: zones.wmarkLow, min: zones.wmarkMin, high: zones.wmarkHigh }[mark];
   const watermarkPages = column[step.zone] as number;
-  const freePages = freeBefore[step.zone] as number;
+  // A record of pages taken has what is left after them; a first try is told with what there was.
+  const isFirstTaken = step.verdict === VERDICT.TAKEN && d.attempt === ATTEMPT.FAST;
+  const freePages = isFirstTaken ? (freeBefore[step.zone] as number) : step.freePages;
   const reserve = zones.lowmemReserve[step.zone * MAX_NR_ZONES + gfpZone(d.gfp)] as number;
   const looked = { freePages, watermarkPages };
   switch (step.verdict) {
     case VERDICT.TAKEN:
+      if (d.attempt === ATTEMPT.POOL) {
+        return { freePages, verdict: "taken from the node's pool", short: 'taken' };
+      }
       return { ...looked, verdict: 'taken', short: 'taken' };
     case VERDICT.WATERMARK: {
       const kept = reserve > 0 ? ` with ${reserve} more kept for lower zones` : '';
@@ -154,6 +168,12 @@ function verdictWords(
       const verdict = `this kind of request goes up to zone ${highest}`;
       return { freePages, verdict, short: 'zone type' };
     }
+    case VERDICT.NO_HUGE_PAGE:
+      return {
+        freePages,
+        verdict: "no free huge page in the node's pool",
+        short: 'pool empty',
+      };
     case VERDICT.NOFRAGMENT: {
       const verdict = 'on another node: first the near zones again, mixing page blocks there';
       return { freePages, verdict, short: 'near first' };

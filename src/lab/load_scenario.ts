@@ -1,7 +1,7 @@
 // Finds a scenario by name or file, with the machine that it runs on: sizes in a scenario become
 // pages of that machine, so the two are read together.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../base/assert.ts';
 import { loadMachine } from '../machine/load.ts';
@@ -71,7 +71,7 @@ export function parseWithMachine(
       file,
     });
   }
-  const machine = loadMachine(named);
+  const machine = loadMachine(options.machine ?? besideScenario(named, file));
   const scenario = parseScenario(text, {
     file,
     pageBytes: machine.pageBytes,
@@ -85,6 +85,12 @@ export function parseWithMachine(
   const ops = scenario.ops.map((op) => ({ ...op, expect: [] }));
   const unjudged = { nr, writtenFor, runOn: machine.name };
   return { scenario: { ...scenario, ops }, machine, unjudged };
+}
+
+/** A machine file that lies beside the scenario which names it; else the name as it is. */
+function besideScenario(machine: string, file: string): string {
+  const beside = join(dirname(file), machine);
+  return machine.endsWith('.json') && existsSync(beside) ? beside : machine;
 }
 
 function readScenarioText(nameOrFile: string): { text: string; file: string } {

@@ -9,6 +9,7 @@ import type { Design } from '../hooks/design.ts';
 import type { KernelOptions } from '../kernel/kernel.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_NAMES } from '../mm/gfp.ts';
+import type { BootPool } from '../mm/hugetlb.ts';
 import type { ZoneSnapshot } from '../mm/zone_plan.ts';
 import type { OpResult } from '../scenario/ops.ts';
 
@@ -39,6 +40,8 @@ export interface OracleCase {
   readonly kind: string;
   readonly purpose: string;
   readonly kernel: string;
+  /** MAX_NUMNODES of the kernel; by its name when left out. */
+  readonly maxNodes?: number | undefined;
   readonly design: string;
   readonly bootCmdline: string;
   readonly machine: {
@@ -161,7 +164,17 @@ export function machineOfCase(c: OracleCase): Machine {
 }
 
 /** Debian's kernels know 1024 nodes, small configurations 64. */
-const maxNodesOf = (c: OracleCase): number => (c.kernel.startsWith('debian') ? 1024 : 64);
+const maxNodesOf = (c: OracleCase): number =>
+  c.maxNodes ?? (c.kernel.startsWith('debian') ? 1024 : 64);
+
+/** `hugepages=N` or `hugepages=NODE:N,...` of a command line. */
+export function bootPoolOf(cmdline: string): BootPool | undefined {
+  const value = /(?:^|\s)hugepages=(\S+)/.exec(cmdline)?.[1];
+  if (value === undefined) return undefined;
+  if (!value.includes(':')) return Number(value);
+  const pairs = value.split(',').map((pair) => pair.split(':').map(Number));
+  return new Map(pairs.map(([nid, count]) => [nodeId(nid ?? 0), count ?? 0]));
+}
 
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
@@ -172,10 +185,11 @@ export function caseOptions(c: OracleCase): KernelOptions {
     spannedPages: z.spanned,
     presentPages: z.present,
     managedPages: z.managed,
-    freePages: z.free + z.pcp,
+    // Counters are read one after another, while pages come and go: the sum may be a little off.
+    freePages: Math.min(z.free + z.pcp, z.managed),
     wmarkMin: z.min,
     wmarkLow: z.low,
     wmarkHigh: z.high,
   }));
-  return { zones, maxNodes: maxNodesOf(c) };
+  return { zones, maxNodes: maxNodesOf(c), bootPool: bootPoolOf(c.bootCmdline) };
 }

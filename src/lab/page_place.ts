@@ -1,7 +1,9 @@
 // Pages by the names that scenarios give them: task, region, number from the region's start.
 import { UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
+import { type HugeVma, hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import { PTE_ZERO_PAGE, pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import type { Task } from '../kernel/task.ts';
 import { nearMisses } from '../machine/near_misses.ts';
 import type { Act, Scenario } from '../scenario/ops.ts';
 import type { PageName } from './comparison.ts';
@@ -19,13 +21,23 @@ export function pageState(session: Session, page: PageName): PageState {
   const task = runner.tasks.get(page.task);
   if (task === undefined) return { kind: 'no task' };
   if (!task.isAlive) return { kind: 'dead task' };
-  const vpn = runner.regionsOf(page.task).startOf(page.region) + page.index;
+  const vpn = runner.regionsOf(page.task).vpnOf(page.region, page.index);
   const vma = task.mm.lookup(vpn);
   if (vma === undefined) return { kind: 'not mapped' };
+  if (isHuge(vma)) return hugeState(task, vma, vpn);
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return { kind: 'page', frame: pteFrame(pte), isMapped: true };
   if (pte === PTE_ZERO_PAGE) return { kind: 'zero page' };
   const shared = vma.object?.page(vma.pgoff + (vpn - vma.startVpn));
+  return shared === undefined
+    ? { kind: 'empty' }
+    : { kind: 'page', frame: shared, isMapped: false };
+}
+
+function hugeState(task: Task, vma: HugeVma, vpn: number): PageState {
+  const pte = task.mm.pageTable.getHuge(vpn);
+  if (pteIsPage(pte)) return { kind: 'page', frame: pteFrame(pte), isMapped: true };
+  const shared = vma.huge.inode.pages.get(hugeIndex(vma, vpn));
   return shared === undefined
     ? { kind: 'empty' }
     : { kind: 'page', frame: shared, isMapped: false };
@@ -51,8 +63,9 @@ export function rangeOf(
   const { region } = act.act;
   const table = session.runner.regionsOf(act.task);
   const { startVpn, nrPages } = table.range({ ...act.act, region });
-  const start = startVpn - table.startOf(region);
-  return { region, start, end: start + nrPages };
+  const unit = table.unitOf(region);
+  const start = (startVpn - table.startOf(region)) / unit;
+  return { region, start, end: start + nrPages / unit };
 }
 
 /**

@@ -44,6 +44,8 @@ export interface SessionInput {
   readonly design: Design;
   readonly scenario: Scenario;
   readonly options?: KernelOptions | undefined;
+  /** Inode numbers that shared objects get, by the step that maps them. */
+  readonly inodes?: ReadonlyMap<number, number> | undefined;
   /** Keep the decisions of the page allocator. */
   readonly logsDecisions?: boolean | undefined;
 }
@@ -72,12 +74,19 @@ export class Session {
     const op = this.input.scenario.ops[this.#next];
     if (op === undefined) return undefined;
     const index = this.#next++;
+    this.#takeInode(index, op);
     const result = this.runner.run(op);
     const failed = op.expect
       .filter((e) => e.design === undefined || e.design === this.input.design.id)
       .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
     return { index, op, result, failed, changed: this.#placementChanges() };
+  }
+
+  #takeInode(index: number, { act }: Op): void {
+    const inode = this.input.inodes?.get(index);
+    if (inode === undefined || act.on !== 'task' || act.act.verb !== 'mmap') return;
+    this.kernel.inoHints.set(act.act.region, inode);
   }
 
   /** Runs what is left. */
@@ -105,14 +114,16 @@ export class Session {
       nrPages: 'nrPages' in act.act ? act.act.nrPages : undefined,
     });
     const counts: Record<string, number> = {};
-    for (const nid of pageNodes(this.kernel, task, startVpn, nrPages)) {
+    const unit = this.runner.regionsOf(act.task).unitOf(act.act.region);
+    const nodes = pageNodes(this.kernel, task, startVpn, nrPages);
+    for (const nid of nodes.filter((_, i) => i % unit === 0)) {
       const key = nid < 0 ? errnoName(nid) : String(nid);
       counts[key] = (counts[key] ?? 0) + 1;
     }
     return { ...result, counts };
   }
 
-  /** Where the pages of all regions of all live tasks are now. */
+  /** Where the pages of all regions of all live tasks are now; of a huge page its small ones. */
   placements(): RegionPlacement[] {
     const rows: RegionPlacement[] = [];
     for (const [name, task] of this.runner.tasks) {
@@ -128,6 +139,11 @@ export class Session {
           byNode.set(nid, (byNode.get(nid) ?? 0) + 1);
           n++;
         });
+        for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
+          const nid = this.kernel.allocator.nidOf(pteFrame(pte));
+          byNode.set(nid, (byNode.get(nid) ?? 0) + this.kernel.huge.nrSmall);
+          n += this.kernel.huge.nrSmall;
+        }
         rows.push({ task: name, region, nrPages: n, byNode });
       }
     }

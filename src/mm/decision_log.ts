@@ -28,11 +28,14 @@ export const VERDICT = {
   ZONE_TYPE: 6,
   /** Would have to break up a page block; the walk starts again without that scruple. */
   NOFRAGMENT: 7,
+  /** A walk for a huge page: the node's pool has none that is free. */
+  NO_HUGE_PAGE: 8,
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 export const OUTCOME = { GIVEN: 0, FAILED: 1 } as const;
-export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3 } as const;
+/** POOL: not a walk for free memory, but over the pools of huge pages. */
+export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3, POOL: 4 } as const;
 
 const HEADER_WORDS = 5;
 const STEP_WORDS = 2;

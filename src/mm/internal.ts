@@ -59,6 +59,8 @@ export const FAILURE = {
   NO_RECLAIM: 4,
   /** The OOM killer was asked, and took the task that asked. */
   KILLED: 5,
+  /** No pool that the request may use has a free huge page. */
+  NO_HUGE_PAGE: 6,
 } as const;
 export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 

@@ -6,7 +6,7 @@
 // Omits    reference counts beside the map count, LRU lists, flags of writeback.
 // State    kind   what the frame is used for (KIND_*); 0 for frames free inside a larger block, on
 //          a
-//                 per-CPU list, or never touched
+//                 per-CPU list, or never touched; also for all frames of a huge page but its first
 //          order  of a block's first frame: order in the low 5 bits, migrate type above
 //          link   free block: next block of its list; user page: the object or address space number
 //          index  free block: previous block of its list; user page: virtual or object page number
@@ -26,7 +26,20 @@ export const KIND_PAGE_TABLE = 3;
 export const KIND_ANON = 4;
 /** Page of a shared memory object: link = object, index = page number in it. */
 export const KIND_SHMEM = 5;
-export const KIND_NAMES = ['none', 'buddy', 'kernel', 'page table', 'anon', 'shmem'] as const;
+/**
+ * First frame of a huge page. Private: link = address space, index = virtual page number. Shared:
+ * link = hugetlb inode, index = huge page number in it. Free in the pool: link = NIL.
+ */
+export const KIND_HUGETLB = 6;
+export const KIND_NAMES = [
+  'none',
+  'buddy',
+  'kernel',
+  'page table',
+  'anon',
+  'shmem',
+  'hugetlb',
+] as const;
 
 export const NIL = -1;
 

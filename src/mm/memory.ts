@@ -315,7 +315,7 @@ export class Memory {
       zones.wmarkLow[z] = snapshot.wmarkLow;
       zones.wmarkHigh[z] = snapshot.wmarkHigh;
     });
-    this.#updatePcpLimits();
+    this.#setPcpLimits();
   }
 
   /**
@@ -327,11 +327,20 @@ export class Memory {
     this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
-    this.#updatePcpLimits();
+    this.#setPcpLimits();
   }
 
-  #updatePcpLimits(): void {
-    const { zones, pageBytes, machine } = this;
+  /** Spreads a new min_free_kbytes over the zones (min_free_kbytes_sysctl_handler). */
+  setMinFreeKbytes(kb: number): void {
+    this.minFreeKb = kb;
+    setupPerZoneWmarks(this.zones, kb, this.pageBytes);
+    this.#setPcpLimits();
+    this.allocator.forgetRequest();
+  }
+
+  /** Sets what CPUs may hold of each zone, which follows from its low mark (zone_pcp_update). */
+  #setPcpLimits(): void {
+    const { zones, machine, pageBytes } = this;
     for (let z = 0; z < zones.nr; z++) {
       const local = machine.nodes.find((n) => n.id === zones.nid[z])?.cpus.length ?? 0;
       setPcpLimits(zones, z as ZoneIndex, pageBytes, local, this.onlineCpus.length);

@@ -12,7 +12,8 @@
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
-import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from './memmap.ts';
+import { HUGE_PAGE_BYTES } from './hugetlb.ts';
+import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from './memmap.ts';
 import type { Memory } from './memory.ts';
 import type { MemoryBlock } from './memory_block.ts';
 import type { Zones } from './mmzone.ts';
@@ -68,6 +69,8 @@ export interface IsolatedBlock {
   readonly zone: ZoneIndex;
   /** Users' pages on it, ascending: they have to leave. */
   readonly movable: readonly Frame[];
+  /** Huge pages of the pool on it, free or used. */
+  readonly huge: readonly Frame[];
   /** Pages that boot or page cache has of it. */
   readonly nrTaken: number;
   /** What is free of it. */
@@ -84,12 +87,16 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
   mem.pcp.drain(zone);
   const free = mem.buddy.takeRange(zone, startFrame, startFrame + nrPages);
   const movable: Frame[] = [];
+  const huge: Frame[] = [];
+  const nrSmall = HUGE_PAGE_BYTES / mem.pageBytes;
   let nrUnmovable = 0;
   let nrFree = 0;
   const isolated = new Map<number, number>(free.map(({ f, order }) => [f, 1 << order]));
   for (let f = startFrame; f < startFrame + nrPages; ) {
-    const size = isolated.get(f) ?? 1;
+    const isHuge = mem.map.kind[f] === KIND_HUGETLB && !isolated.has(f);
+    const size = isHuge ? nrSmall : (isolated.get(f) ?? 1);
     if (isolated.has(f)) nrFree += size;
+    else if (isHuge) huge.push(f as Frame);
     else {
       const kind = mem.map.kind[f] as number;
       if (kind === KIND_ANON || kind === KIND_SHMEM) movable.push(f as Frame);
@@ -97,9 +104,9 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
     }
     f += size;
   }
-  const nrTaken = nrPages - nrFree - movable.length - nrUnmovable;
+  const nrTaken = nrPages - nrFree - movable.length - nrUnmovable - huge.length * nrSmall;
   const isMovableZone = mem.zones.type[zone] === ZONE_MOVABLE;
-  const isolatedBlock = { block, zone, movable, nrTaken, free };
+  const isolatedBlock = { block, zone, movable, huge, nrTaken, free };
   if (nrUnmovable === 0 && (isMovableZone || nrTaken === 0)) return isolatedBlock;
   releaseBlock(mem, isolatedBlock);
   return undefined;

@@ -100,7 +100,8 @@ export class PageAllocator extends PageFreer {
   #nodemask: Nodemask | null = null;
   #maskOrigin: MaskOrigin = MASK_NONE;
   #preferred = NO_ZONE;
-  #admitted = 0;
+  /** Zones that admitted the last walked request, whether they had a page or not. */
+  nrAdmitted = 0;
 
   constructor(parts: PageAllocatorParts) {
     super(parts);
@@ -127,7 +128,7 @@ export class PageAllocator extends PageFreer {
     for (const nid of gate.gated(this.#p.states)) this.#gatedNode[nid] = 1;
   }
 
-  /** Watermarks have changed: what the last request worked out holds no longer. */
+  /** What was worked out for requests alike no longer holds: a mark has changed. */
   forgetRequest(): void {
     this.#nid = NO_REQUEST;
   }
@@ -323,7 +324,7 @@ export class PageAllocator extends PageFreer {
     const { owner, isFallback } = this.#list;
     log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, !isFallback);
     let isGateOpen = -1;
-    this.#admitted = 0;
+    this.nrAdmitted = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
     if (log !== null) this.#logSkipped(log, 0, start);
     for (let i = start; i < list.length; i++) {
@@ -351,7 +352,7 @@ export class PageAllocator extends PageFreer {
         i = start - 1;
         continue;
       }
-      this.#admitted++;
+      this.nrAdmitted++;
       const mark = wmarkPages(zones, z, allocFlags);
       if (!zoneWatermarkOk(zones, z, this.#order, mark, this.#highest, allocFlags)) {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
@@ -366,6 +367,7 @@ export class PageAllocator extends PageFreer {
       log?.end(true, n);
       const preferredNid = zones.nid[list[this.#preferred] as number] as number;
       this.#p.stat.countAllocation(preferredNid, nid, nodeOfCpu[cpu] as number, n);
+      if (this.#order > 0) this.#p.stat.countBlock(this.#order);
       this.lastZone = z;
       return n;
     }
@@ -423,9 +425,21 @@ export class PageAllocator extends PageFreer {
     if (block === NIL && isHarder) block = buddy.allocHighatomic(z, this.#order);
     if (block === NIL) block = buddy.alloc(z, this.#order, type, allocFlags);
     if (block === NIL) return 0;
-    if (isHarder) buddy.reserveHighatomic(z, block);
+    if (isHarder) {
+      buddy.reserveHighatomic(z, block);
+      this.forgetRequest();
+    }
     this.out[0] = block;
     return 1;
+  }
+
+  /**
+   * Tries the last request again, after the OOM killer has been at work for it: not from the start,
+   * but above the min watermarks. Returns as alloc.
+   */
+  retry(gfp: number, want: number): number {
+    this.failure = FAILURE.NONE;
+    return this.#slowpath(gfp, want);
   }
 
   #slowpath(gfp: number, want: number): number {
@@ -443,14 +457,15 @@ export class PageAllocator extends PageFreer {
     const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, want);
     if (n > 0) return n;
     if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.#fail(FAILURE.NO_RECLAIM);
-    if (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE)) {
-      return this.#fail(FAILURE.NO_RECLAIM);
-    }
-    const isAdmitted = this.#admitted > 0;
+    const isAdmitted = this.nrAdmitted > 0;
     if (isAdmitted) {
-      this.#drainList();
+      this.#drainAll();
       const k = this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want);
       if (k > 0) return k;
+    }
+    const mayNotKill = __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
+    if (gfp & mayNotKill || this.#order > PAGE_ALLOC_COSTLY_ORDER) {
+      return this.#fail(FAILURE.NO_RECLAIM);
     }
     const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
@@ -460,9 +475,9 @@ export class PageAllocator extends PageFreer {
     return this.#fail(isAdmitted ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
   }
 
-  /** Empties the per-CPU lists of every zone on the list, as direct reclaim does in the end. */
-  #drainList(): void {
-    for (const z of this.#list.zones) this.#pcp.drain(z as ZoneIndex);
+  /** Empties the per-CPU lists of every zone, as direct reclaim does (drain_all_pages). */
+  #drainAll(): void {
+    for (let z = 0; z < this.#p.zones.nr; z++) this.#pcp.drain(z as ZoneIndex);
   }
 
   #fail(why: Failure): number {

@@ -41,6 +41,8 @@ export class VmStat {
   readonly #interleaveHit: Float64Array;
   readonly #events = new Float64Array(NR_EVENTS);
   #freed = 0;
+  /** Pages of blocks given, beyond the first of each. */
+  #blockTails = 0;
   /** Whoever keeps counts of its own for a while adds them here before anybody looks. */
   beforeReading: () => void = () => undefined;
 
@@ -78,6 +80,11 @@ export class VmStat {
     add(nid === local ? this.#hitLocal : this.#hitOther, nid, count);
   }
 
+  /** A block of 2^order pages was given, which numastat counts as one. */
+  countBlock(order: number): void {
+    this.#blockTails += (1 << order) - 1;
+  }
+
   countInterleaveHit(nid: number): void {
     add(this.#interleaveHit, nid, 1);
   }
@@ -88,7 +95,10 @@ export class VmStat {
     const given = [this.#hitLocal, this.#hitOther, this.#missLocal, this.#missOther];
     return {
       pgfault: this.#events[PGFAULT] as number,
-      pgalloc: given.reduce((sum, column) => sum + column.reduce((a, b) => a + b, 0), 0),
+      pgalloc: given.reduce(
+        (sum, column) => sum + column.reduce((a, b) => a + b, 0),
+        this.#blockTails,
+      ),
       pgfree: this.#freed,
       pgmigrate_success: this.#events[PGMIGRATE_SUCCESS] as number,
       pgmigrate_fail: this.#events[PGMIGRATE_FAIL] as number,

@@ -100,6 +100,7 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "699c100a",
       "3c379dcf",
       "c9ee3dc",
+      "b91a2e0c",
       "a286063b",
     ]
   `);

@@ -45,6 +45,9 @@ export function machineNodes(machine: Machine): MachineNodes {
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
 const CGROUP = '/sys/fs/cgroup';
+const CPUSET = '/cpuset';
+/** Files of version 1 that say where pages go. */
+const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
 
 interface Mapped {
   readonly nrPages: number;
@@ -92,14 +95,24 @@ class Workload {
     this.drafts.push({ act, expect: [] });
   }
 
+  /** Where the groups of the family are. */
+  get #mount(): string {
+    return this.#family === 'cpuset1' ? CPUSET : CGROUP;
+  }
+
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
   begin(): void {
-    if (this.#family !== 'cpuset2' && this.#family !== 'mixed') return;
+    if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
-      this.#sys({ verb: 'mkdir', path: `${CGROUP}/${group}` });
+      const path = `${this.#mount}/${group}`;
+      this.#sys({ verb: 'mkdir', path });
+      if (this.#family === 'cpuset1') {
+        const value = [...this.#cpus].sort((x, y) => x - y).join(',');
+        this.#sys({ verb: 'write', path: `${path}/cpuset.cpus`, value });
+      }
       this.#writeMems(group);
     }
-    this.#sys({ verb: 'move', task: 'T0', cgroup: `${CGROUP}/a` });
+    this.#sys({ verb: 'move', task: 'T0', cgroup: `${this.#mount}/a` });
     this.#task('T0', { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
   }
 
@@ -145,6 +158,9 @@ class Workload {
         return true;
       case 'cgroup':
         this.#moveToCgroup(task);
+        return true;
+      case 'flag':
+        this.#writeFlag();
         return true;
       default:
         return false;
@@ -355,12 +371,18 @@ class Workload {
 
   #writeMems(group: string): void {
     const value = this.#prng.chance(4) ? '' : this.#someNodes().join(',');
-    this.#sys({ verb: 'write', path: `${CGROUP}/${group}/cpuset.mems`, value });
+    this.#sys({ verb: 'write', path: `${this.#mount}/${group}/cpuset.mems`, value });
+  }
+
+  #writeFlag(): void {
+    const file = `cpuset.${this.#prng.pick(FLAGS)}`;
+    const path = `${this.#mount}/${this.#prng.pick(['a', 'b'])}/${file}`;
+    this.#sys({ verb: 'write', path, value: this.#prng.chance(60) ? '1' : '0' });
   }
 
   /** A task that moves between cpusets may find its CPUs reset, so it chooses one again. */
   #moveToCgroup(task: LiveTask): void {
-    const cgroup = this.#prng.pick([`${CGROUP}/a`, `${CGROUP}/b`, CGROUP]);
+    const cgroup = this.#prng.pick([`${this.#mount}/a`, `${this.#mount}/b`, this.#mount]);
     this.#sys({ verb: 'move', task: task.name, cgroup });
     this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
   }

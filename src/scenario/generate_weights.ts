@@ -2,7 +2,7 @@
 // `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
 
 /** Kinds of workload; `mixed` has something of all. */
-export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'mixed'] as const;
+export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'cpuset1', 'mixed'] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export type Action =
@@ -23,7 +23,8 @@ export type Action =
   | 'fork'
   | 'exit'
   | 'mems'
-  | 'cgroup';
+  | 'cgroup'
+  | 'flag';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -92,6 +93,22 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     fork: 2,
     mems: 14,
     cgroup: 8,
+  },
+  cpuset1: {
+    mmap: 4,
+    touch: 14,
+    where: 8,
+    look: 10,
+    set_mempolicy: 9,
+    mbind: 7,
+    move_pages: 2,
+    migrate_pages: 2,
+    madvise: 1,
+    cpu: 6,
+    fork: 2,
+    mems: 14,
+    cgroup: 8,
+    flag: 7,
   },
   mixed: {
     mmap: 5,

@@ -1,7 +1,9 @@
 // Where a task's regions are: the address of each slot, and the length it was last mapped with.
 // Holds    Offset 0 of region k is page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by
 //          1..8, which decides interleaving by address. Regions too long for their slot lie above
-//          all slots.
+//          all slots. Offsets and lengths of operations count pages of the region, huge or small;
+//          everything below this file counts small ones.
+import type { HugeInode } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ShmemObject } from '../kernel/shmem.ts';
 
@@ -15,8 +17,11 @@ const FIRST_LARGE = 4;
 interface RegionPlace {
   /** Where offset 0 is, mapped or not. */
   readonly baseVpn: number;
+  /** Pages of the region. */
   readonly shift: number;
   readonly nrPages: number;
+  /** Small pages in a page of the region. */
+  readonly unit: number;
 }
 
 export interface PageRange {
@@ -49,15 +54,30 @@ export class RegionTable {
 
   /**
    * Notes where a region is mapped now, `shift` pages above offset 0, and returns its first page.
+   * @param unit small pages in a page of the region.
    */
-  place(region: string, nrPages: number, shift: number): number {
+  place(region: string, nrPages: number, shift: number, unit = 1): number {
+    const baseVpn = this.baseFor(region, (nrPages + shift) * unit);
+    this.#places.set(region, { baseVpn, shift, nrPages, unit });
+    return baseVpn + shift * unit;
+  }
+
+  /** Where offset 0 of a region of so many small pages is. */
+  baseFor(region: string, nrSmall: number): number {
     const slot = this.#slot(region);
-    const baseVpn =
-      nrPages + shift > SLOT_PAGES
-        ? (FIRST_LARGE + slot) * LARGE_PAGES
-        : (FIRST_SLOT + slot) * SLOT_PAGES;
-    this.#places.set(region, { baseVpn, shift, nrPages });
-    return baseVpn + shift;
+    return nrSmall > SLOT_PAGES
+      ? (FIRST_LARGE + slot) * LARGE_PAGES
+      : (FIRST_SLOT + slot) * SLOT_PAGES;
+  }
+
+  /** Small pages in a page of a region, as it was last mapped. */
+  unitOf(region: string): number {
+    return this.#places.get(region)?.unit ?? 1;
+  }
+
+  /** Small page at an offset of a region, mapped or not. */
+  vpnOf(region: string, offset: number): number {
+    return this.startOf(region) + offset * this.unitOf(region);
   }
 
   /** Page of a region's offset 0, mapped or not. */
@@ -65,7 +85,7 @@ export class RegionTable {
     return this.#places.get(region)?.baseVpn ?? (FIRST_SLOT + this.#slot(region)) * SLOT_PAGES;
   }
 
-  /** Pages that an operation names; without numbers the whole region as last mapped. */
+  /** Small pages that an operation names; without numbers the whole region as last mapped. */
   range(act: {
     readonly region: string;
     readonly offset?: number | undefined;
@@ -74,9 +94,10 @@ export class RegionTable {
     const place = this.#places.get(act.region);
     const first = place?.shift ?? 0;
     const offset = act.offset ?? first;
+    const nrPages = act.nrPages ?? Math.max(0, first + (place?.nrPages ?? 0) - offset);
     return {
-      startVpn: this.startOf(act.region) + offset,
-      nrPages: act.nrPages ?? Math.max(0, first + (place?.nrPages ?? 0) - offset),
+      startVpn: this.vpnOf(act.region, offset),
+      nrPages: nrPages * this.unitOf(act.region),
     };
   }
 
@@ -89,5 +110,16 @@ export class RegionTable {
     const object = k.newObject(nrPages, isSegment, ino);
     if (isSegment) k.segments.set(key, object);
     return object;
+  }
+  /** The file behind a region of huge pages: a SysV segment of the slot's key, or a fresh one. */
+  hugeInodeFor(k: Kernel, region: string, isSegment: boolean, nrPages: number): HugeInode {
+    const known = isSegment ? k.hugeSegments.get(this.#slot(region)) : undefined;
+    if (known !== undefined) return known;
+    return k.newHugeInode(nrPages, isSegment, k.inoHints.get(region));
+  }
+
+  /** A segment of huge pages was made for good. */
+  keepSegment(k: Kernel, region: string, inode: HugeInode): void {
+    if (inode.isSegment) k.hugeSegments.set(this.#slot(region), inode);
   }
 }

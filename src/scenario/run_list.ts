@@ -7,24 +7,31 @@ export type RunList = readonly (readonly [PageValue | readonly PageValue[], numb
 const LONGEST_PATTERN = 64;
 
 /** Writes values as a list, patterns of 2 to 64 values where one repeats. */
-export function toRunList(values: readonly PageValue[]): RunList {
+export const toRunList = (values: readonly PageValue[]): RunList => runListOf(values, (v) => v);
+
+/** The same for values that are numbers one a page, each shown as `show` says. */
+export function runListOf<T extends PageValue>(
+  values: ArrayLike<T>,
+  show: (value: T) => PageValue,
+): RunList {
   const list: [PageValue | readonly PageValue[], number][] = [];
   for (let i = 0; i < values.length; ) {
     const run = repeats(values, i, 1);
     const pattern = run > 1 ? undefined : patternAt(values, i);
     if (pattern !== undefined) {
-      list.push([values.slice(i, i + pattern.period), pattern.times]);
+      const items = Array.from({ length: pattern.period }, (_, j) => show(values[i + j] as T));
+      list.push([items, pattern.times]);
       i += pattern.period * pattern.times;
       continue;
     }
-    list.push([values[i] as PageValue, run]);
+    list.push([show(values[i] as T), run]);
     i += run;
   }
   return list;
 }
 
 function patternAt(
-  values: readonly PageValue[],
+  values: ArrayLike<PageValue>,
   start: number,
 ): { period: number; times: number } | undefined {
   for (let period = 2; period <= LONGEST_PATTERN && start + 2 * period <= values.length; period++) {
@@ -35,7 +42,7 @@ function patternAt(
 }
 
 /** How many times the `period` values from `start` on stand one after another. */
-function repeats(values: readonly PageValue[], start: number, period: number): number {
+function repeats(values: ArrayLike<PageValue>, start: number, period: number): number {
   let i = start + period;
   while (i < values.length && values[i] === values[i - period]) i++;
   return Math.floor((i - start) / period);

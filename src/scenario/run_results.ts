@@ -16,6 +16,7 @@ export const FAULT_WORDS: Readonly<Record<number, string>> = {
   [FAULT.SIGSEGV]: 'SIGSEGV',
   [FAULT.RETRY]: 'LIVELOCK',
   [FAULT.KILLED]: 'KILLED',
+  [FAULT.SIGBUS]: 'SIGBUS',
 };
 
 const FAULT_NOTES: Readonly<Record<number, string>> = {
@@ -23,15 +24,19 @@ const FAULT_NOTES: Readonly<Record<number, string>> = {
     'an allocation that the fault needs fails without an OOM kill: the fault is retried for ever',
 };
 
-/** Result of an operation that faults pages; `counted` names the pages done. */
-export function faultResult(run: FaultRun, counted: string): OpResult {
-  if (run.fault === FAULT.OK) return { ret: 0, [counted]: run.done };
+/**
+ * Result of an operation that faults pages; `counted` names the pages done.
+ * @param unit small pages in a page of the region.
+ */
+export function faultResult(run: FaultRun, counted: string, unit = 1): OpResult {
+  const done = Math.floor(run.done / unit);
+  if (run.fault === FAULT.OK) return { ret: 0, [counted]: done };
   const note = FAULT_NOTES[run.fault];
   return {
     ret: FAULT_WORDS[run.fault] as string,
     ...(run.fault === FAULT.KILLED ? { killedBy: 'SIGKILL' } : {}),
     ...(note === undefined ? {} : { note }),
-    [counted]: run.done,
+    [counted]: done,
   };
 }
 

@@ -1,24 +1,20 @@
 // Operations of the controller: files of the cgroup tree, and what the kernel shows of itself.
-// Omits    everything outside /sys/fs/cgroup, HugeTLB: "not modelled" (SPEC DEV-5).
+// Omits    everything but the files of groups (group_files.ts), of huge page pools and a few
+//          settings: "not modelled" (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
-import {
-  findGroup,
-  makeGroup,
-  moveToGroup,
-  removeGroup,
-  writeSubtreeControl,
-} from '../kernel/cgroup.ts';
-import { writeMems } from '../kernel/cpuset.ts';
+import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
+import { requireHugePages } from '../kernel/hugetlb_area.ts';
+import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
+import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { numbers, plain } from './run_results.ts';
-
-export const CGROUP_ROOT = '/sys/fs/cgroup';
 
 /**
  * Runs one controller operation. @param taskOf finds a task by name, or says what it has become.
@@ -32,17 +28,17 @@ export function runSys(
   askForKernelBuffer(k);
   switch (act.verb) {
     case 'mkdir':
-      return plain(makeGroup(k, groupPath(act.path)));
+      return plain(makeGroup(k, groupPath(k, act.path)));
     case 'rmdir':
-      return plain(removeGroup(k, groupPath(act.path)));
+      return plain(removeGroup(k, groupPath(k, act.path)));
     case 'write':
-      return plain(writeFile(k, act.path, act.value));
+      return isHugeFile(act.path) ? writePool(k, act) : plain(writeFile(k, act.path, act.value));
     case 'read':
       return readFile(k, act.path);
     case 'move': {
       const task = taskOf(act.task);
       if ('ret' in task) return task;
-      const group = findGroup(k.rootCpuset, groupPath(act.cgroup));
+      const group = findGroup(k.rootCpuset, groupPath(k, act.cgroup));
       return plain(group === undefined ? -ENOENT : moveToGroup(k, task, group));
     }
     case 'tasks':
@@ -64,6 +60,8 @@ export function runSys(
           k.states.online.toArray().map((nid) => [nid, k.mem.stat.numastat(nid)]),
         ),
       };
+    case 'hugetlb':
+      return { ret: 0, hugetlb: poolRows(k) };
     case 'states':
       return { ret: 0, nodeStates: stateRows(k) };
     case 'fallback':
@@ -85,6 +83,40 @@ export function runSys(
     default:
       throw new NotModelled(`sys ${act.verb}`);
   }
+}
+
+/** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
+function writePool(k: Kernel, act: { readonly path: string; readonly value: string }): OpResult {
+  k.huge.isShort = false;
+  const result = plain(writeHugeFile(k, k.kthread, act.path, act.value));
+  return k.huge.isShort ? { ...result, note: POOL_SHORT } : result;
+}
+
+const POOL_SHORT =
+  'no block of 2 MiB above the watermark was left; not modelled: reclaim and compaction, which ' +
+  'would look for more';
+
+/** The pool of huge pages, by node that is online. */
+function poolRows(k: Kernel) {
+  requireHugePages(k);
+  const { huge } = k;
+  const nodes = k.states.online.toArray().map((nid) => [
+    nid,
+    {
+      nr: huge.nrOf[nid],
+      free: huge.freeOf[nid],
+      surplus: huge.surplusOf[nid],
+      sysfs: hasPoolDir(k, nid),
+    },
+  ]);
+  return {
+    nr: huge.nr,
+    free: huge.free,
+    resv: huge.reserved,
+    surplus: huge.surplus,
+    overcommit: huge.overcommit,
+    nodes: Object.fromEntries(nodes),
+  };
 }
 
 /** What came of writing a node's memory blocks. */
@@ -137,18 +169,6 @@ export const stateRows = (k: Kernel) => ({
   cdm: numbers(k.states.coherentDevice),
 });
 
-function groupPath(path: string): string {
-  if (path !== CGROUP_ROOT && !path.startsWith(`${CGROUP_ROOT}/`)) {
-    throw new NotModelled(`files outside ${CGROUP_ROOT}: ${path}`);
-  }
-  return path.slice(CGROUP_ROOT.length);
-}
-
-const splitFile = (path: string): { dir: string; file: string } => {
-  const at = path.lastIndexOf('/');
-  return { dir: path.slice(0, at), file: path.slice(at + 1) };
-};
-
 /** Where 6.9 keeps the weights of weighted interleave, one file a node. */
 const WEIGHTS = /^\/sys\/kernel\/mm\/mempolicy\/weighted_interleave\/node(\d+)$/;
 
@@ -162,24 +182,19 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
 }
 
 function writeFile(k: Kernel, path: string, value: string): number {
+  const sysctl = sysctlName(path);
+  if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   const weights = WEIGHTS.exec(path);
-  if (weights !== null) return writeWeight(k, Number(weights[1]), value);
-  const { dir, file } = splitFile(path);
-  const group = findGroup(k.rootCpuset, groupPath(dir));
-  if (group === undefined) return -ENOENT;
-  if (file === 'cpuset.mems') return writeMems(k, group, value);
-  if (file === 'cgroup.subtree_control') return writeSubtreeControl(k, group, value);
-  throw new NotModelled(`writing ${file}`);
+  return weights === null
+    ? writeGroupFile(k, path, value)
+    : writeWeight(k, Number(weights[1]), value);
 }
 
 function readFile(k: Kernel, path: string): OpResult {
-  const { dir, file } = splitFile(path);
-  const group = findGroup(k.rootCpuset, groupPath(dir));
-  if (group === undefined) return plain(-ENOENT);
-  const isCpuset = group.parent?.isDelegating === true;
-  if (file === 'cpuset.mems' && !isCpuset) return plain(-ENOENT);
-  if (file === 'cpuset.mems') return { ret: 0, value: group.mems.toString() };
-  if (file === 'cpuset.mems.effective' && group.parent !== null && !isCpuset) return plain(-ENOENT);
-  if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
-  throw new NotModelled(`reading ${file}`);
+  if (isHugeFile(path)) {
+    const value = readHugeFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
+  const sysctl = sysctlName(path);
+  return sysctl === undefined ? readGroupFile(k, path) : { ret: 0, value: readSysctl(k, sysctl) };
 }

@@ -6,8 +6,11 @@ import { Nodemask } from '../base/nodemask.ts';
 import type { CoherentDevice, DevicePolicy } from '../drivers/coherent_device.ts';
 import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
 import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
+import { cpusAllowed } from '../kernel/cpuset_v1.ts';
 import { FAULT, type Fault, touchPages } from '../kernel/fault.ts';
 import { exitTask } from '../kernel/fork.ts';
+import { requireHugePages } from '../kernel/hugetlb_area.ts';
+import { isHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import {
   getMempolicy,
@@ -26,9 +29,10 @@ import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
-import { countRunList, toRunList } from './run_list.ts';
+import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
 /** maxnode that a program passes when it names none: one more than the bits of its mask. */
@@ -80,7 +84,7 @@ export function runTask(c: TaskContext, act: TaskAct): OpResult {
     case 'mbind':
       return runMbind(c, act);
     case 'set_home':
-      return plain(setHomeNode(k, task, { ...act, startVpn: vpnOf(c, act) }));
+      return plain(setHomeNode(k, task, { ...act, ...rangeOf(c, act) }));
     case 'touch':
     case 'read':
       return touch(c, act);
@@ -103,12 +107,20 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
       const from = maskArg(act.from, act.maxnode);
       return plain(migratePages(k, task, owner, from, maskArg(act.to, act.maxnode)));
     }
-    case 'madvise':
-      return plain(madvise(k, task, vpnOf(c, act), act.nrPages, act.advice));
-    case 'mlock':
-      return plain(mlock(k, task, vpnOf(c, act), act.nrPages));
-    case 'munlock':
-      return plain(munlock(task, vpnOf(c, act), act.nrPages));
+    case 'madvise': {
+      const { startVpn, nrPages } = rangeOf(c, act);
+      return plain(madvise(k, task, startVpn, nrPages, act.advice));
+    }
+    case 'mlock': {
+      const { startVpn, nrPages } = rangeOf(c, act);
+      return plain(mlock(k, task, startVpn, nrPages));
+    }
+    case 'munlock': {
+      const { startVpn, nrPages } = rangeOf(c, act);
+      return plain(munlock(task, startVpn, nrPages));
+    }
+    case 'swrite':
+      return writeAsTask(c, act);
     case 'exit':
       exitTask(k, task, 'exit');
       return { ret: 0, exit: 0 };
@@ -122,7 +134,13 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
 }
 
 const vpnOf = (c: TaskContext, act: { readonly region: string; readonly offset: number }): number =>
-  c.regions.startOf(act.region) + act.offset;
+  c.regions.vpnOf(act.region, act.offset);
+
+/** Small pages of an operation that gives its range in full. */
+const rangeOf = (
+  c: TaskContext,
+  act: { readonly region: string; readonly offset: number; readonly nrPages: number },
+) => c.regions.range(act);
 
 /** A mode as a number, flags included; raw numbers pass as they are. */
 export function modeNumber(arg: ModeArg): number {
@@ -140,7 +158,7 @@ export function maskArg(nodes: NodesArg, maxnode: number | undefined): MaskArg {
 }
 
 function setCpu(c: TaskContext, cpu: number): OpResult {
-  if (!c.k.mem.onlineCpus.includes(cpu)) return plain(-EINVAL);
+  if (!cpusAllowed(c.k, c.task).some((allowed) => allowed === cpu)) return plain(-EINVAL);
   c.task.cpu = cpuId(cpu);
   c.k.allocator.log?.forgetContext();
   return { ret: 0, cpu, node: Number(c.k.localNode(c.task)) };
@@ -160,8 +178,7 @@ function memsAllowed(c: TaskContext): OpResult {
 }
 
 function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
-  const vpn =
-    act.region === undefined ? undefined : c.regions.startOf(act.region) + (act.offset ?? 0);
+  const vpn = act.region === undefined ? undefined : c.regions.vpnOf(act.region, act.offset ?? 0);
   const maxnode = act.maxnode === 0 ? undefined : act.maxnode;
   const got = getMempolicy(c.k, c.task, { flags: act.flags, vpn, maxnode });
   return plain(typeof got === 'number' ? got : 0);
@@ -169,8 +186,8 @@ function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
 
 function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
-  if (act.kind.includes('hugetlb')) throw new NotModelled(`mmap of kind ${act.kind}`);
   if (act.nrPages === 0) return plain(-EINVAL);
+  if (act.kind.includes('hugetlb')) return mapHuge(c, act);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
   const object = isShared
     ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages)
@@ -187,6 +204,43 @@ function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   return { ret: ret(result), pageBytes: k.mem.pageBytes, ...ino };
 }
 
+/** Maps huge pages; a region that cannot be had is not there afterwards. */
+function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
+  const { k, task, regions } = c;
+  requireHugePages(k);
+  const { region, nrPages, shift, kind } = act;
+  const unit = k.huge.nrSmall;
+  const isSegment = kind === 'shm-hugetlb';
+  const inode = regions.hugeInodeFor(k, region, isSegment, nrPages);
+  if (nrPages > inode.nrPages) return plain(-EINVAL);
+  const base = regions.baseFor(region, (inode.nrPages + shift) * unit);
+  const result = mmap(k, task, {
+    startVpn: base + shift * unit,
+    nrPages: inode.nrPages * unit,
+    object: null,
+    huge: {
+      inode,
+      isShared: isSegment || kind === 'hugetlb-shared',
+      hasNoReserve: kind === 'hugetlb-noreserve',
+    },
+    isLocked: false,
+    populates: false,
+  });
+  if (result < 0) return plain(result);
+  regions.place(region, nrPages, shift, unit);
+  regions.keepSegment(k, region, inode);
+  return { ret: 0, pageBytes: unit * k.mem.pageBytes, ino: inode.ino };
+}
+
+/**
+ * Writes a file as the task: under its policy, where that counts, and itself where it names none.
+ */
+function writeAsTask(c: TaskContext, act: Act<'swrite'>): OpResult {
+  if (!isHugeFile(act.path)) return plain(writeGroupFile(c.k, act.path, act.value, c.task));
+  const error = writeHugeFile(c.k, c.task, act.path, act.value);
+  return plain(error < 0 ? error : act.value.length);
+}
+
 function runMbind(c: TaskContext, act: Act<'mbind'>): OpResult {
   const bits: Readonly<Record<string, number>> = {
     strict: MPOL_MF_STRICT,
@@ -197,9 +251,8 @@ function runMbind(c: TaskContext, act: Act<'mbind'>): OpResult {
   const flags = act.words.reduce((sum, word) => sum | (bits[word] ?? 0), act.rawFlags);
   return plain(
     mbind(c.k, c.task, {
-      startVpn: vpnOf(c, act),
+      ...rangeOf(c, act),
       addressOffsetBytes: act.addressOffsetBytes,
-      nrPages: act.nrPages,
       mode: modeNumber(act.mode),
       mask: maskArg(act.nodes, act.maxnode),
       flags,
@@ -213,7 +266,7 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   for (const device of c.devices.values()) device.beforeCpuUse(k, task, startVpn, nrPages);
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
-  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read');
+  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */
@@ -239,8 +292,10 @@ function tables(c: TaskContext, act: Act<'tables'>): OpResult {
 
 function where(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
-  const nodes = pageNodes(c.k, c.task, startVpn, nrPages);
-  const list = toRunList(Array.from(nodes, (n) => (n < 0 ? ret(n) : n)));
+  const unit = c.regions.unitOf(act.region);
+  const all = pageNodes(c.k, c.task, startVpn, nrPages);
+  const nodes = unit === 1 ? all : all.filter((_, i) => i % unit === 0);
+  const list = runListOf(nodes, (n) => (n < 0 ? ret(n) : n));
   return { ret: 0, where: list, counts: countRunList(list) };
 }
 
@@ -250,6 +305,7 @@ function move(c: TaskContext, act: Act<'move_pages'>): OpResult {
   const { ret: result, status } = movePages(k, task, owner, {
     startVpn: vpnOf(c, act),
     nrPages: act.nrPages,
+    stepPages: c.regions.unitOf(act.region),
     nodes: act.nodes,
     flags: act.rawFlags ?? (act.moveAll ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE),
   });

@@ -16,7 +16,7 @@ export function filesUnder(root, folder = '') {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
     if (entry.isDirectory() && !SKIPPED_FOLDERS.has(entry.name))
       found.push(...filesUnder(root, path));
-    if (entry.isFile()) found.push(path);
+    if (entry.isFile() && !SKIPPED_FOLDERS.has(entry.name)) found.push(path);
   }
   return folder === '' ? found.sort() : found;
 }

@@ -143,6 +143,7 @@ const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
   'page table': 'page tables',
   'kernel page': 'pages of the kernel',
   'migration target': 'targets of moves',
+  'huge page pool': 'pages of huge page pools',
 };
 
 const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {

@@ -90,16 +90,19 @@ function explain(io: Io, name: string, options: ExplainOptions): void {
     ['machine', machineWords(summarizeMachine(machine))],
     ['page', `${first.index} of ${first.region}, task ${first.task}, ${at}`],
   ]);
-  const body = all.length === 1 ? singleText(io, first) : sideBySide(io, all);
+  const body = all.length === 1 ? explanationText(io, first) : sideBySide(io, all);
   io.out(`${head}\n\n${body}`);
 }
 
-function singleText(io: Io, e: Explanation): string {
+/** One explanation in full: history, request, every walk. */
+export function explanationText(io: Io, e: Explanation): string {
   const parts = [paragraph(io.colors.bold(`Under ${e.design}: ${e.words}`)), historyText(e)];
   if (e.request !== undefined) {
     parts.push(requestText(e.request));
     parts.push(...e.request.attempts.map((a, i) => attemptText(io, a, i, e.request)));
     if (e.request.failure !== undefined) parts.push(paragraph(`It failed: ${e.request.failure}.`));
+    const { kills } = e.request;
+    if (kills !== undefined) parts.push(paragraph(`In this step: ${kills.join('; ')}.`));
   }
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -135,6 +138,7 @@ const policyOwner = (from: string): string =>
   from === 'area' ? 'area, by mbind' : from === 'task' ? 'task, by set_mempolicy' : from;
 
 const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
+  pool: 'over the pools of huge pages',
   fast: 'first try, above the low watermarks',
   slow: 'slow path, above the min watermarks',
   drained: 'again, after the per-CPU lists were emptied',

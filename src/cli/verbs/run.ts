@@ -6,7 +6,6 @@ import type { Design } from '../../hooks/design.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
 import { type LoadedScenario, loadScenario } from '../../lab/load_scenario.ts';
 import { type RegionPlacement, Session, type Step } from '../../lab/session.ts';
-import type { OpResult } from '../../scenario/ops.ts';
 import { printAct } from '../../scenario/print.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { describe, readParameter } from '../options.ts';
@@ -15,6 +14,7 @@ import {
   count,
   machineWords,
   parameterWords,
+  resultWords,
   sameRun,
   scenarioWords,
   shellWord,
@@ -156,25 +156,4 @@ function stepTable(io: Io, steps: readonly Step[]): string {
 function placementWords({ task, region, byNode }: RegionPlacement): string {
   const nodes = [...byNode].sort(([a], [b]) => a - b).map(([nid, n]) => `${nid}:${n}`);
   return `${task} ${region} ${nodes.join(' ') || 'none'}`;
-}
-
-/** Fields that say the same as others, or hold a line for each page. */
-const LONG_FIELDS = new Set(['ret', 'note', 'where', 'status', 'died', 'killedBy', 'pageBytes']);
-const MOST_RESULT_COLUMNS = 34;
-
-/** `0`, `0 touched 64`, `EINVAL`: what fits a line. */
-function resultWords(result: OpResult): string {
-  const fields = Object.entries(result)
-    .filter(([name]) => !LONG_FIELDS.has(name))
-    .map(([name, value]) => `${name} ${valueWords(value)}`);
-  const text = [String(result.ret), ...fields].join(' ');
-  return text.length <= MOST_RESULT_COLUMNS ? text : `${text.slice(0, MOST_RESULT_COLUMNS - 3)}...`;
-}
-
-function valueWords(value: unknown): string {
-  if (Array.isArray(value)) return value.map(valueWords).join(',') || 'none';
-  if (typeof value !== 'object' || value === null) return String(value);
-  return Object.entries(value)
-    .map(([key, v]) => `${key}:${valueWords(v)}`)
-    .join(' ');
 }

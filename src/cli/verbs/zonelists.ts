@@ -48,5 +48,5 @@ function zonelists(io: Io, options: ZonelistsOptions): void {
     ['design', `${design.id}: ${design.title}`],
   ]);
   io.out(`${head}\n\n${zonelistText(nodes)}\n\n${fallbackOrderText(kernel)}`);
-  io.out(`HugeTLB pools without a policy would use nodes ${kernel.hugetlbNodes}`);
+  io.out(`HugeTLB pools without a policy use nodes ${kernel.huge.poolNodes}`);
 }

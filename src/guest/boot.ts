@@ -1,0 +1,123 @@
+// Boots one guest with a list of cases and collects what its test program says.
+// Notes    A guest that says nothing for long is ended. The work directory holds the initial file
+//          system, the operations, the command and the serial log; it goes when the guest has, or
+//          stays when asked for.
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { GuestMachine } from './guest_machine.ts';
+import type { GuestTools } from './host.ts';
+import { initramfs } from './initramfs.ts';
+import { type CaseText, type GuestOutput, opsText, ProtocolReader } from './protocol.ts';
+import { qemuArguments, shellCommand } from './qemu.ts';
+
+export interface BootOptions {
+  readonly machine: GuestMachine;
+  readonly cases: readonly CaseText[];
+  readonly tools: GuestTools;
+  /** Words at the end of the kernel's command line. */
+  readonly append?: string | undefined;
+  /** Keep the work directory. */
+  readonly keeps?: boolean | undefined;
+  /** Called when another case has ended. */
+  readonly onCase?: ((nrEnded: number) => void) | undefined;
+}
+
+export interface Boot extends GuestOutput {
+  readonly durationMs: number;
+  /** Where it was kept. */
+  readonly folder: string | undefined;
+  /** Why it was ended from outside, or QEMU's own last words. */
+  readonly failure: string | undefined;
+}
+
+/** Silence after which a guest is taken for dead: an operation may take 15 s by itself. */
+const PATIENCE_MS = 45_000;
+
+/** Boots a guest and waits for its end. */
+export async function bootGuest(options: BootOptions): Promise<Boot> {
+  const { machine, cases, tools } = options;
+  const started = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'cdmlab-guest-'));
+  const initrd = join(folder, 'initramfs.cpio');
+  const ops = opsText(cases);
+  writeFileSync(join(folder, 'ops'), ops);
+  writeFileSync(initrd, initramfs({ init: readFileSync(tools.probe), ops }));
+  const words = qemuArguments(machine, {
+    accel: tools.accel,
+    kernel: tools.kernel,
+    initrd,
+    append: options.append,
+  });
+  writeFileSync(join(folder, 'command'), `${shellCommand(tools.qemu, words)}\n`);
+  try {
+    const { output, failure } = await watch(tools.qemu, words, folder, options.onCase);
+    return {
+      ...output,
+      durationMs: performance.now() - started,
+      folder: options.keeps === true ? folder : undefined,
+      failure,
+    };
+  } finally {
+    if (options.keeps !== true) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Watched {
+  readonly output: GuestOutput;
+  readonly failure: string | undefined;
+}
+
+/** Runs QEMU to its end; only ever rejects when it cannot be started. */
+function watch(
+  qemu: string,
+  words: readonly string[],
+  folder: string,
+  onCase: ((nrEnded: number) => void) | undefined,
+): Promise<Watched> {
+  return new Promise((resolve, reject) => {
+    const reader = new ProtocolReader();
+    const log = createWriteStream(join(folder, 'serial.log'));
+    const child = spawn(qemu, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let failure: string | undefined;
+    let complaints = '';
+    let nrEnded = 0;
+    const give = (): void => {
+      failure = `the guest said nothing for ${PATIENCE_MS / 1000} s`;
+      child.kill('SIGKILL');
+    };
+    let alarm = setTimeout(give, PATIENCE_MS);
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (text: string) => {
+      clearTimeout(alarm);
+      alarm = setTimeout(give, PATIENCE_MS);
+      log.write(text);
+      reader.push(text);
+      if (reader.nrEnded === nrEnded) return;
+      nrEnded = reader.nrEnded;
+      onCase?.(nrEnded);
+    });
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text: string) => {
+      complaints += text;
+    });
+    const end = (): void => {
+      clearTimeout(alarm);
+      log.end();
+    };
+    child.on('error', (error) => {
+      end();
+      reject(error);
+    });
+    child.on('close', (code) => {
+      end();
+      const output = reader.finish();
+      if (failure === undefined && !output.isDone) {
+        const why = complaints.trim().split('\n').at(-1) || output.tail.at(-1) || 'no word';
+        failure = `the guest ended early (exit code ${code}): ${why}`;
+      }
+      resolve({ output, failure });
+    });
+  });
+}

@@ -1,0 +1,99 @@
+// A scenario as the lines that the test program in a guest executes: slots instead of names, and
+// the guest's numbers of nodes and CPUs instead of the machine's.
+// Holds    GST5 a line says to the guest what the operation says to the machine, number by number;
+//          a number that the machine does not have stays one that the guest does not have.
+import { UserError } from '../base/assert.ts';
+import { parseCpuList } from '../machine/cpu_list.ts';
+import type { Act, NodesArg, Op, Scenario, SysAct, TaskAct } from '../scenario/ops.ts';
+import { parseOpLine } from '../scenario/parser.ts';
+import { kernelLines, printAct } from '../scenario/print.ts';
+import type { GuestMachine } from './guest_machine.ts';
+
+/** CPUs that a scenario's tasks run on, as the machine numbers them. */
+export function usedCpus(scenario: Scenario): Set<number> {
+  const used = new Set<number>();
+  for (const { act } of scenario.ops) {
+    if (act.on === 'task' && act.act.verb === 'cpu') used.add(act.act.cpu);
+  }
+  return used;
+}
+
+const isIdentity = (map: ReadonlyMap<number, number>): boolean =>
+  [...map].every(([from, to]) => from === to);
+
+/**
+ * A scenario as a guest runs it, without expectations: each operation's text is the line for the
+ * test program.
+ * @throws UserError at an operation of a device, and at a number that the machine does not have and
+ * the guest would.
+ */
+export function guestScenario(scenario: Scenario, guest: GuestMachine): Scenario {
+  const lines = kernelLines(scenario);
+  const isSame = isIdentity(guest.nodeOf) && isIdentity(guest.cpuOf);
+  const ops = scenario.ops.map((op, i): Op => {
+    const line = lines[i] as string;
+    if (isSame) return { ...op, text: line, expect: [] };
+    const act = renumbered(op.act, guest, line);
+    const text = printAct(renumbered(parseOpLine(line).act, guest, line));
+    return { ...op, act, text, expect: [] };
+  });
+  return { ...scenario, ops };
+}
+
+type Renumber = (id: number) => number;
+
+function renumbered(act: Act, guest: GuestMachine, line: string): Act {
+  const through =
+    (map: ReadonlyMap<number, number>, what: string, count: number): Renumber =>
+    (id) => {
+      const to = map.get(id);
+      if (to !== undefined) return to;
+      if (id < 0 || id >= count) return id;
+      throw new UserError(
+        `"${line}" names ${what} ${id}, which the machine does not have and the guest would: ` +
+          'its numbers have no gaps',
+      );
+    };
+  const node = through(guest.nodeOf, 'node', guest.nodes.length);
+  const cpu = (id: number): number => guest.cpuOf.get(id) ?? id + guest.cpuOf.size;
+  if (act.on === 'task') return { ...act, act: taskAct(act.act, node, cpu) };
+  return act.on === 'sys' ? { ...act, act: sysAct(act.act, node, cpu) } : act;
+}
+
+const ascending = (ids: readonly number[]): number[] => [...ids].sort((a, b) => a - b);
+
+const nodesArg = (nodes: NodesArg, node: Renumber): NodesArg =>
+  typeof nodes === 'string' ? nodes : ascending(nodes.map(node));
+
+function taskAct(act: TaskAct, node: Renumber, cpu: Renumber): TaskAct {
+  switch (act.verb) {
+    case 'cpu':
+      return { ...act, cpu: cpu(act.cpu) };
+    case 'set_mempolicy':
+    case 'mbind':
+      return { ...act, nodes: nodesArg(act.nodes, node) };
+    case 'set_home':
+      return { ...act, node: node(act.node) };
+    case 'move_pages':
+      return { ...act, nodes: act.nodes.map(node) };
+    case 'migrate_pages':
+      return { ...act, from: nodesArg(act.from, node), to: nodesArg(act.to, node) };
+    default:
+      return act;
+  }
+}
+
+function sysAct(act: SysAct, node: Renumber, cpu: Renumber): SysAct {
+  if (act.verb === 'offline_node' || act.verb === 'online_node') {
+    return { ...act, node: node(act.node) };
+  }
+  if (act.verb !== 'write') return act;
+  if (act.path.endsWith('.mems')) return { ...act, value: listValue(act.value, node) };
+  return act.path.endsWith('.cpus') ? { ...act, value: listValue(act.value, cpu) } : act;
+}
+
+/** A list of numbers as the kernel's files take it; anything else as it stands. */
+function listValue(value: string, renumber: Renumber): string {
+  const ids = value.trim() === '' ? undefined : parseCpuList(value.trim());
+  return ids === undefined ? value : ascending(ids.map((id) => renumber(Number(id)))).join(',');
+}

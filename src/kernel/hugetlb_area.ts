@@ -1,0 +1,197 @@
+// Areas of huge pages: the file behind each, and the promises of pages made to it.
+// Models   linux@v6.1 mm/hugetlb.c: hugetlb_reserve_pages, hugetlb_unreserve_pages,
+//          vma_needs_reservation, vma_commit_reservation, vma_has_reserves, hugetlb_vm_op_close,
+//          hugetlb_dup_vma_private, allowed_mems_nr; fs/hugetlbfs/inode.c: hugetlb_file_setup,
+//          hugetlbfs_evict_inode, hugetlbfs_punch_hole.
+// Omits    mounts of hugetlbfs with a size or a minimum of their own, the cgroup controller.
+// State    a shared area's promises are the inode's: which pages were promised or given once. A
+//          private area's are its own: which promises were used up. Numbers count huge pages.
+// Holds    HUG3 whoever mapped with a reservation gets its pages, unless its policy forbids them.
+import { NotModelled } from '../base/assert.ts';
+import type { Frame } from '../base/ids.ts';
+import { MPOL_BIND } from '../hooks/policy_modes.ts';
+import { GFP_HUGE } from '../mm/hugetlb.ts';
+import type { Vma } from './address_space.ts';
+import type { Kernel } from './kernel.ts';
+import { noteRequest, policyNodemask, taskPolicy } from './policy_alloc.ts';
+import type { Task } from './task.ts';
+
+/** The file that a mapping of huge pages has behind it, anonymous or not. */
+export class HugeInode {
+  readonly id: number;
+  readonly ino: number;
+  /** Huge pages. */
+  readonly nrPages: number;
+  /** A SysV segment: it lives on without mappings. */
+  readonly isSegment: boolean;
+  /** Small pages in a huge one. */
+  readonly nrSmall: number;
+  /** Pages of a shared file by number (its page cache). */
+  readonly pages = new Map<number, Frame>();
+  /** Pages that were promised to those who share the file, or given to them. */
+  readonly promised = new Set<number>();
+
+  constructor(id: number, ino: number, nrPages: number, isSegment: boolean, nrSmall: number) {
+    this.id = id;
+    this.ino = ino;
+    this.nrPages = nrPages;
+    this.isSegment = isSegment;
+    this.nrSmall = nrSmall;
+  }
+}
+
+/** What an area of huge pages has beside other areas. */
+export interface HugeArea {
+  readonly inode: HugeInode;
+  readonly isShared: boolean;
+  /** MAP_NORESERVE: nothing is promised. */
+  readonly hasNoReserve: boolean;
+  /**
+   * The promises of a private area that were used up, by page number in the file; null for shared
+   * areas, without a reservation, and in a child, whose parent keeps the promises
+   * (HPAGE_RESV_OWNER). Parts of an area that was split share it.
+   */
+  used: Set<number> | null;
+  /** A page was taken from it for its parent's sake: a fault fails (HPAGE_RESV_UNMAPPED). */
+  isRobbed: boolean;
+}
+
+/** An area of huge pages. */
+export type HugeVma = Vma & { readonly huge: HugeArea };
+
+export const isHuge = (vma: Vma): vma is HugeVma => vma.huge !== null;
+
+/** Number in the file of the huge page that holds `vpn`. */
+export const hugeIndex = (vma: HugeVma, vpn: number): number =>
+  Math.floor((vma.pgoff + (vpn - vma.startVpn)) / vma.huge.inode.nrSmall);
+
+/** @throws NotModelled on machines whose huge pages are of another size than 2 MiB. */
+export function requireHugePages(k: Kernel): void {
+  const { pageBytes } = k.mem;
+  const isRadix = k.machine.arch === 'ppc64' && pageBytes === 65536;
+  if (pageBytes !== 4096 && !isRadix) {
+    throw new NotModelled(`HugeTLB on ${k.machine.arch} with pages of ${pageBytes / 1024} KiB`);
+  }
+}
+
+/** Free pages on the nodes that a task may use: its cpuset's, of its own bind policy's. */
+function allowedFree(k: Kernel, task: Task): number {
+  const { policy } = taskPolicy(task);
+  const bound = policy?.mode === MPOL_BIND ? policyNodemask(k, task, GFP_HUGE, policy) : null;
+  let n = 0;
+  for (const nid of task.memsAllowed) {
+    if (bound === null || bound.has(nid)) n += k.huge.freeOf[nid] ?? 0;
+  }
+  return n;
+}
+
+function promise(k: Kernel, task: Task, count: number): boolean {
+  k.setCurrent(task);
+  const local = k.localNode(task);
+  const found = { policy: null, from: 'default' } as const;
+  noteRequest(k, task, 'huge page pool', found, GFP_HUGE, local, null);
+  return k.huge.promise(count, local, () => allowedFree(k, task));
+}
+
+/**
+ * Promises pages [from, to) of a file to an area that is being mapped, or to those who will share
+ * the file. False when they cannot be had (-ENOMEM).
+ */
+export function reserve(k: Kernel, task: Task, area: HugeArea, from: number, to: number): boolean {
+  if (area.hasNoReserve) return true;
+  if (!area.isShared) {
+    area.used = new Set();
+    return promise(k, task, to - from);
+  }
+  const { promised } = area.inode;
+  const wanted: number[] = [];
+  for (let i = from; i < to; i++) if (!promised.has(i)) wanted.push(i);
+  if (!promise(k, task, wanted.length)) return false;
+  for (const i of wanted) promised.add(i);
+  return true;
+}
+
+/** Must the page at an index come from what is promised to nobody (vma_needs_reservation)? */
+export function needsPage(area: HugeArea, index: number): boolean {
+  if (area.isShared) return !area.inode.promised.has(index);
+  return area.used === null || area.used.has(index);
+}
+
+/** Is a page promised that need not be asked for (vma_has_reserves)? */
+export function hasPromise(area: HugeArea, needs: boolean): boolean {
+  if (area.isShared) return !needs;
+  return !area.hasNoReserve && area.used !== null && !needs;
+}
+
+/** A page was given: its promise is used up (vma_commit_reservation). */
+export function usePromise(area: HugeArea, index: number): void {
+  if (area.isShared) area.inode.promised.add(index);
+  else area.used?.add(index);
+}
+
+/** What a child's area is like: nothing is promised to it. */
+export const inheritedArea = (area: HugeArea): HugeArea => ({
+  ...area,
+  used: null,
+  isRobbed: false,
+});
+
+/** An area, all of its pages unmapped, is gone: what it was promised and did not use goes back. */
+export function closeArea(k: Kernel, vma: HugeVma): void {
+  const { used, inode } = vma.huge;
+  if (used !== null) {
+    let unused = 0;
+    const end = hugeIndex(vma, vma.endVpn);
+    for (let i = hugeIndex(vma, vma.startVpn); i < end; i++) if (!used.has(i)) unused++;
+    if (unused > 0) k.huge.takeBack(unused);
+  }
+  if (!inode.isSegment && !isMapped(k, inode)) evict(k, inode);
+}
+
+const isMapped = (k: Kernel, inode: HugeInode): boolean =>
+  [...k.spaces.values()].some((space) => space.vmas.some((vma) => vma.huge?.inode === inode));
+
+/** The last mapping of a file is gone, and the file with it. */
+function evict(k: Kernel, inode: HugeInode): void {
+  for (const f of inode.pages.values()) k.huge.release(f);
+  const unused = inode.promised.size - inode.pages.size;
+  if (unused > 0) k.huge.takeBack(unused);
+  inode.pages.clear();
+  inode.promised.clear();
+  k.hugeInodes.delete(inode.id);
+}
+
+/** A file that was never mapped, because its reservation failed. */
+export function dropInode(k: Kernel, inode: HugeInode): void {
+  k.hugeInodes.delete(inode.id);
+}
+
+/**
+ * Takes pages [from, to) out of a shared file and of every page table. What the file was promised
+ * for them is gone with them.
+ */
+export function punchHole(k: Kernel, inode: HugeInode, from: number, to: number): void {
+  for (let i = from; i < to; i++) {
+    const f = inode.pages.get(i);
+    if (f === undefined) continue;
+    for (const { space, vpn } of mappersOf(k, inode, i)) {
+      if (space.pageTable.getHuge(vpn) === 0) continue;
+      space.pageTable.setHuge(vpn, 0);
+      k.mem.map.removeMap(f);
+    }
+    inode.pages.delete(i);
+    inode.promised.delete(i);
+    k.huge.release(f);
+  }
+}
+
+/** Areas that map a page of a file, with the address where they do. */
+export function mappersOf(k: Kernel, inode: HugeInode, index: number) {
+  return [...k.spaces.values()].flatMap((space) =>
+    space.vmas.filter(isHuge).flatMap((vma) => {
+      const vpn = vma.startVpn + index * inode.nrSmall - vma.pgoff;
+      const isHere = vma.huge.inode === inode && vpn >= vma.startVpn && vpn < vma.endVpn;
+      return isHere ? [{ space, vma, vpn }] : [];
+    }),
+  );
+}

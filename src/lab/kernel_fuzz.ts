@@ -1,0 +1,221 @@
+// Random scenarios on random machines, on a real kernel and in the model: many to a boot, several
+// boots at a time, and every difference shrunk to the shortest scenario that shows it.
+// Holds    KRN3 a case is a function of seed and number alone: how many there are, how many boots
+//          run at a time and what ran before change nothing. KRN4 a difference counts only when it
+//          shows again in a boot of its own.
+import { Prng } from '../base/prng.ts';
+import { bootGuest } from '../guest/boot.ts';
+import { type GuestMachine, guestMachine } from '../guest/guest_machine.ts';
+import type { GuestTools } from '../guest/host.ts';
+import { cpusetOf } from '../guest/protocol.ts';
+import { randomMachine } from '../guest/random_machine.ts';
+import type { Machine } from '../machine/machine.ts';
+import { generateScenario, machineNodes } from '../scenario/generate.ts';
+import { FAMILIES } from '../scenario/generate_weights.ts';
+import type { Scenario } from '../scenario/ops.ts';
+import { kernelLines } from '../scenario/print.ts';
+import { type CaseOutcome, type CaseVerdict, conformCase } from './conform.ts';
+import { type GivenCase, recordCase } from './guest_case.ts';
+import { deviceWords } from './kernel_run.ts';
+import type { OracleCase } from './oracle_case.ts';
+import { shrink } from './shrink.ts';
+
+/** Cases that share a boot, and so a machine. */
+export const CASES_PER_BOOT = 25;
+
+export interface FuzzTarget {
+  readonly tools: GuestTools;
+  /** Id of the design that the kernel has. */
+  readonly design: string;
+  /** Words for the kernel's command line, `{device}` for the device nodes. */
+  readonly append: string;
+  readonly maxNodes?: number | undefined;
+}
+
+export interface FuzzCase {
+  readonly number: number;
+  readonly machine: Machine;
+  readonly scenario: Scenario;
+  readonly given: GivenCase;
+}
+
+/** The boot that a case belongs to. */
+export const bootOf = (number: number): number => Math.floor(number / CASES_PER_BOOT);
+
+/** Case `number` of a seed. */
+export function fuzzCase(seed: string, number: number): FuzzCase {
+  const p = new Prng(`kernel-fuzz/${seed}/${number}`);
+  const machine = randomMachine(`${seed}/${bootOf(number)}`);
+  const family = p.pick(FAMILIES);
+  const scenario = generateScenario({
+    ...machineNodes(machine),
+    seed: `${seed}/${number}`,
+    ops: p.between(10, 40),
+    family,
+    machine: machine.name,
+  });
+  const id = `fuzz/${seed}/${number}`;
+  const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
+  return { number, machine, scenario, given };
+}
+
+export interface FuzzOutcome {
+  readonly number: number;
+  readonly family: string;
+  readonly verdict: CaseVerdict | 'not run';
+  readonly nrOps: number;
+  /** The verdict is of a boot of its own, since the shared one left doubt. */
+  readonly isSecond: boolean;
+  /** The difference, what is missing, or why it did not run. */
+  readonly words?: string | undefined;
+}
+
+export interface FuzzBoot {
+  readonly boot: number;
+  readonly kernel: string | undefined;
+  readonly durationMs: number;
+  readonly outcomes: readonly FuzzOutcome[];
+  readonly records: readonly OracleCase[];
+}
+
+interface Judged {
+  readonly outcome: CaseOutcome | undefined;
+  readonly record: OracleCase | undefined;
+  readonly problem: string | undefined;
+}
+
+/** Runs cases on one machine in one boot and compares each. */
+async function judge(
+  guest: GuestMachine,
+  cases: readonly GivenCase[],
+  target: FuzzTarget,
+): Promise<{ judged: Judged[]; kernel: string | undefined; durationMs: number }> {
+  const append = deviceWords(target.append, guest);
+  const texts = cases.map(({ lines }) => ({ lines, cpuset: cpusetOf(lines) }));
+  const boot = await bootGuest({ machine: guest, cases: texts, tools: target.tools, append });
+  const { design, maxNodes } = target;
+  const judged = cases.map((given, i): Judged => {
+    const run = { machine: guest, design, append, maxNodes };
+    const { record, problem } = recordCase(boot, i, given, run);
+    const outcome = record === undefined ? undefined : conformCase(record);
+    return { outcome, record, problem };
+  });
+  return { judged, kernel: boot.kernel, durationMs: boot.durationMs };
+}
+
+/** What the cases of a boot came to, in their order, and how long all guests took. */
+interface JudgedAll {
+  readonly judged: Judged[];
+  readonly second: ReadonlySet<number>;
+  readonly kernel: string | undefined;
+  readonly durationMs: number;
+}
+
+/**
+ * Runs cases in one boot. A case that did not come to its end, or that differs, gets a boot of its
+ * own, whose answer counts; those behind one that took the guest with it get another boot.
+ */
+async function judgeAll(
+  guest: GuestMachine,
+  cases: readonly GivenCase[],
+  target: FuzzTarget,
+): Promise<JudgedAll> {
+  const all: Judged[] = [];
+  const second = new Set<number>();
+  let kernel: string | undefined;
+  let durationMs = 0;
+  const boot = async (some: readonly GivenCase[]): Promise<Judged[]> => {
+    const ran = await judge(guest, some, target);
+    kernel ??= ran.kernel;
+    durationMs += ran.durationMs;
+    return ran.judged;
+  };
+  while (all.length < cases.length) {
+    const judged = await boot(cases.slice(all.length));
+    const broken = judged.findIndex((j) => j.outcome === undefined);
+    all.push(...(broken < 0 ? judged : judged.slice(0, broken + 1)));
+  }
+  for (const [i, { outcome }] of all.entries()) {
+    const isSure = outcome !== undefined && outcome.verdict !== 'different';
+    if (isSure || cases.length === 1) continue;
+    all[i] = (await boot([cases[i] as GivenCase]))[0] as Judged;
+    second.add(i);
+  }
+  return { judged: all, second, kernel, durationMs };
+}
+
+/** Runs those cases of `numbers` that share a boot. */
+export async function fuzzBoot(
+  seed: string,
+  numbers: readonly number[],
+  target: FuzzTarget,
+): Promise<FuzzBoot> {
+  const cases = numbers.map((number) => fuzzCase(seed, number));
+  const first = cases[0] as FuzzCase;
+  const guest = guestMachine(first.machine);
+  const given = cases.map((c) => c.given);
+  const { judged, second, kernel, durationMs } = await judgeAll(guest, given, target);
+  const outcomes = judged.map(({ outcome, problem }, i): FuzzOutcome => {
+    const { number, given: g } = cases[i] as FuzzCase;
+    const head = { number, family: g.family, nrOps: g.lines.length, isSecond: second.has(i) };
+    if (outcome === undefined) return { ...head, verdict: 'not run', words: problem };
+    const words = outcome.difference ?? outcome.missing;
+    return { ...head, verdict: outcome.verdict, words };
+  });
+  const records = judged.flatMap(({ record }) => (record === undefined ? [] : [record]));
+  return { boot: bootOf(first.number), kernel, durationMs, outcomes, records };
+}
+
+export interface ShrunkDifference {
+  readonly number: number;
+  readonly machine: Machine;
+  /** The shortest lines that show it. */
+  readonly lines: readonly string[];
+  readonly outcome: CaseOutcome;
+  readonly record: OracleCase;
+}
+
+/** Candidates that run in one boot: a round of a long scenario has more. */
+const CANDIDATES_PER_BOOT = 120;
+
+/**
+ * Shrinks the difference of a case; undefined when it does not show in a boot of its own.
+ * @param onRound is told how many operations are left.
+ */
+export async function shrinkCase(
+  seed: string,
+  number: number,
+  target: FuzzTarget,
+  onRound?: (nrOps: number) => void,
+): Promise<ShrunkDifference | undefined> {
+  const { machine, given } = fuzzCase(seed, number);
+  const guest = guestMachine(machine);
+  const ofLines = (lines: readonly string[]): GivenCase => ({ ...given, lines });
+  const judgeOne = async (lines: readonly string[]): Promise<Judged> => {
+    const { judged } = await judge(guest, [ofLines(lines)], target);
+    return judged[0] as Judged;
+  };
+  const alone = await judgeOne(given.lines);
+  if (alone.outcome?.verdict !== 'different') return undefined;
+  // What comes after the difference has no part in it.
+  const upTo = (alone.outcome.step ?? given.lines.length - 1) + 1;
+  const lines = await shrink(
+    given.lines.slice(0, upTo),
+    async (candidates) => {
+      const fails: boolean[] = [];
+      for (let i = 0; i < candidates.length; i += CANDIDATES_PER_BOOT) {
+        const some = candidates.slice(i, i + CANDIDATES_PER_BOOT).map(ofLines);
+        const { judged } = await judge(guest, some, target);
+        fails.push(...judged.map((j) => j.outcome?.verdict === 'different'));
+      }
+      return fails;
+    },
+    { onRound },
+  );
+  const last = await judgeOne(lines);
+  const shown =
+    last.outcome?.verdict === 'different' ? { lines, ...last } : { ...alone, lines: given.lines };
+  const { outcome, record } = shown;
+  if (outcome === undefined || record === undefined) return undefined;
+  return { number, machine, lines: shown.lines, outcome, record };
+}
