@@ -1,7 +1,8 @@
 // Writing memory blocks offline and online while tasks run: pages are driven off, and cpusets and
 // policies follow the nodes that have memory.
 // Models   linux@v6.1 mm/memory_hotplug.c: offline_pages, do_migrate_range, online_pages;
-//          mm/hugetlb.c: dissolve_free_huge_pages; drivers/base/memory.c: state_store, memory_subsys_offline, memory_subsys_online;
+//          mm/hugetlb.c: dissolve_free_huge_pages; drivers/base/memory.c: state_store,
+//          memory_subsys_offline, memory_subsys_online;
 //          kernel/cgroup/cpuset.c: cpuset_hotplug_workfn.
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
@@ -143,7 +144,7 @@ function driveOff(k: Kernel, { block, zone, movable, free }: IsolatedBlock): boo
   return migrateFrames(k, movable, target, 'memory offline', isolate) === 0;
 }
 
-/** Where pages of a node that goes may go: to all others, or to the rest of it if there are none. */
+/** Where pages of a node that goes may go: to all others, or to the rest of it for want of one. */
 function nodesForOthers(k: Kernel, nid: NodeId): Nodemask {
   const others = k.states.memory.without(nid);
   return others.isEmpty() ? Nodemask.of(nid) : others;
@@ -167,7 +168,7 @@ function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean 
   return true;
 }
 
-/** Takes what is free in the pool out of it. False when it is promised (dissolve_free_huge_pages). */
+/** Takes free pages of the pool out of it; false if they are promised (dissolve_free_huge_pages). */
 function dissolveFree(k: Kernel, { huge, free }: IsolatedBlock): boolean {
   for (const f of huge) {
     if (k.mem.map.kind[f] !== KIND_HUGETLB) continue;

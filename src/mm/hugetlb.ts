@@ -3,8 +3,8 @@
 // Models   linux@v6.1 mm/hugetlb.c: set_max_huge_pages, alloc_pool_huge_page,
 //          remove_pool_huge_page, adjust_pool_surplus, hugetlb_acct_memory, gather_surplus_pages,
 //          return_unused_surplus_pages, alloc_surplus_huge_page, alloc_migrate_huge_page,
-//          dequeue_huge_page_nodemask, free_huge_page, dissolve_free_huge_page, hugetlb_hstate_alloc_pages,
-//          hstate_next_node_to_alloc, hstate_next_node_to_free.
+//          dequeue_huge_page_nodemask, free_huge_page, dissolve_free_huge_page,
+//          hugetlb_hstate_alloc_pages, hstate_next_node_to_alloc, hstate_next_node_to_free.
 // Omits    pages of 1 GiB, subpools (mounts with size=), memory poison, the freeing of struct pages
 //          of huge pages, reclaim and compaction for a block that is not there (SPEC HUG12).
 // Hooks    hugetlbNodes (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
