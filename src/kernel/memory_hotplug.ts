@@ -168,7 +168,7 @@ function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean 
   return true;
 }
 
-/** Takes free pages of the pool out of it; false if they are promised (dissolve_free_huge_pages). */
+/** Takes free pages of the pool out; false if they are promised (dissolve_free_huge_pages). */
 function dissolveFree(k: Kernel, { huge, free }: IsolatedBlock): boolean {
   for (const f of huge) {
     if (k.mem.map.kind[f] !== KIND_HUGETLB) continue;
