@@ -145,12 +145,13 @@ const planted = (c: OracleCase, at: number, result: OracleOp['result']): OracleC
 });
 
 describe.skipIf(!isThere)('cpusets that hear of memory late', () => {
-  const [whole] = casesOf('hotplug').filter(
-    (c) => c.id === 'hotplug/ram2cdm1/offline-cpuset' && c.design === 'none',
-  );
-  const at = (whole as OracleCase).ops.findIndex((o) => o.op.startsWith('sys online_node')) + 1;
-  const withValue = (value: string) =>
-    conformCase(planted(whole as OracleCase, at, { ret: 0, value })).verdict;
+  const withValue = (value: string) => {
+    const whole = casesOf('hotplug').find(
+      (c) => c.id === 'hotplug/ram2cdm1/offline-cpuset' && c.design === 'none',
+    ) as OracleCase;
+    const at = whole.ops.findIndex((o) => o.op.startsWith('sys online_node')) + 1;
+    return conformCase(planted(whole, at, { ret: 0, value })).verdict;
+  };
 
   test('[CNF3] the mems of before count for a few operations, any others never', () => {
     expect(withValue('1-2')).toBe('equal');
