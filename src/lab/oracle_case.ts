@@ -2,6 +2,7 @@
 // Holds    One JSON object a line, gzip or plain. Nothing here knows what a result means.
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { z } from 'zod';
 import { UserError } from '../base/assert.ts';
 import { cpuId, nodeId } from '../base/ids.ts';
 import { DESIGNS } from '../designs/index.ts';
@@ -72,8 +73,7 @@ export function readCases(file: string): OracleCase[] {
   } catch {
     throw new UserError(`cannot read ${file}; give a .jsonl or .jsonl.gz file of cases`);
   }
-  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const text = isGzip ? gunzipSync(bytes).toString('utf8') : bytes.toString('utf8');
+  const text = textOf(file, bytes);
   const cases: OracleCase[] = [];
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
@@ -83,29 +83,65 @@ export function readCases(file: string): OracleCase[] {
     } catch {
       throw new UserError('not a JSON object', { file, line: i + 1 });
     }
-    if (!isCase(parsed)) {
-      throw new UserError('no case: it needs id, design, machine, zonesAtStart and ops', {
+    const checked = CASE.safeParse(parsed);
+    if (!checked.success) {
+      const issue = checked.error.issues[0];
+      const where = issue === undefined ? '' : ` (${issue.path.join('.')}: ${issue.message})`;
+      throw new UserError(`no case: it needs id, design, machine, zonesAtStart and ops${where}`, {
         file,
         line: i + 1,
       });
     }
-    cases.push(parsed);
+    cases.push(parsed as OracleCase);
   }
   return cases;
 }
 
-function isCase(value: unknown): value is OracleCase {
-  const c = value as Partial<OracleCase> | null;
-  return (
-    typeof c === 'object' &&
-    c !== null &&
-    typeof c.id === 'string' &&
-    typeof c.design === 'string' &&
-    typeof c.machine === 'object' &&
-    Array.isArray(c.ops) &&
-    Array.isArray(c.zonesAtStart)
-  );
+function textOf(file: string, bytes: Buffer): string {
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  if (!isGzip) return bytes.toString('utf8');
+  try {
+    return gunzipSync(bytes).toString('utf8');
+  } catch {
+    throw new UserError('the compressed file is cut short or damaged; fetch it again', { file });
+  }
 }
+
+const count = z.number().int().min(0);
+const zone = z.looseObject({
+  node: count,
+  zone: z.enum(ZONE_NAMES),
+  spanned: count,
+  present: count,
+  managed: count,
+  free: count,
+  pcp: count,
+  min: count,
+  low: count,
+  high: count,
+  startPfn: count,
+});
+
+/** What every case has; other fields pass as they are. */
+const CASE = z.looseObject({
+  id: z.string(),
+  family: z.string(),
+  kind: z.string(),
+  kernel: z.string(),
+  design: z.string(),
+  bootCmdline: z.string(),
+  machine: z.looseObject({
+    name: z.string(),
+    nodes: z
+      .array(z.looseObject({ id: count, cpus: z.array(count), memoryMiB: count, zone: z.string() }))
+      .min(1),
+    distances: z.array(z.array(count)),
+  }),
+  fallbackOrder: z.record(z.string(), z.array(count)).optional(),
+  nodeStates: z.record(z.string(), z.array(count)),
+  zonesAtStart: z.array(zone).min(1),
+  ops: z.array(z.looseObject({ op: z.string(), result: z.looseObject({}) })),
+});
 
 /** Names that cases give designs. */
 const DESIGN_OF_CASE: Readonly<Record<string, string>> = {
