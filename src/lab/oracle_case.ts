@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { UserError } from '../base/assert.ts';
 import { cpuId, nodeId } from '../base/ids.ts';
 import { DESIGNS } from '../designs/index.ts';
+import type { GuestZone } from '../guest/protocol.ts';
 import type { Design } from '../hooks/design.ts';
 import type { KernelOptions } from '../kernel/kernel.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -13,20 +14,6 @@ import { ZONE_NAMES } from '../mm/gfp.ts';
 import type { BootPool } from '../mm/hugetlb.ts';
 import type { ZoneSnapshot } from '../mm/zone_plan.ts';
 import type { OpResult } from '../scenario/ops.ts';
-
-interface CaseZone {
-  readonly node: number;
-  readonly zone: string;
-  readonly spanned: number;
-  readonly present: number;
-  readonly managed: number;
-  readonly free: number;
-  readonly pcp: number;
-  readonly min: number;
-  readonly low: number;
-  readonly high: number;
-  readonly startPfn: number;
-}
 
 export interface OracleOp {
   readonly op: string;
@@ -61,7 +48,7 @@ export interface OracleCase {
   };
   readonly fallbackOrder?: Readonly<Record<string, readonly number[]>> | undefined;
   readonly nodeStates: Readonly<Record<string, readonly number[]>>;
-  readonly zonesAtStart: readonly CaseZone[];
+  readonly zonesAtStart: readonly GuestZone[];
   readonly ops: readonly OracleOp[];
 }
 
