@@ -1,9 +1,9 @@
 // Counters: what the kernel counts per zone, per node and for the whole machine. Those who have
 // something to count add to a counter, or answer for it when somebody reads it.
 // Models   linux@v6.1 mm/vmstat.c; mm/page_alloc.c: zone_statistics.
-// Usage    stat.count(EVENT.pgsteal_kswapd, 32) where something happens; stat.addNode(NODE_ITEM.
-//          nr_dirty, nid, 1) for what a node has; stat.nodeSource(NODE_ITEM.nr_active_anon, f) where
-//          it is known without counting. /proc and /sys (observe/) show them from then on.
+// Usage    stat.count(EVENT.pgsteal_kswapd, 32) where something happens;
+//          stat.addNode(NODE_ITEM.nr_dirty, nid, 1) for what a node has;
+//          stat.nodeSource(NODE_ITEM.nr_active_anon, f) where it is known without counting.
 // State    NUMA counters: columns by zone. Zone and node counters: a column by zone or node for
 //          each that was ever added to. Events: one column by number. All whole numbers.
 // Holds    PRC2 a counter that nobody adds to costs nothing and reads 0; what is read is what was
