@@ -219,7 +219,7 @@ function allocInterleave(
   const n = allocOrKill(k, task, gfp, order, nid, null, 1);
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
-  if (got === nid) k.mem.stat.countInterleaveHit(nid);
+  if (got === nid) k.mem.stat.countInterleaveHit(k.allocator.lastZone);
   else if (isUserPage(why)) k.placements.countSpill(nid, n);
   settle(k, found, why, got, n);
   return n;

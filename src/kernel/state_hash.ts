@@ -22,6 +22,7 @@ export function stateHash(k: Kernel): string {
   }
   for (const nid of k.states.possible) h.addColumn(Object.values(stat.numastat(nid)));
   h.addColumn(Object.values(stat.eventCounts()));
+  for (const [name, n] of Object.entries(stat.otherEvents())) h.addText(`${name} ${n}`);
   for (const group of k.rootCpuset.descendants()) {
     h.addText(group.path);
     h.addText(`${group.mems}/${group.effectiveMems}`);

@@ -105,7 +105,7 @@ export class Memory {
     this.map = new MemMap(nrFrames);
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
-    this.stat = new VmStat(this.nrNodeIds);
+    this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.allocator = new PageAllocator({
       zones: this.zones,
       map: this.map,
