@@ -14,9 +14,9 @@ import { STATEMENTS, SYS_USAGE, TASK_USAGE } from './words.ts';
 const FOLDER = new URL('../../scenarios/', import.meta.url);
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.cdm'));
 
-/** The machine that a scenario names; most are the thread's own. */
+/** The machine that a scenario names, or the thread's own. */
 function machineOf(text: string): Machine {
-  const name = /^machine (\S+)$/m.exec(text)?.[1] ?? 'none';
+  const name = /^machine (\S+)$/m.exec(text)?.[1] ?? 'thread';
   return findPreset(name) as Machine;
 }
 
