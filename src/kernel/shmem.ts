@@ -2,7 +2,8 @@
 // policy that belongs to the object instead of to a task or an area.
 // Models   linux@v6.1 mm/shmem.c: shmem_get_folio, shmem_pseudo_vma_init; mm/mempolicy.c:
 //          mpol_set_shared_policy, mpol_shared_policy_lookup, shared_policy_replace.
-// Omits    tmpfs mounts and their mpol= option, swap.
+//          mpol_shared_policy_init is file_calls.ts's.
+// Omits    swap.
 // State    pages: frame + 1 by page number in the object, 0 when not there.
 // Holds    SHM1 ranges of the shared policy ascend and do not overlap.
 import type { Frame } from '../base/ids.ts';
@@ -18,14 +19,17 @@ export class ShmemObject {
   readonly id: number;
   /** Inode number: where interleaving over the object starts. */
   readonly ino: number;
-  readonly nrPages: number;
-  readonly #pages: Uint32Array;
+  nrPages: number;
+  #pages: Uint32Array;
   #policies: PolicyRange[] = [];
   /**
    * A SysV segment: it lives on without mappings, its areas never merge, and a read fault maps no
    * pages around (shm_vm_ops has close and no map_pages).
    */
   readonly isSegment: boolean;
+
+  /** A file of a tmpfs that still has its name: it lives on without mappings. */
+  isNamed = false;
 
   constructor(id: number, ino: number, nrPages: number, isSegment: boolean) {
     this.id = id;
@@ -43,6 +47,16 @@ export class ShmemObject {
 
   setPage(index: number, f: Frame): void {
     this.#pages[index] = f + 1;
+  }
+
+  /** Another size; the caller has taken pages out that lie past it. */
+  resize(nrPages: number): void {
+    if (nrPages > this.#pages.length) {
+      const pages = new Uint32Array(Math.max(nrPages, this.#pages.length * 2));
+      pages.set(this.#pages);
+      this.#pages = pages;
+    }
+    this.nrPages = nrPages;
   }
 
   /** Takes pages [start, end) out and gives them to `release`. */

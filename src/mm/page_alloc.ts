@@ -3,7 +3,7 @@
 //          alloc_flags_nofragment, zone_watermark_fast, rmqueue,
 //          __alloc_pages_slowpath; kernel/cgroup/cpuset.c: __cpuset_node_allowed.
 // Omits    compaction and kswapd; direct reclaim has nothing to find but pages on per-CPU lists
-//          (SPEC EXH2). zone_reclaim_mode, dirty limits.
+//          (SPEC EXH2). zone_reclaim_mode.
 // Hooks    zoneGate (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
@@ -25,6 +25,7 @@ import {
   __GFP_NORETRY,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
+  __GFP_WRITE,
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
@@ -237,6 +238,7 @@ export class PageAllocator extends PageFreer {
   #prepareFirst(): void {
     this.#first = NO_ZONE;
     if (this.#preferred === NO_ZONE || this.#fastFlags & ALLOC_CPUSET) return;
+    if (this.#gfp & __GFP_WRITE) return;
     const { zones } = this.#p;
     const z = this.#list.zones[this.#preferred] as number;
     const nid = zones.nid[z] as number;
@@ -342,6 +344,10 @@ export class PageAllocator extends PageFreer {
       }
       if (allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled && !this.#cpusetAllows(nid, gfp)) {
         log?.step(z, VERDICT.CPUSET, zones.free[z] as number);
+        continue;
+      }
+      if (attempt === ATTEMPT.FAST && gfp & __GFP_WRITE && !this.#p.dirty.isNodeOk(nid)) {
+        log?.step(z, VERDICT.DIRTY, zones.free[z] as number);
         continue;
       }
       if (allocFlags & ALLOC_NOFRAGMENT && i !== this.#preferred && this.#isRemote(nid)) {

@@ -9,11 +9,13 @@ import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/h
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
+import { dropCaches, syncFiles } from '../kernel/page_cache.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
+import { isFileSysAct, runFileSys } from './run_files.ts';
 import { numbers, plain } from './run_results.ts';
 
 /**
@@ -26,6 +28,7 @@ export function runSys(
   tasks: ReadonlyMap<string, Task>,
 ): OpResult {
   askForKernelBuffer(k);
+  if (isFileSysAct(act)) return runFileSys(k, act);
   switch (act.verb) {
     case 'mkdir':
       return plain(makeGroup(k, groupPath(k, act.path)));
@@ -78,6 +81,9 @@ export function runSys(
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'drop_caches':
+      syncFiles(k);
+      dropCaches(k, k.kthread);
+      return { ret: 0 };
     case 'sleep':
       return { ret: 0 };
     default:
