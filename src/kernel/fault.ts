@@ -131,6 +131,9 @@ function touchInLeaf(
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
+    else if (isWrite && vma.object !== null) {
+      vma.object.noteUse(vma.pgoff + (vpn - vma.startVpn), true);
+    }
     k.mem.stat.count(PGFAULT, n);
     if (fault !== FAULT.OK) {
       const done = pte === PTE_NONE && vma.object === null ? n : 0;
@@ -257,7 +260,9 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     f = k.allocator.out[0] as Frame;
     k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);
     object.setPage(pgoff, f);
+    if (!isWrite) object.noteUse(pgoff, false);
   }
+  if (isWrite) object.noteUse(pgoff, true);
   k.mem.map.addMap(f);
   task.mm.pageTable.set(vpn, makePte(f, true));
   return FAULT.OK;

@@ -210,6 +210,12 @@ export class PageTable {
     yield* this.#puds.values();
   }
 
+  /** Frames of the tables of the two lower levels, which alone count as page tables. */
+  *lowerTableFrames(): IterableIterator<Frame> {
+    for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
+    yield* this.#pmds.values();
+  }
+
   /** Bytes of model state of the leaves. */
   get sizeBytes(): number {
     return this.#leaves.size * PTRS_PER_LEAF * 4;
