@@ -8,7 +8,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { Nodemask as Nodes } from '../base/nodemask.ts';
 import { formatCpuList } from '../machine/cpu_list.ts';
-import type { FileKind, View } from './view.ts';
+import { type FileKind, fileAt, type View } from './view.ts';
 
 export const NODE_DIR = '/sys/devices/system/node';
 
@@ -80,7 +80,15 @@ const FILES_OF_NODE: Readonly<Record<string, (view: View, nid: NodeId) => string
       .join(' '),
 };
 
+const CPU_DIR = '/sys/devices/system/cpu';
+
+/** CPUs that are online, which are all that the machine has. */
+const onlineCpus = ({ k }: View): string =>
+  `${formatCpuList([...k.mem.onlineCpus].sort((a, b) => a - b))}\n`;
+
 export const NODE_FILES: readonly FileKind[] = [
+  fileAt(`${CPU_DIR}/online`, onlineCpus),
+  fileAt(`${CPU_DIR}/present`, onlineCpus),
   {
     pattern: new RegExp(`^${NODE_DIR}/(${STATE_FILES.join('|')})$`),
     read: (view, file) => {
