@@ -28,7 +28,8 @@ export type MoveCause =
   | 'cpuset'
   | 'memory offline'
   | 'device'
-  | 'device back';
+  | 'device back'
+  | 'device evict';
 
 /** Gives a target frame for a page, or undefined when there is none. */
 export type TargetSource = (old: Frame) => Frame | undefined;
