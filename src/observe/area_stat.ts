@@ -3,12 +3,15 @@
 //          smaps_hugetlb_range; mm/memory.c: vm_normal_page (the zero page is none).
 // Omits    pages that the hardware has marked as not referenced lately: all are.
 
+import type { Frame } from '../base/ids.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage, pteIsWritable } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
+import { lockedFrames } from './census.ts';
+import type { View } from './view.ts';
 
 /** Counts in pages of the area: small or huge ones. */
 export interface AreaStat {
@@ -32,8 +35,12 @@ export interface AreaStat {
 /** Bits below a byte of a proportional size (PSS_SHIFT). */
 export const PSS_SHIFT = 12;
 
+const lockedOf = ({ k }: View): ReadonlySet<Frame> => lockedFrames(k);
+
 /** Counts the pages that the task's page table maps in an area. */
-export function areaStat(k: Kernel, task: Task, vma: Vma): AreaStat {
+export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
+  const { k } = view;
+  const locked = view.once(lockedOf);
   const stat: AreaStat = {
     pages: 0,
     anon: 0,
@@ -52,7 +59,7 @@ export function areaStat(k: Kernel, task: Task, vma: Vma): AreaStat {
     for (const [vpn, pte] of pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const isAnon = vma.huge.inode.pages.get(hugeIndex(vma, vpn)) !== pteFrame(pte);
       const isDirty = !isAnon || pteIsWritable(pte) || mappersOf(k, pte) > 1;
-      countPage(k, stat, pte, isAnon, isDirty, vma.isLocked);
+      countPage(k, stat, pte, isAnon, isDirty, false);
     }
     return stat;
   }
@@ -61,7 +68,7 @@ export function areaStat(k: Kernel, task: Task, vma: Vma): AreaStat {
     const isAnon = k.mem.map.kind[pteFrame(pte)] === KIND_ANON;
     const index = vma.pgoff + (vpn - vma.startVpn);
     const isClean = !isAnon && vma.object?.isClean(index) === true;
-    countPage(k, stat, pte, isAnon, !isClean, vma.isLocked);
+    countPage(k, stat, pte, isAnon, !isClean, locked.has(pteFrame(pte)));
   });
   return stat;
 }

@@ -22,8 +22,6 @@ export interface Census {
   readonly tables: Float64Array;
   /** Pages in locked areas, of either kind. */
   readonly locked: Float64Array;
-  /** Those of them that belong to shared memory objects. */
-  readonly lockedShmem: Float64Array;
 }
 
 /** Counts everything; takes time in proportion to the frames that were ever touched. */
@@ -36,13 +34,12 @@ export function takeCensus(k: Kernel): Census {
     shmemMapped: column(),
     tables: column(),
     locked: column(),
-    lockedShmem: column(),
   };
   countFrames(k, census);
   for (const { pageTable } of k.spaces.values()) {
     for (const f of pageTable.lowerTableFrames()) bump(census.tables, buddy.zoneOf(f));
   }
-  countLocked(k, census);
+  for (const f of lockedFrames(k)) bump(census.locked, buddy.zoneOf(f));
   return census;
 }
 
@@ -69,21 +66,18 @@ function countFrames(k: Kernel, census: Census): void {
   }
 }
 
-function countLocked(k: Kernel, census: Census): void {
-  const { buddy, map } = k.mem;
-  const seen = new Set<Frame>();
+/** Pages that some locked area maps, and which therefore nothing takes away (PG_mlocked). */
+export function lockedFrames(k: Kernel): ReadonlySet<Frame> {
+  const locked = new Set<Frame>();
   for (const { vmas, pageTable } of k.spaces.values()) {
     for (const vma of vmas) {
       if (!vma.isLocked || isHuge(vma)) continue;
       pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        if (!pteIsPage(pte) || seen.has(pteFrame(pte))) return;
-        const f = pteFrame(pte);
-        seen.add(f);
-        bump(census.locked, buddy.zoneOf(f));
-        if (map.kind[f] === KIND_SHMEM) bump(census.lockedShmem, buddy.zoneOf(f));
+        if (pteIsPage(pte)) locked.add(pteFrame(pte));
       });
     }
   }
+  return locked;
 }
 
 function bump(column: Float64Array, z: number): void {

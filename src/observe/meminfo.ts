@@ -110,6 +110,9 @@ function directMap(view: View): Row[] {
   ];
 }
 
+/** Rows of a node's file that stand one column to the left of the others. */
+const NARROW = new Set(['FileHugePages', 'FilePmdMapped']);
+
 function nodeMeminfo(view: View, nid: number): string {
   const { k, counters } = view;
   const { huge } = k;
@@ -161,7 +164,10 @@ function nodeMeminfo(view: View, nid: number): string {
     ['HugePages_Surp', huge.surplusOf[nid] as number],
   ];
   return [
-    ...sizes.map(([name, n]) => `${head}${left(`${name}:`, 15)} ${right(n, 8)} kB\n`),
+    ...sizes.map(([name, n]) => {
+      const width = NARROW.has(name) ? 14 : 15;
+      return `${head}${left(`${name}:`, width)} ${right(n, 8)} kB\n`;
+    }),
     ...pool.map(([name, n]) => `${head}${left(`${name}:`, 16)} ${right(n, 5)}\n`),
   ].join('');
 }

@@ -25,7 +25,7 @@ import type { Mempolicy } from '../kernel/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
 import { areaStat } from './area_stat.ts';
 import { fileOfTask } from './task_files.ts';
-import type { FileKind } from './view.ts';
+import type { FileKind, View } from './view.ts';
 
 const MODE_WORDS: Readonly<Record<number, string>> = {
   [MPOL_PREFERRED]: 'prefer',
@@ -73,17 +73,18 @@ function keyOf<T>(table: ReadonlyMap<number, T>, value: T): number | undefined {
 export const addressText = (k: Kernel, vpn: number): string =>
   (vpn * k.mem.pageBytes).toString(16).padStart(8, '0');
 
-function numaMaps(k: Kernel, task: Task): string {
-  return task.mm.vmas.map((vma) => `${numaLine(k, task, vma)}\n`).join('');
+function numaMaps(view: View, task: Task): string {
+  return task.mm.vmas.map((vma) => `${numaLine(view, task, vma)}\n`).join('');
 }
 
-function numaLine(k: Kernel, task: Task, vma: Vma): string {
+function numaLine(view: View, task: Task, vma: Vma): string {
+  const { k } = view;
   const { policy } = policyOfPage(task, vma, vma.startVpn);
   const words = [addressText(k, vma.startVpn), policyWords(policy)];
   const file = fileName(k, vma);
   if (file !== undefined) words.push(`file=${file}\\040(deleted)`);
   if (isHuge(vma)) words.push('huge');
-  const stat = areaStat(k, task, vma);
+  const stat = areaStat(view, task, vma);
   if (stat.pages > 0) {
     if (stat.anon > 0) words.push(`anon=${stat.anon}`);
     if (stat.dirty > 0) words.push(`dirty=${stat.dirty}`);
@@ -104,7 +105,7 @@ const NAME_COLUMN = 73;
 const SHMEM_DEVICE = '00:01';
 const HUGETLB_DEVICE = '00:0f';
 
-function maps(k: Kernel, task: Task): string {
+function maps({ k }: View, task: Task): string {
   return task.mm.vmas.map((vma) => `${mapLine(k, vma)}\n`).join('');
 }
 

@@ -6,13 +6,12 @@
 import { Nodemask } from '../base/nodemask.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
-import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { type AreaStat, areaStat, PSS_SHIFT } from './area_stat.ts';
 import { maskText } from './nodes.ts';
 import { fileOfTask } from './task_files.ts';
 import { addressText } from './task_maps.ts';
-import { type FileKind, left, right } from './view.ts';
+import { type FileKind, left, right, type View } from './view.ts';
 
 interface Sums {
   rss: number;
@@ -30,7 +29,7 @@ interface Sums {
 }
 
 /** What all areas hold: pages and huge pages; proportional sizes in fixed point. */
-function sumsOf(k: Kernel, task: Task): Sums {
+function sumsOf(view: View, task: Task): Sums {
   const sums: Sums = {
     rss: 0,
     anon: 0,
@@ -45,7 +44,7 @@ function sumsOf(k: Kernel, task: Task): Sums {
     hugeShared: 0,
     hugePrivate: 0,
   };
-  for (const vma of task.mm.vmas) addArea(sums, vma, areaStat(k, task, vma));
+  for (const vma of task.mm.vmas) addArea(sums, vma, areaStat(view, task, vma));
   return sums;
 }
 
@@ -67,11 +66,12 @@ function addArea(sums: Sums, vma: Vma, stat: AreaStat): void {
   if (vma.isLocked) sums.locked += stat.pss;
 }
 
-function smapsRollup(k: Kernel, task: Task): string {
+function smapsRollup(view: View, task: Task): string {
+  const { k } = view;
   const { vmas } = task.mm;
   const first = vmas[0];
   if (first === undefined) return '';
-  const sums = sumsOf(k, task);
+  const sums = sumsOf(view, task);
   const pageKb = k.mem.pageBytes / 1024;
   const hugeKb = pageKb * k.huge.nrSmall;
   const kbOfPss = (pss: number): number => Math.floor(pss / 2 ** (10 + PSS_SHIFT));
@@ -109,10 +109,11 @@ function smapsRollup(k: Kernel, task: Task): string {
 /** Nodes that a mask of the kernel's status has room for. */
 const MASK_WORD = 32;
 
-function status(k: Kernel, task: Task): string {
+function status(view: View, task: Task): string {
+  const { k } = view;
   const { mm } = task;
   const pageKb = k.mem.pageBytes / 1024;
-  const sums = sumsOf(k, task);
+  const sums = sumsOf(view, task);
   const sizeOf = (vmas: readonly Vma[]): number =>
     vmas.reduce((n, vma) => n + (vma.endVpn - vma.startVpn), 0) * pageKb;
   const isData = (vma: Vma): boolean => vma.object === null && vma.huge?.isShared !== true;
