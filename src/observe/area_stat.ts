@@ -9,6 +9,7 @@ import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage, pteIsWritable } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { LRU_ACTIVE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { lockedFrames } from './census.ts';
 import type { View } from './view.ts';
@@ -68,10 +69,15 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     const isAnon = k.mem.map.kind[pteFrame(pte)] === KIND_ANON;
     const index = vma.pgoff + (vpn - vma.startVpn);
     const isClean = !isAnon && vma.object?.isClean(index) === true;
-    countPage(k, stat, pte, isAnon, !isClean, locked.has(pteFrame(pte)));
+    const isActive = locked.has(pteFrame(pte)) || isOn(k, pteFrame(pte), LRU_ACTIVE);
+    countPage(k, stat, pte, isAnon, !isClean, isActive);
   });
   return stat;
 }
+
+/** Has reclaim marked a page so? */
+const isOn = ({ mem }: Kernel, f: Frame, flag: number): boolean =>
+  mem.lru.isInUse && mem.lru.has(f, flag);
 
 const mappersOf = (k: Kernel, pte: number): number => k.mem.map.mapcount[pteFrame(pte)] as number;
 

@@ -5,6 +5,7 @@
 // Holds    PRC4 a counter that has a source of its own is that source's; the census stands in for
 //          it only where there is none.
 import type { Kernel } from '../kernel/kernel.ts';
+import { LRU_NAMES } from '../mm/lru.ts';
 import {
   EVENT,
   NODE_ITEM,
@@ -27,7 +28,11 @@ type FromCensus = (c: Census, z: number) => number;
 
 const unlockedAnon: FromCensus = (c, z) => at(c.anon, z) + at(c.shmem, z) - at(c.locked, z);
 
-/** Without reclaim no page is ever activated, and every page of a program is on one list. */
+/** Counters that are lengths of the lists of reclaim, in the order of those. */
+const ZONE_LISTS: readonly string[] = LRU_NAMES.map((name) => `nr_zone_${name}`);
+const NODE_LISTS: readonly string[] = LRU_NAMES.map((name) => `nr_${name}`);
+
+/** While pages join no lists none is ever activated, and every page of a program is on one list. */
 const ZONE_FROM_CENSUS: Partial<Record<ZoneItem, FromCensus>> = {
   nr_zone_inactive_anon: unlockedAnon,
   nr_zone_unevictable: (c, z) => at(c.locked, z),
@@ -55,19 +60,25 @@ export class Counters {
 
   /** A counter of a zone, in pages. */
   zone(name: ZoneItem, z: number): number {
-    const { zones, stat } = this.#k.mem;
+    const { zones, stat, lru } = this.#k.mem;
     const item = ZONE_ITEM[name];
     if (name === 'nr_free_pages') return at(zones.free, z);
+    const list = ZONE_LISTS.indexOf(name);
+    if (list >= 0 && lru.isTracking) return lru.countOfZone(z, list) + stat.zone(item, z);
     const from = stat.hasZoneSource(item) ? undefined : ZONE_FROM_CENSUS[name];
-    return stat.zone(item, z) + (from?.(this.#census, z) ?? 0);
+    const listed = list < 0 ? 0 : lru.countOfZone(z, list);
+    return stat.zone(item, z) + listed + (from?.(this.#census, z) ?? 0);
   }
 
   /** A counter of a node: pages, but kibibytes of nr_kernel_stack. */
   node(name: NodeItem, nid: number): number {
-    const { zones, stat } = this.#k.mem;
+    const { zones, stat, lru } = this.#k.mem;
     const item = NODE_ITEM[name];
+    const list = NODE_LISTS.indexOf(name);
+    const listed = list < 0 ? 0 : lru.count(nid, list);
+    if (list >= 0 && lru.isTracking) return listed + stat.node(item, nid);
     const from = stat.hasNodeSource(item) ? undefined : NODE_FROM_CENSUS[name];
-    let n = stat.node(item, nid);
+    let n = stat.node(item, nid) + listed;
     if (from !== undefined) for (const z of zones.ofNode(nid)) n += from(this.#census, z);
     return n;
   }
