@@ -35,7 +35,7 @@ export interface Shown {
 
 /**
  * Reads what the options ask for, as it is now.
- * @throws UserError for a path that no file is at or below, and for a folder that cannot be written.
+ * @throws UserError for a path that no file is at or below, and where it cannot be written.
  */
 export function showFiles(session: Session, options: ShowOptions): Shown {
   const view = new View(session.kernel, session.runner.tasks);

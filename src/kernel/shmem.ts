@@ -21,7 +21,7 @@ export class ShmemObject {
   readonly nrPages: number;
   readonly #pages: Uint32Array;
   #policies: PolicyRange[] = [];
-  /** Pages that were only ever read. */
+  /** Pages that a read brought and no fault has written to since (without PG_dirty). */
   readonly #clean = new Set<number>();
   /**
    * A SysV segment: it lives on without mappings, its areas never merge, and a read fault maps no
@@ -47,7 +47,7 @@ export class ShmemObject {
     this.#pages[index] = f + 1;
   }
 
-  /** A page that a read brought has not been written to since. */
+  /** A read brought the page, and no fault has written to it since; an entry may have. */
   isClean(index: number): boolean {
     return this.#clean.has(index);
   }

@@ -2,7 +2,7 @@
 // Models   linux@v6.1 kernel/sysctl.c: vm_table, as Debian configures it.
 // Omits    settings whose value follows from the size of memory, but for min_free_kbytes; those
 //          that can only be written.
-// Holds    SCT4 a setting of this table reads as a kernel reads it that nobody has written to.
+// Holds    PRC14 a setting of this table reads as a kernel reads it that nobody has written to.
 
 /** Values by name, as the file shows them without the line end. */
 export const SYSCTL_DEFAULTS: Readonly<Record<string, string>> = {

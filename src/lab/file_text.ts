@@ -1,12 +1,17 @@
 // A file of /proc or /sys as model and kernel show it, compared: which lines there are, in which
 // order and form; numbers too where both can know them.
-// Holds    CNF4 lists of nodes, states of memory blocks, sizes of pools and the areas that a
+// Holds    PRC13 lists of nodes, states of memory blocks, sizes of pools and the areas that a
 //          scenario maps have to be the same; of counters the form has to be, their numbers are
 //          compared by how much they grow (`sys vmstat`, `sys numastat`).
 
 /** Files whose text is the same on both sides, whole. */
-const EXACT =
-  /^\/sys\/devices\/system\/(?:node\/(?:node\d+\/)?(?:possible|online|has_\w+|is_cdm_node|distance|cpulist)$|memory\/)|\/hugepages\/|^\/proc\/sys\//;
+const EXACT: readonly RegExp[] = [
+  /^\/sys\/devices\/system\/node\/(?:possible|online|has_\w+|is_cdm_node)$/,
+  /^\/sys\/devices\/system\/node\/node\d+\/(?:distance|cpulist|memory\d+\/\w+)$/,
+  /^\/sys\/devices\/system\/(?:memory|cpu)\//,
+  /\/hugepages\//,
+  /^\/proc\/sys\//,
+];
 
 /** Programs on a real kernel have areas of their own below and above those of a scenario. */
 const FIRST_ADDRESS = 64 * 840 * 5 * 2 ** 21;
@@ -16,7 +21,8 @@ type Compare = (ours: readonly string[], theirs: readonly string[]) => string | 
 
 /** The first difference in words, or undefined. */
 export function compareFileText(path: string, ours: string, theirs: string): string | undefined {
-  if (EXACT.test(path)) return ours === theirs ? undefined : words(ours, theirs);
+  if (EXACT.some((pattern) => pattern.test(path)))
+    return ours === theirs ? undefined : words(ours, theirs);
   return compareOf(path)(ours.split('\n'), theirs.split('\n'));
 }
 

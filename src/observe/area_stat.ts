@@ -68,7 +68,7 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     if (!pteIsPage(pte)) return;
     const isAnon = k.mem.map.kind[pteFrame(pte)] === KIND_ANON;
     const index = vma.pgoff + (vpn - vma.startVpn);
-    const isClean = !isAnon && vma.object?.isClean(index) === true;
+    const isClean = !isAnon && !pteIsWritable(pte) && vma.object?.isClean(index) === true;
     const isActive = locked.has(pteFrame(pte)) || isOn(k, pteFrame(pte), LRU_ACTIVE);
     countPage(k, stat, pte, isAnon, !isClean, isActive);
   });

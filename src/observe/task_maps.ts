@@ -101,7 +101,7 @@ function numaLine(view: View, task: Task, vma: Vma): string {
 
 /** Where the name of a file stands in a line of maps. */
 const NAME_COLUMN = 73;
-/** Devices of the file systems behind shared memory and huge pages, as they are numbered at boot. */
+/** Devices of the file systems behind shared memory and huge pages, as boot numbers them. */
 const SHMEM_DEVICE = '00:01';
 const HUGETLB_DEVICE = '00:0f';
 
