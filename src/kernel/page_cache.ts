@@ -171,4 +171,12 @@ export function invalidate(k: Kernel, inode: FileInode, start = 0, end = Infinit
 export function dropCaches(k: Kernel, by: Task): void {
   k.setCurrent(by);
   for (const inode of k.diskFiles()) invalidate(k, inode);
+  const { map } = k.mem;
+  for (const object of k.objects.values()) {
+    const gone: number[] = [];
+    object.forEachPage((index, f) => {
+      if (map.mapcount[f] === 0 && object.isClean(index)) gone.push(index);
+    });
+    for (const i of gone) object.removePages(i, i + 1, (f) => k.allocator.free(f));
+  }
 }

@@ -10,8 +10,9 @@ import { NotModelled } from '../base/assert.ts';
 import { EINVAL } from '../base/errno.ts';
 import type { Kernel } from './kernel.ts';
 import { dropCaches } from './page_cache.ts';
+import { SYSCTL_DEFAULTS } from './sysctl_defaults.ts';
 
-const SYSCTL = /^\/proc\/sys\/vm\/(\w+)$/;
+const SYSCTL = /^\/proc\/sys\/vm\/([\w-]+)$/;
 
 /** Name of the setting that a path stands for, or undefined for other files. */
 export const sysctlName = (path: string): string | undefined => SYSCTL.exec(path)?.[1];
@@ -49,5 +50,7 @@ export function readSysctl(k: Kernel, name: string): string {
   if (name === 'min_free_kbytes') return String(k.mem.minFreeKb);
   if (name === 'dirty_ratio') return String(k.mem.dirty.ratio);
   if (name === 'dirty_background_ratio') return String(k.mem.dirty.backgroundRatio);
+  const untouched = SYSCTL_DEFAULTS[name];
+  if (untouched !== undefined) return untouched;
   throw new NotModelled(`/proc/sys/vm/${name}`);
 }
