@@ -1,9 +1,8 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
-//          page table, private page, shared page, page of a file, part of a huge
-//          page. FRM2 the
-//          map count is the number of entries that map the frame. FRM3 the kind in the frame table is what the
-//          owner makes of it.
+//          page table, private page, shared page, page of a file, part of a huge page. FRM2 the
+//          map count is the number of entries that map the frame. FRM3 the kind in the frame table
+//          is what the owner makes of it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {

@@ -1,8 +1,7 @@
 // The disk of a guest: an empty file system that Linux mounts as ext4, written where it is not
 // zeros, so that a disk of a GiB costs its owner a few pages.
-// Models   The second extended file system's layout on disk, as kernel documentation
-//          (filesystems/ext4) describes it: blocks of 4 KiB, groups of 128 MiB, files by extents, no
-//          journal.
+// Models   The layout on disk of the kernel's documentation (filesystems/ext4): blocks of 4 KiB,
+//          groups of 128 MiB, files by extents, no journal.
 // Holds    PGC9 equal sizes give equal bytes: no times, no identifiers.
 
 const BLOCK = 4096;

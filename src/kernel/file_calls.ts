@@ -285,6 +285,7 @@ export function writeFile(
     } else {
       if (index >= inode.nrPages) inode.resize(index + 1);
       if (shmemPage(k, task, inode, index) === undefined) return outcome(k, i, false);
+      inode.noteUse(index, true);
     }
   }
   return { done: nrPages, fault: FAULT.OK };

@@ -216,6 +216,7 @@ export function shmemPage(
   k.mem.map.claim(f, KIND_SHMEM, object.id, index, 0);
   joinLru(k.mem.lru, f, null);
   object.setPage(index, f);
+  object.noteUse(index, false);
   return f;
 }
 
