@@ -651,6 +651,8 @@ static int sys_verb(const char *name) {
   else if (strcmp(name, "rmdir") == 0) out_ret(rmdir(word(2)) == 0 ? 0 : -errno);
   else if (strcmp(name, "move") == 0) out_ret(sys_move());
   else if (strcmp(name, "drop_caches") == 0) drop_caches(), out_ret(0);
+  else if (strcmp(name, "swapon") == 0)
+    out_ret(swap_on(atol(word(2)), is_number(word(3)) ? atoi(word(3)) : -1));
   else if (strcmp(name, "sleep") == 0) {
     long until = now_ms() + atol(word(2));
     for (long left; (left = until - now_ms()) > 0;) usleep((useconds_t)(left * 1000));
