@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import type { GuestMachine } from './guest_machine.ts';
 import type { GuestTools } from './host.ts';
 import { initramfs } from './initramfs.ts';
-import { type CaseText, type GuestOutput, opsText, ProtocolReader } from './protocol.ts';
 import { neededModules, readModules } from './modules.ts';
+import { type CaseText, type GuestOutput, opsText, ProtocolReader } from './protocol.ts';
 import { qemuArguments, shellCommand } from './qemu.ts';
 
 export interface BootOptions {

@@ -49,7 +49,10 @@ function entryBytes(entry: Entry, inode: number): Buffer[] {
 /** The archive. */
 export function initramfs({ init, ops, modules = new Map() }: InitramfsContent): Buffer {
   const entries: Entry[] = [
-    ...['dev', 'proc', 'sys', 'tmp', 'cpuset', 'modules'].map((name) => ({ name, mode: DIRECTORY })),
+    ...['dev', 'proc', 'sys', 'tmp', 'cpuset', 'modules'].map((name) => ({
+      name,
+      mode: DIRECTORY,
+    })),
     { name: 'dev/console', mode: CONSOLE, device: [5, 1] },
     { name: 'init', mode: PROGRAM, content: init },
     { name: 'ops', mode: TEXT, content: Buffer.from(ops) },
