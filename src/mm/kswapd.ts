@@ -4,8 +4,8 @@
 //          kswapd_shrink_node, try_to_free_pages, do_try_to_free_pages, shrink_zones, node_reclaim;
 //          mm/page_alloc.c: wake_all_kswapds, __alloc_pages_direct_reclaim, should_reclaim_retry.
 // Omits    boosted watermarks (DEV-3), kcompactd, throttling. The daemon runs to its end at the
-//          moment it is woken, as one does that has a CPU of its own and is faster than who wakes it
-//          (SPEC RCL6).
+//          moment it is woken, as one does that has a CPU of its own and is faster than who wakes
+//          it (SPEC RCL6).
 // Hooks    kswapdRuns, directReclaim.
 // Holds    RCL5 a daemon reclaims from its own node only, until one zone is above its high mark.
 //          RCL7 a request reclaims only from nodes of its list, mask and cpuset.

@@ -1,5 +1,5 @@
-// What the parts of reclaim tell one another: what one run is after, what it knows of each node, and
-// what it asks of those who own pages.
+// What the parts of reclaim tell one another: what one run is after, what it knows of each node,
+// and what it asks of those who own pages.
 // Models   linux@v6.1 mm/vmscan.c: struct scan_control; include/linux/mmzone.h: struct lruvec,
 //          struct pglist_data as far as reclaim goes.
 import type { Nodemask } from '../base/nodemask.ts';

@@ -41,6 +41,8 @@ export class Swap {
   /** Age of its node's lists when the page left; in `shadow` 1 + PG_workingset + 2 * node. */
   age = new Float64Array(0);
   shadow = new Uint16Array(0);
+  /** By slot: 1 while its page in memory was read ahead and nobody has used it. */
+  ahead = new Uint8Array(0);
   #slotOf = new Int32Array(0);
   readonly #lru: Lru;
   #nextPriority = FIRST_OWN_PRIORITY;
@@ -71,6 +73,7 @@ export class Swap {
     this.cache = grown(this.cache, new Int32Array(this.nrSlots));
     this.age = grown(this.age, new Float64Array(this.nrSlots));
     this.shadow = grown(this.shadow, new Uint16Array(this.nrSlots));
+    this.ahead = grown(this.ahead, new Uint8Array(this.nrSlots));
     if (this.#slotOf.length === 0) this.#slotOf = new Int32Array(nrFrames);
   }
 
@@ -153,6 +156,7 @@ export class Swap {
   #release(slot: number): void {
     if (this.#isUsed(slot)) return;
     this.shadow[slot] = 0;
+    this.ahead[slot] = 0;
     this.areaOf(slot).nrFree++;
     this.nrFree++;
   }
@@ -229,7 +233,10 @@ export function windowFor(
   return Math.max(Math.min(n, most), last >> 1);
 }
 
-function grown<T extends Uint16Array | Int32Array | Float64Array>(old: T, larger: T): T {
+function grown<T extends Uint8Array | Uint16Array | Int32Array | Float64Array>(
+  old: T,
+  larger: T,
+): T {
   larger.set(old);
   return larger;
 }

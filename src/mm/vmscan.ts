@@ -273,8 +273,8 @@ export class Vmscan {
   }
 
   /**
-   * A page comes back from its slot, or a file's from the disk: was it gone for so short a time that
-   * it would still be in use had the active pages been inactive (workingset_refault)?
+   * A page comes back from its slot, or a file's from the disk: was it gone for so short a time
+   * that it would still be in use had the active pages been inactive (workingset_refault)?
    * @param age of its node's lists when it left.
    * @param wasInUse PG_workingset of the page that left.
    */
