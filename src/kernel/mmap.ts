@@ -20,7 +20,7 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
 import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, dropSlot } from './swap_fault.ts';
@@ -133,6 +133,9 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
+    if (vma.object !== null && pteIsWritable(pte)) {
+      vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
+    }
     if (map.removeMap(f) === 0 && vma.object === null) dropPage(k, f);
   });
 }
