@@ -4,6 +4,7 @@
 //          block is as it was, and there are no huge pages beyond those of the boot.
 #ifndef PROBE_MACHINE_H
 #define PROBE_MACHINE_H
+#include "swap.h"
 #include "tasks.h"
 #include <ftw.h>
 #include <sys/mount.h>
@@ -254,6 +255,7 @@ static void undo_all(void) {
   reap();
   remove_segments();
   while (nr_files > 0) remove_file(files[--nr_files]);
+  swap_off_all();
   while (nr_knobs > 0) {
     nr_knobs--;
     if (strstr(knobs[nr_knobs].path, "hugepages") == NULL)

@@ -31,6 +31,7 @@ import {
   addCachePage,
   areasOf,
   balanceDirty,
+  freeObjectPages,
   GFP_WRITE_PAGE,
   invalidate,
   markAccessed,
@@ -38,9 +39,10 @@ import {
   removeCachePage,
   writeBack,
 } from './page_cache.ts';
-import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
 import { asyncReadahead, bringPages, syncReadahead, windowPages } from './readahead.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 /** Bytes that a program reads or writes in one call. */
@@ -136,7 +138,7 @@ export function releaseFile(k: Kernel, inode: FileInode | ShmemObject): void {
     k.inodes.delete(inode.id);
     return;
   }
-  inode.removePages(0, inode.nrPages, (f) => k.allocator.free(f));
+  freeObjectPages(k, inode, 0, inode.nrPages);
   k.objects.delete(inode.id);
 }
 
@@ -155,7 +157,7 @@ export function truncateFile(k: Kernel, name: string, nrPages: number): number {
   if (nrPages < end) {
     unmapFile(k, inode, nrPages, end, true);
     if (inode instanceof FileInode) dropPages(k, inode, nrPages, Number.POSITIVE_INFINITY);
-    else inode.removePages(nrPages, end, (f) => k.allocator.free(f));
+    else freeObjectPages(k, inode, nrPages, end);
   }
   if (inode instanceof FileInode) inode.nrPages = nrPages;
   else inode.resize(nrPages);
@@ -171,7 +173,7 @@ export function punchFile(
 ): void {
   unmapFile(k, inode, start, end, false);
   if (inode instanceof FileInode) dropPages(k, inode, start, end);
-  else inode.removePages(start, end, (f) => k.allocator.free(f));
+  else freeObjectPages(k, inode, start, end);
 }
 
 /** Clears the entries of pages [start, end) of a file (unmap_mapping_range). */
@@ -188,12 +190,16 @@ function unmapFile(
     const from = Math.max(vma.startVpn, start + delta);
     const to = Math.min(vma.endVpn, end + delta);
     table.walk(from, to, (vpn, pte) => {
+      if (pteIsSwap(pte) && withCopies) {
+        table.set(vpn, PTE_NONE);
+        dropSlot(k, pteSlot(pte));
+      }
       if (!pteIsPage(pte)) return;
       const f = pteFrame(pte);
       const isCopy = map.kind[f] === KIND_ANON;
       if (isCopy && !withCopies) return;
       table.set(vpn, PTE_NONE);
-      if (map.removeMap(f) === 0 && isCopy) k.allocator.free(f);
+      if (map.removeMap(f) === 0 && isCopy) dropPage(k, f);
     });
   }
 }

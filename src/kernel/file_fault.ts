@@ -20,6 +20,7 @@ import { makePte, PTE_NONE, PTRS_PER_LEAF, pteFrame } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving, taskPolicy } from './policy_alloc.ts';
 import { asyncReadahead, faultReadahead, windowPages } from './readahead.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, isSharedWithSlot, swapInShared } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 /** A file as an area maps it; areas that were one share it (vm_file). */
@@ -102,7 +103,7 @@ export function writeToFilePage(
     becomeDirty(k, vma, old);
     return FAULT.OK;
   }
-  if (map.kind[old] === KIND_ANON && map.mapcount[old] === 1) {
+  if (map.kind[old] === KIND_ANON && map.mapcount[old] === 1 && !isSharedWithSlot(k, old)) {
     map.claim(old, KIND_ANON, task.mm.id, vpn, 1);
     pageTable.set(vpn, makePte(old, true));
     return FAULT.OK;
@@ -110,7 +111,7 @@ export function writeToFilePage(
   const f = allocCopy(k, task, vma, vpn);
   if (f === undefined) return failed(k);
   mapCopy(k, task, vma, vpn, f);
-  if (map.removeMap(old) === 0 && map.kind[old] === KIND_ANON) k.allocator.free(old);
+  if (map.removeMap(old) === 0 && map.kind[old] === KIND_ANON) dropPage(k, old);
   return FAULT.OK;
 }
 
@@ -208,6 +209,10 @@ export function shmemPage(
   const shared = object.policyAt(index);
   const found =
     shared === null ? taskPolicy(task) : { policy: shared, from: 'shared object' as const };
+  if (object.slot(index) !== undefined) {
+    const back = swapInShared(k, task, object, index, found);
+    return back === -1 ? undefined : back;
+  }
   const n = index + object.ino;
   if (allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, n, 1, 'shared page') === 0) {
     return undefined;

@@ -23,9 +23,11 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { areasOf } from './page_cache.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { areasOf, freeObjectPages } from './page_cache.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
+import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 export interface MmapRequest {
@@ -108,7 +110,7 @@ function cutsHugePage(task: Task, vpn: number): boolean {
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
   if (object.isSegment || object.isNamed || isMapped(k, object)) return;
-  object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
+  freeObjectPages(k, object, 0, object.nrPages);
   k.objects.delete(object.id);
 }
 
@@ -134,12 +136,13 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   }
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
+    if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
-    if (map.removeMap(f) === 0 && map.kind[f] === KIND_ANON) k.allocator.free(f);
+    if (map.removeMap(f) === 0 && map.kind[f] === KIND_ANON) dropPage(k, f);
   });
 }
 
@@ -192,8 +195,15 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma) =>
-        vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma) ? -EINVAL : 0,
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+        giveUp(k, task, start, end);
+        return 0;
+      });
+    case 'cold':
+    case 'pageout':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
+        coldOrPageout(k, task, vma, start, end, advice === 'pageout'),
       );
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {

@@ -20,6 +20,9 @@ import type { FileInode } from './file_inode.ts';
 import type { Kernel } from './kernel.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocNear, allocPages } from './policy_alloc.ts';
+import { startReclaim } from './reclaim.ts';
+import type { ShmemObject } from './shmem.ts';
+import { dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 /** Request for a page that a program writes to a disk's file: its node must not be too dirty. */
@@ -48,6 +51,7 @@ export function addCachePage(
   index: number,
   gfp: number,
 ): Frame | undefined {
+  tellReclaim(k);
   const f = allocCachePage(k, task, gfp);
   if (f === undefined) return undefined;
   k.mem.map.claim(f, KIND_FILE, inode.id, index, 0);
@@ -59,10 +63,28 @@ export function addCachePage(
 
 /** Takes a page that nobody maps out of its file; its contents are gone if it was dirty. */
 export function removeCachePage(k: Kernel, inode: FileInode, index: number, f: Frame): void {
+  detachPage(k, inode, index, f);
+  k.allocator.free(f);
+}
+
+function detachPage(k: Kernel, inode: FileInode, index: number, f: Frame): void {
   cleanPage(k, f);
   inode.removePage(index);
   k.mem.stat.addNode(NODE_ITEM.nr_file_pages, k.allocator.nidOf(f), -1);
-  k.allocator.free(f);
+}
+
+/** Reclaim may have pages of files from now on, and has dirty ones written. */
+function tellReclaim(k: Kernel): void {
+  const reclaim = startReclaim(k);
+  reclaim.files ??= {
+    removeFromFile: (f) => {
+      const inode = k.inodes.get(k.mem.map.link[f] as number);
+      if (k.mem.map.kind[f] !== KIND_FILE || inode === undefined) return false;
+      detachPage(k, inode, k.mem.map.index[f] as number, f as Frame);
+      return true;
+    },
+    flush: () => syncFiles(k),
+  };
 }
 
 /** A page of a file is in use: twice makes it active (folio_mark_accessed). */
@@ -167,6 +189,16 @@ export function invalidate(k: Kernel, inode: FileInode, start = 0, end = Infinit
   return gone.length;
 }
 
+/** Frees pages [start, end) of a shared object, and the slots of those that a swap area has. */
+export function freeObjectPages(k: Kernel, object: ShmemObject, start: number, end: number): void {
+  object.removePages(
+    start,
+    end,
+    (f) => k.allocator.free(f),
+    (slot) => dropSlot(k, slot),
+  );
+}
+
 /** Drops what can be dropped of all files (drop_caches with bit 0). */
 export function dropCaches(k: Kernel, by: Task): void {
   k.setCurrent(by);
@@ -177,6 +209,6 @@ export function dropCaches(k: Kernel, by: Task): void {
     object.forEachPage((index, f) => {
       if (map.mapcount[f] === 0 && object.isClean(index)) gone.push(index);
     });
-    for (const i of gone) object.removePages(i, i + 1, (f) => k.allocator.free(f));
+    for (const i of gone) freeObjectPages(k, object, i, i + 1);
   }
 }

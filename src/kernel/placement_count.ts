@@ -11,6 +11,7 @@ export const PURPOSES = [
   'copy on write',
   'shared page',
   'page cache',
+  'swap in',
   'page table',
   'kernel page',
   'migration target',

@@ -23,6 +23,7 @@ import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
+import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
 import { NODE_ITEM } from './vmstat_items.ts';
 import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
@@ -65,6 +66,7 @@ export class Memory {
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
   readonly dirty: DirtyLimits;
+  readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
   readonly allocator: PageAllocator;
@@ -112,6 +114,7 @@ export class Memory {
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
+    this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => this.dirty.nrDirty[nid] as number);
     this.allocator = new PageAllocator({

@@ -235,17 +235,9 @@ export type SysAct =
   | { readonly verb: 'mkdir' | 'rmdir'; readonly path: string }
   | { readonly verb: 'move'; readonly task: string; readonly cgroup: string }
   | {
-      readonly verb:
-        | 'zones'
-        | 'free'
-        | 'numastat'
-        | 'hugetlb'
-        | 'states'
-        | 'fallback'
-        | 'tasks'
-        | 'drop_caches';
+      readonly verb: 'zones' | 'free' | 'numastat' | 'hugetlb' | 'states' | 'fallback' | 'tasks';
     }
-  | { readonly verb: 'sync' }
+  | { readonly verb: 'sync' | 'drop_caches' }
   | {
       readonly verb: 'mkfile';
       readonly file: string;
@@ -271,6 +263,8 @@ export type SysAct =
       readonly zone?: 'KERNEL' | 'MOVABLE' | undefined;
       readonly nrBlocks?: number | undefined;
     }
+  /** Adds a swap area; those of the highest priority are filled first. */
+  | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
   | { readonly verb: 'sleep'; readonly ms: number };
 
 export type Act =

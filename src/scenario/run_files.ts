@@ -16,7 +16,7 @@ import {
 import { FileInode, newReadahead } from '../kernel/file_inode.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { mmap } from '../kernel/mmap.ts';
-import { syncFiles, writeBack } from '../kernel/page_cache.ts';
+import { dropCaches, syncFiles, writeBack } from '../kernel/page_cache.ts';
 import type { Task } from '../kernel/task.ts';
 import type { MountPolicyArg, OpResult, SysAct, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
@@ -25,10 +25,20 @@ import { faultResult, plain, ret } from './run_results.ts';
 import { modeOnly } from './run_task.ts';
 
 type FileAct = Extract<TaskAct, { verb: 'readfile' | 'writefile' | 'fadvise' | 'fsync' }>;
-type FileSysAct = Extract<SysAct, { verb: 'mkfile' | 'rmfile' | 'truncate' | 'cached' | 'sync' }>;
+type FileSysAct = Extract<
+  SysAct,
+  { verb: 'mkfile' | 'rmfile' | 'truncate' | 'cached' | 'sync' | 'drop_caches' }
+>;
 type MapAct = Extract<TaskAct, { verb: 'mmap' }>;
 
-const FILE_SYS: readonly string[] = ['mkfile', 'rmfile', 'truncate', 'cached', 'sync'];
+const FILE_SYS: readonly string[] = [
+  'mkfile',
+  'rmfile',
+  'truncate',
+  'cached',
+  'sync',
+  'drop_caches',
+];
 
 export const isFileSysAct = (act: SysAct): act is FileSysAct => FILE_SYS.includes(act.verb);
 
@@ -63,7 +73,9 @@ export function runFileSys(k: Kernel, act: FileSysAct): OpResult {
   k.setCurrent(k.kthread);
   switch (act.verb) {
     case 'sync':
+    case 'drop_caches':
       syncFiles(k);
+      if (act.verb === 'drop_caches') dropCaches(k, k.kthread);
       return { ret: 0 };
     case 'rmfile':
       return plain(removeFile(k, act.file));
