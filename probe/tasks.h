@@ -130,20 +130,23 @@ static void start_first_task(void) {
   await(0, &shared->slots[0].is_ready, 0);
 }
 
-/** Turns T`from` into T`from` and T`to`; 0 or an errno in `shared->ret`. */
+/**
+ * Turns T`from` into T`from` and T`to`; 0 or an errno in `shared->ret`. The child is there even if
+ * the parent did not live to tell of it.
+ */
 static enum outcome fork_task(int from, int to) {
   shared->slots[to] = (struct slot){0};
   shared->verb = VERB_FORK;
   shared->count = to;
+  shared->child = 0;
   snprintf(shared->name, sizeof shared->name, "T%d", to);
   enum outcome outcome = run(from);
-  if (outcome != DONE || shared->ret < 0) return outcome;
-  tasks[to] = tasks[from];
-  tasks[to].pid = (int)shared->ret;
-  tasks[to].life = LIFE_ALIVE;
+  if (shared->child == 0) return outcome;
+  tasks[to] = (struct task){.life = LIFE_ALIVE, .pid = shared->child};
+  memcpy(tasks[to].regions, tasks[from].regions, sizeof tasks[to].regions);
   // Whether the child gets going is its own affair: its end shows in the list of those who died.
   await(to, &shared->slots[to].is_ready, 1);
-  return DONE;
+  return outcome;
 }
 
 static const char *signal_name(int number) {
