@@ -219,7 +219,7 @@ function allocInterleave(
   const n = allocOrKill(k, task, gfp, order, nid, null, 1);
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
-  if (got === nid) k.mem.stat.countInterleaveHit(nid);
+  if (got === nid) k.mem.stat.countInterleaveHit(k.allocator.lastZone);
   else if (isUserPage(why)) k.placements.countSpill(nid, n);
   settle(k, found, why, got, n);
   return n;
@@ -315,4 +315,23 @@ export function allocOnNode(
   const isNamed = nodemask === null ? got === nid : nodemask.has(got);
   k.placements.count(why, from, from !== 'cpuset' && isNamed, got, 1);
   return k.allocator.out[0] as Frame;
+}
+
+/**
+ * Up to `want` pages on a node and nowhere else, for a driver that moves or places many; `gfp` has
+ * __GFP_THISNODE. Returns how many; frames in allocator.out.
+ */
+export function allocManyOnNode(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  nid: NodeId,
+  want: number,
+  why: Purpose,
+): number {
+  k.setCurrent(task);
+  noteRequest(k, task, why, { policy: null, from: 'node named' }, gfp, nid, null);
+  const n = allocOrKill(k, task, gfp, 0, nid, null, want);
+  if (n > 0) k.placements.count(why, 'node named', true, nid, n);
+  return n;
 }

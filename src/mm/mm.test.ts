@@ -30,6 +30,15 @@ import {
 } from './gfp.ts';
 import { KIND_ANON, MemMap } from './memmap.ts';
 import { VmStat } from './vmstat.ts';
+import {
+  EVENT,
+  NODE_ITEM,
+  NODE_ITEMS,
+  NUMA_ITEMS,
+  VM_EVENTS,
+  ZONE_ITEM,
+  ZONE_ITEMS,
+} from './vmstat_items.ts';
 
 describe('flags of a request', () => {
   test.each([
@@ -76,11 +85,14 @@ describe('the frame table', () => {
 
 describe('counters', () => {
   test('[VMS1] [VMS2] a page elsewhere is a miss where it is and foreign where it was wanted', () => {
-    const stat = new VmStat(9);
-    stat.countAllocation(2, 2, 2, 10);
-    stat.countAllocation(2, 8, 0, 3);
-    stat.countAllocation(0, 8, 8, 1);
-    stat.countInterleaveHit(8);
+    const [zone0, zone2, zone8] = [0, 1, 2];
+    const zones = { nr: 3, nid: [0, 2, 8], type: [ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE] };
+    const stat = new VmStat(zones, 9);
+    stat.countAllocation(zone2, zone2, 2, 10);
+    stat.countAllocation(zone2, zone8, 0, 3);
+    stat.countAllocation(zone0, zone8, 8, 1);
+    stat.countInterleaveHit(zone8);
+    stat.countBlock(zone8, 9);
     expect(stat.numastat(2)).toEqual({
       numa_hit: 10,
       numa_miss: 0,
@@ -97,7 +109,44 @@ describe('counters', () => {
       local_node: 1,
       other_node: 3,
     });
-    expect(stat.eventCounts().pgalloc).toBe(14);
+    expect(stat.eventCounts().pgalloc).toBe(14 + 511);
+    const byType = [EVENT.pgalloc_dma32, EVENT.pgalloc_normal, EVENT.pgalloc_movable];
+    expect(byType.map((event) => stat.event(event))).toEqual([0, 10, 4 + 511]);
+    expect(stat.numaOf(zone2)).toEqual({
+      numa_hit: 10,
+      numa_miss: 0,
+      numa_foreign: 3,
+      numa_interleave: 0,
+      numa_local: 10,
+      numa_other: 0,
+    });
+  });
+
+  test('[PRC1] every counter has one name, and its number is where it stands', () => {
+    const tables = [ZONE_ITEMS, NUMA_ITEMS, NODE_ITEMS, VM_EVENTS] as const;
+    const names = tables.flatMap((table) => [...table]);
+    expect(new Set(names).size).toBe(names.length);
+    expect(VM_EVENTS.map((name) => EVENT[name])).toEqual([...VM_EVENTS.keys()]);
+    expect(NODE_ITEMS.map((name) => NODE_ITEM[name])).toEqual([...NODE_ITEMS.keys()]);
+    expect(ZONE_ITEMS.map((name) => ZONE_ITEM[name])).toEqual([...ZONE_ITEMS.keys()]);
+  });
+
+  test('[PRC2] a counter is what was added and what its source says, else 0', () => {
+    const stat = new VmStat({ nr: 2, nid: [0, 4], type: [ZONE_NORMAL, ZONE_MOVABLE] }, 5);
+    expect([stat.node(NODE_ITEM.nr_dirty, 4), stat.zone(ZONE_ITEM.nr_mlock, 1)]).toEqual([0, 0]);
+    stat.addNode(NODE_ITEM.nr_dirty, 4, 3);
+    stat.addNode(NODE_ITEM.nr_dirty, 4, -1);
+    stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => nid * 100);
+    stat.addZone(ZONE_ITEM.nr_mlock, 1, 7);
+    stat.zoneSource(ZONE_ITEM.nr_mlock, (z) => z);
+    stat.count(EVENT.pgmajfault, 2);
+    stat.eventSource(EVENT.pgmajfault, () => 5);
+    expect([0, 4].map((nid) => stat.node(NODE_ITEM.nr_dirty, nid))).toEqual([0, 402]);
+    expect([0, 1].map((z) => stat.zone(ZONE_ITEM.nr_mlock, z))).toEqual([0, 8]);
+    expect(stat.event(EVENT.pgmajfault)).toBe(7);
+    expect(stat.otherEvents()).toEqual({ pgmajfault: 2 });
+    expect(stat.hasNodeSource(NODE_ITEM.nr_mapped)).toBe(false);
+    expect(stat.hasZoneSource(ZONE_ITEM.nr_mlock)).toBe(true);
   });
 });
 

@@ -88,7 +88,6 @@ export class PageAllocator extends PageFreer {
   #fastGfp = 0;
   #fastFlags = 0;
   #first = NO_ZONE;
-  #firstNid = 0;
   #firstList = 0 as CpuList;
   /** The first zone may be taken from while it has more free pages than this. */
   #firstMark = 0;
@@ -243,7 +242,6 @@ export class PageAllocator extends PageFreer {
     const nid = zones.nid[z] as number;
     if (this.#gatedNode[nid] === 1) return;
     this.#first = z;
-    this.#firstNid = nid;
     this.#firstList = this.#pcp.listOf(z, this.#cpu);
     const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
     const highatomic = zones.reservedHighatomic[z] as number;
@@ -307,7 +305,7 @@ export class PageAllocator extends PageFreer {
   /** Adds to the counters what straight first steps and frees have kept back. */
   #flushCounts(): void {
     const { stat, nodeOfCpu } = this.#p;
-    if (this.#hits > 0) stat.countHit(this.#firstNid, nodeOfCpu[this.#cpu] as number, this.#hits);
+    if (this.#hits > 0) stat.countHit(this.#first, nodeOfCpu[this.#cpu] as number, this.#hits);
     this.#hits = 0;
     stat.countFree(this.takeFrees());
   }
@@ -365,9 +363,9 @@ export class PageAllocator extends PageFreer {
       }
       log?.step(z, VERDICT.TAKEN, zones.free[z] as number);
       log?.end(true, n);
-      const preferredNid = zones.nid[list[this.#preferred] as number] as number;
-      this.#p.stat.countAllocation(preferredNid, nid, nodeOfCpu[cpu] as number, n);
-      if (this.#order > 0) this.#p.stat.countBlock(this.#order);
+      const preferred = list[this.#preferred] as number;
+      this.#p.stat.countAllocation(preferred, z, nodeOfCpu[cpu] as number, n);
+      if (this.#order > 0) this.#p.stat.countBlock(z, this.#order);
       this.lastZone = z;
       return n;
     }
