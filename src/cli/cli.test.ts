@@ -238,7 +238,17 @@ describe('machine', () => {
       .filter((path) => /^available: \d+ nodes/m.test(readFileSync(path, 'utf8')));
     expect(texts.length).toBeGreaterThan(0);
     const out = join(folder, 'imported.json');
-    const ran = cdmlab('machine', 'import', texts[0] as string, '--name', 'box', '-o', out);
+    const arch = ['--arch', 'x86_64', '--page-size', '4KiB'];
+    const ran = cdmlab(
+      'machine',
+      'import',
+      texts[0] as string,
+      '--name',
+      'box',
+      ...arch,
+      '-o',
+      out,
+    );
     expect([ran.code, ran.err]).toEqual([0, '']);
     expect(parseMachine(readFileSync(out, 'utf8'), out).name).toBe('box');
     expect(cdmlab('zonelists', '--machine', out).code).toBe(0);

@@ -88,7 +88,7 @@ export function resultWords(result: OpResult): string {
     .filter(([name]) => !LONG_FIELDS.has(name))
     .map(([name, value]) => fieldWords(name, value));
   if (status !== undefined) fields.push(fieldWords('status', statusWords(status)));
-  if (typeof note === 'string' && ret === 0) fields.push(`\n(${note})`);
+  if (typeof note === 'string' && ret !== 'LIVELOCK') fields.push(`\n(${note})`);
   return cut([String(ret), ...fields].join(' ').replaceAll(/ *\n+/g, '\n'));
 }
 

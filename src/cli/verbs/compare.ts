@@ -9,6 +9,7 @@ import { hintText } from '../hints.ts';
 import { EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
 import { facts, formatTable, paragraph } from '../table.ts';
+import { warnOfScenario } from '../warnings.ts';
 import { count, machineWords, parameterWords, scenarioWords, unjudgedNote } from '../words.ts';
 
 interface CompareOptions {
@@ -47,10 +48,9 @@ export function addCompare(program: Command, io: Io): void {
 }
 
 async function compare(io: Io, name: string, options: CompareOptions): Promise<void> {
-  const { scenario, machine, unjudged } = loadScenario(name, {
-    machine: options.machine,
-    parameters: options.param,
-  });
+  const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
+  const { scenario, machine, unjudged } = loaded;
+  if (options.json !== true) warnOfScenario(io, loaded);
   const designs = designsOf(options.designs);
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);

@@ -11,6 +11,7 @@ import { printAct } from '../../scenario/print.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { describe, readParameter } from '../options.ts';
 import { facts, formatTable, MAX_COLUMNS, type Row, wrap } from '../table.ts';
+import { warnOfScenario } from '../warnings.ts';
 import {
   count,
   machineWords,
@@ -71,6 +72,7 @@ function runAll({ scenario, machine }: LoadedScenario, design: Design): Ran {
 function run(io: Io, name: string, options: RunOptions): void {
   const design = findDesign(options.design);
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
+  if (options.json !== true) warnOfScenario(io, loaded);
   const ran = runAll(loaded, design);
   if (options.json === true) printJson(io, jsonOf(loaded, design, ran));
   else io.out(runText(io, name, options, loaded, design, ran) + unjudgedNote(loaded.unjudged));
