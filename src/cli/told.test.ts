@@ -126,23 +126,25 @@ describe('what is not modelled', () => {
   const GAP = `machine thread
 task app
 app mmap buf 64 anon
+sys mkdir /sys/fs/cgroup/a
 
-app madvise buf 0 64 pageout # the gap
+sys move app /cpuset/b # the gap: a run has one hierarchy
 app touch buf
 `;
 
   test('is told with file, line and the words of the author', () => {
     const path = file('gap.cdm', GAP);
     const { err } = cdmlab('run', path);
-    expect(err).toContain(`not modelled: ${path}:5: madvise pageout (in "app madvise buf 0 64`);
-    expect(refused('explain', path, '--page', 'buf:0')).toContain(`${path}:5: madvise pageout`);
+    expect(err).toContain(`not modelled: ${path}:6: both cpuset hierarchies in one run`);
+    expect(err).toContain('(in "sys move app /cpuset/b")');
+    expect(refused('explain', path, '--page', 'buf:0')).toContain(`${path}:6: both`);
   });
 
   test('stands above the table of compare, which gives no verdict on what did not run', () => {
     const { code, out } = cdmlab('compare', file('gap.cdm', GAP));
     expect(code).toBe(2);
     expect(out).toMatch(
-      /Did not run to the end[\s\S]*every design after 1 of 3 steps[\s\S]*zones per/,
+      /Did not run to the end[\s\S]*every design after 2 of 4 steps[\s\S]*zones per/,
     );
     expect(out).toContain('Up to there, no page is on a device that nobody asked for.');
     expect(out).not.toContain('\nNo page is on a device');
