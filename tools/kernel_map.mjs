@@ -46,7 +46,13 @@ function splitOutside(text) {
     if (c === ',' && depth === 0) pieces.push('');
     else pieces[pieces.length - 1] += c;
   }
-  return pieces.map((piece) => piece.trim().replace(/^and\s+/, '')).filter((piece) => piece !== '');
+  const trimmed = pieces.map((piece) => piece.trim().replace(/^and\s+/, ''));
+  // `f, as far as ...` is one item with a remark.
+  return trimmed.reduce((items, piece) => {
+    if (/^as\s/.test(piece) && items.length > 0) items[items.length - 1] += ` ${piece}`;
+    else if (piece !== '') items.push(piece);
+    return items;
+  }, []);
 }
 
 const PATH = '[\\w-]+(?:/[\\w.-]+)*\\.(?:c|h|S|rst)';

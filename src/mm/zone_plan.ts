@@ -1,7 +1,7 @@
 // Which zones a machine has and which stretches of physical memory fill them when a run starts.
 // Models   linux@v6.1 mm/page_alloc.c: free_area_init; mm/memory_hotplug.c: online_pages for memory
-//          that was plugged in before the run starts; drivers/base/memory.c: the blocks that
-//          hot-plugged memory comes and goes by.
+//          that was plugged in before the run starts; drivers/base/memory.c: struct memory_block
+//          (what hot-plugged memory comes and goes by).
 // Holds    ZPL1 plans ascend by node, then by zone type. ZPL2 a node of hot-plugged memory has a
 //          plan for every zone that its blocks may be put online in, empty ones too.
 import type { NodeId } from '../base/ids.ts';
