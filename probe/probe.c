@@ -5,6 +5,7 @@
 //          task does, a process of its own does (task.h).
 // Holds    One line of output is one write(); a case leaves nothing behind for the next.
 #include "machine.h"
+#include "pins.h"
 #include <linux/mempolicy.h>
 #include <sys/reboot.h>
 #include <sys/sysmacros.h>
@@ -142,6 +143,7 @@ static int out_outcome(int t, enum outcome outcome) {
 
 static void end_result(void) {
   drain_log();
+  drop_pins(0);
   out_died();
   out_log();
   out_f("}}");
@@ -250,21 +252,46 @@ static int op_range_call(int t, const char *name) {
                  {"dofork", 11},    {"mergeable", 12},  {"unmergeable", 13}, {"hugepage", 14},
                  {"nohugepage", 15}, {"wipeonfork", 18}, {"keeponfork", 19}, {"cold", 20},
                  {"pageout", 21},   {"populate_read", 22}, {"populate_write", 23},
-                 {"collapse", 25}};
+                 {"collapse", 25},  {"dontneed_locked", 24}, {"hwpoison", 100},
+                 {"soft_offline", 101}};
   struct place place;
   long nr = SYS_munmap, advice = 0;
   if (!place_of(t, 2, &place)) return not_understood();
   if (strcmp(name, "mlock") == 0) nr = SYS_mlock;
   if (strcmp(name, "munlock") == 0) nr = SYS_munlock;
+  if (strcmp(name, "mlock") == 0 && has_word("onfault")) nr = SYS_mlock2, advice = 1;
   if (strcmp(name, "madvise") == 0) {
-    int i = 0;
+    int i = 0, nr_advices = sizeof ADVICES / sizeof *ADVICES;
     nr = SYS_madvise;
-    while (i < 20 && strcmp(word(5), ADVICES[i].name) != 0) i++;
-    if (i == 20 && !is_number(word(5))) return not_understood();
-    advice = i < 20 ? ADVICES[i].advice : atol(word(5));
+    while (i < nr_advices && strcmp(word(5), ADVICES[i].name) != 0) i++;
+    if (i == nr_advices && !is_number(word(5))) return not_understood();
+    advice = i < nr_advices ? ADVICES[i].advice : atol(word(5));
   }
   enum outcome outcome = run_call(t, nr, (long)place.address, place.pages * place.page_bytes,
                                   advice, 0, 0, 0);
+  begin_result();
+  out_outcome(t, outcome);
+  end_result();
+  return 1;
+}
+
+static int op_lock_all(int t, const char *name) {
+  long flags = has_word("current") | has_word("future") << 1 | has_word("onfault") << 2;
+  int is_lock = strcmp(name, "mlockall") == 0;
+  enum outcome outcome = run_call(t, is_lock ? SYS_mlockall : SYS_munlockall, flags, 0, 0, 0, 0, 0);
+  begin_result();
+  out_outcome(t, outcome);
+  end_result();
+  return 1;
+}
+
+static int op_pin(int t, const char *name) {
+  struct place place;
+  int is_pin = strcmp(name, "pin") == 0;
+  if (!place_of(t, 2, &place) || (is_pin && !has_word("longterm"))) return not_understood();
+  long bytes = place.pages * place.page_bytes;
+  enum outcome outcome =
+      is_pin ? pin_range(t, place.address, bytes) : unpin_range(t, place.address, bytes);
   begin_result();
   out_outcome(t, outcome);
   end_result();
@@ -556,6 +583,8 @@ static int op_task(void) {
   if (strcmp(name, "munmap") == 0 || strcmp(name, "mlock") == 0 || strcmp(name, "munlock") == 0 ||
       strcmp(name, "madvise") == 0)
     return op_range_call(t, name);
+  if (strcmp(name, "pin") == 0 || strcmp(name, "unpin") == 0) return op_pin(t, name);
+  if (strcmp(name, "mlockall") == 0 || strcmp(name, "munlockall") == 0) return op_lock_all(t, name);
   if (strcmp(name, "mbind") == 0) return op_mbind(t);
   if (strcmp(name, "set_home") == 0) return op_set_home(t);
   if (strcmp(name, "set_mempolicy") == 0) return op_set_mempolicy(t);
@@ -752,6 +781,7 @@ static void begin_case(const char *line, const char *cmdline, int is_first) {
 }
 
 static void end_case(long begin) {
+  drop_pins(1);
   undo_all();
   out_f("@{\"case\":%d,\"end\":true,\"ms\":%ld}", case_number, now_ms() - begin);
   out_line();
@@ -840,6 +870,7 @@ int main(void) {
   const char *settle = value_in(cmdline, "probe.settle=");
   sleep((unsigned)atoi(settle));
   drop_caches();
+  make_rings();
   note_blocks();
   note_huge_pages();
   out_zones(1);

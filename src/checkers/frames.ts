@@ -1,6 +1,7 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
-//          page table, private page, shared page, part of a huge page. FRM2 the map count is the
+//          page table, private page, shared page, part of a huge page, held by pins only, poisoned
+//          with nobody left who uses it. FRM2 the map count is the
 //          number of entries that map the frame. FRM3 the kind in the frame table is what the
 //          owner makes of it.
 import type { Kernel } from '../kernel/kernel.ts';
@@ -15,6 +16,7 @@ import {
   type Mapping,
   mappings,
   NONE,
+  POISON,
   SHMEM,
   smallInHuge,
   stretchesOf,
@@ -79,8 +81,11 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
     });
   }
   for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  const { held } = k.mem;
+  for (const f of held.orphans) own(owners, f, 'page that only pins hold', ANON);
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
+  for (const f of held.poisoned) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
   return owners;
 }
 

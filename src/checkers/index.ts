@@ -4,6 +4,7 @@ import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
 import { checkFrames } from './frames.ts';
+import { checkHeldPages } from './held_pages.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
@@ -24,6 +25,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   counters: checkCounters,
   'huge pages': checkHugePages,
   lru: checkLru,
+  'held pages': checkHeldPages,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

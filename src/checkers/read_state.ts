@@ -11,6 +11,7 @@ export const TABLE = 3;
 export const ANON = 4;
 export const SHMEM = 5;
 export const HUGE = 6;
+export const POISON = 7;
 /** Small pages in a huge one of 2 MiB. */
 export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 

@@ -81,6 +81,11 @@ export interface DesignAnswers {
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /**
+   * While a page is pinned for long: may it stay on its node? False moves it to other memory first
+   * (is_longterm_pinnable_page). No answer: yes, unless it lies in ZONE_MOVABLE.
+   */
+  readonly longtermPin?: (nid: NodeId, view: NodesView) => boolean;
+  /**
    * When a pool is filled at boot or sized, and when surplus returns: the nodes that HugeTLB pools
    * use when no policy names any (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
    * return_unused_surplus_pages, hugetlb_register_all_nodes).

@@ -27,16 +27,23 @@ export interface Vma {
   /** vm_policy. */
   policy: Mempolicy | null;
   isLocked: boolean;
+  /** Locked, but its pages are not faulted in before somebody touches them (VM_LOCKONFAULT). */
+  isLockedOnFault?: boolean | undefined;
   wipesOnFork: boolean;
   isKeptFromChild: boolean;
   /** Some private page of it was once written: fork must copy its entries (anon_vma). */
   hasAnonVma: boolean;
 }
 
+/** Locked pages are faulted in at once, or stay once they are touched (VM_LOCKONFAULT). */
+export type LockMode = 'at once' | 'on fault';
+
 export class AddressSpace {
   readonly id: number;
   readonly pageTable: PageTable;
   #vmas: Vma[] = [];
+  /** How areas that are mapped from now on are locked (mm->def_flags, set by mlockall). */
+  locksFuture: LockMode | undefined;
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
 
@@ -159,6 +166,7 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
     a.isLocked === b.isLocked &&
+    (a.isLockedOnFault ?? false) === (b.isLockedOnFault ?? false) &&
     a.wipesOnFork === b.wipesOnFork &&
     a.isKeptFromChild === b.isKeptFromChild &&
     policiesEqual(a.policy, b.policy)

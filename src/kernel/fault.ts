@@ -15,7 +15,7 @@ import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru, joinLruRun, markUsed } from './lru_track.ts';
+import { joinLru, joinLruRun, markUsed, mlockPage } from './lru_track.ts';
 import {
   type Leaf,
   makePte,
@@ -265,6 +265,7 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     object.setPage(pgoff, f);
   }
   k.mem.map.addMap(f);
+  if (vma.isLocked) mlockPage(k.mem.lru, f);
   task.mm.pageTable.set(vpn, makePte(f, true));
   return FAULT.OK;
 }
@@ -283,6 +284,7 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
     const f = object.page(vma.pgoff + (v - vma.startVpn));
     if (f === undefined) continue;
     k.mem.map.addMap(f);
+    if (vma.isLocked) mlockPage(k.mem.lru, f);
     pageTable.set(v, makePte(f, true));
   }
 }

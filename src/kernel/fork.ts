@@ -6,16 +6,18 @@
 // Holds    FRK1 private pages are shared until written; FRK2 entries of shared mappings are not
 //          copied.
 import type { Frame } from '../base/ids.ts';
-import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
-import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
+import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
+import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
-import { FAULT, type Fault, touchPages } from './fault.ts';
+import { FAULT, type Fault, policyOfPage, touchPages } from './fault.ts';
+import { dropPins } from './gup.ts';
 import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinLru } from './lru_track.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
 import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
-import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
+import { allocPages, allocUserPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
 
 /**
@@ -143,16 +145,39 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
   for (const leafVpn of from.leavesIn(vma.startVpn, vma.endVpn)) {
     while (to.missing(leafVpn) > 0) if (!allocTable(leafVpn)) return false;
   }
+  let isCopied = true;
   from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
       to.set(vpn, PTE_ZERO_PAGE);
-      return;
+      return true;
+    }
+    if (k.mem.held.isPinned(pteFrame(pte))) {
+      isCopied = copyPinned(k, parent, child, vma, vpn);
+      return isCopied;
     }
     const shared = makePte(pteFrame(pte), false);
     k.mem.map.addMap(pteFrame(pte));
     from.set(vpn, shared);
     to.set(vpn, shared);
+    return true;
   });
+  return isCopied;
+}
+
+/**
+ * A page that a device writes to stays its owner's alone: the child has its own copy at once, placed
+ * by the parent's policies (copy_present_page). False when there is no page for it.
+ */
+function copyPinned(k: Kernel, parent: Task, child: Task, vma: Vma, vpn: number): boolean {
+  const found = policyOfPage(parent, vma, vpn);
+  const pgoff = vma.pgoff + (vpn - vma.startVpn);
+  if (allocUserPages(k, parent, GFP_HIGHUSER_MOVABLE, found, pgoff, 1, 'copy on write') === 0) {
+    return false;
+  }
+  const f = k.allocator.out[0] as Frame;
+  k.mem.map.claim(f, KIND_ANON, child.mm.id, vpn, 1);
+  joinLru(k.mem.lru, f, vma);
+  child.mm.pageTable.set(vpn, makePte(f, true));
   return true;
 }
 
@@ -161,6 +186,7 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   task.end = end;
   const { mm } = task;
   k.setCurrent(task);
+  dropPins(k, task);
   for (const vma of mm.vmas) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
   for (const vma of mm.remove(0, Number.POSITIVE_INFINITY)) {
     if (isHuge(vma)) closeArea(k, vma);

@@ -13,6 +13,7 @@ import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { AddressSpace } from './address_space.ts';
 import { Cpuset } from './cpuset.ts';
+import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
 import { trackPages } from './lru_track.ts';
 import { MoveCount } from './move_count.ts';
@@ -65,6 +66,10 @@ export class Kernel {
    * Inode numbers that shared regions are to get, by region name: those of a run to compare with.
    */
   readonly inoHints = new Map<string, number>();
+  /** What the flags of every request are confined to meanwhile (current_gfp_context). */
+  gfpContext = -1;
+  /** Pins that are held, in the order in which they were taken. */
+  pins: Pin[] = [];
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
   /** Pages moved, by cause. */

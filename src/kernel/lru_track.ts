@@ -44,7 +44,11 @@ export function trackPages(k: Kernel): void {
 
 /** A page of anonymous or shared memory joins its list; `vma` is the area it was faulted in for. */
 export function joinLru(lru: Lru, f: Frame, vma: Vma | null): void {
-  if (!lru.isTracking || lru.isListed(f)) return;
+  if (!lru.isTracking) return;
+  if (lru.isListed(f)) {
+    if (vma?.isLocked === true) mlockPage(lru, f);
+    return;
+  }
   lru.addNew(f, vma?.isLocked === true ? FRESH | LOCKED : FRESH);
 }
 

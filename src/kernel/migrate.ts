@@ -11,7 +11,7 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB } from '../mm/memmap.ts';
+import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
@@ -27,6 +27,7 @@ export type MoveCause =
   | 'migrate_pages'
   | 'cpuset'
   | 'memory offline'
+  | 'long-term pin'
   | 'device'
   | 'device back'
   | 'device evict';
@@ -50,10 +51,14 @@ export function targetOn(
   };
 }
 
+/** How often the kernel tries to move a page that something holds. */
+const MOST_TRIES = 10;
+
 /**
- * Moves pages to frames that `target` gives; stops when it gives none.
+ * Moves pages to frames that `target` gives; stops when it gives none. Pages that are pinned stay:
+ * each try takes a target and gives it back.
  * @param release takes the old frames; by default they are free.
- * @returns 0, or -ENOMEM.
+ * @returns 0, -ENOMEM, or the number of pages that stayed.
  */
 export function migrateFrames(
   k: Kernel,
@@ -62,11 +67,18 @@ export function migrateFrames(
   cause: MoveCause,
   release: (old: Frame) => void = (old) => k.allocator.free(old),
 ): number {
+  const { held } = k.mem;
+  const busy: Frame[] = [];
   for (const [i, old] of frames.entries()) {
     const fresh = target(old);
     if (fresh === undefined) {
-      k.mem.stat.count(PGMIGRATE_FAIL, frames.length - i);
+      k.mem.stat.count(PGMIGRATE_FAIL, frames.length - i + busy.length);
       return -ENOMEM;
+    }
+    if (held.isPinned(old)) {
+      giveBack(k, fresh);
+      busy.push(old);
+      continue;
     }
     moveOne(k, old, fresh);
     const isOfPool = isHugeFrame(k, old);
@@ -76,7 +88,30 @@ export function migrateFrames(
     if (isOfPool) k.huge.release(old);
     else release(old);
   }
-  return 0;
+  return busy.length === 0 ? 0 : tryAgain(k, busy, target);
+}
+
+/** Tries pinned pages as often as the kernel does, in vain. */
+function tryAgain(k: Kernel, busy: readonly Frame[], target: TargetSource): number {
+  k.mem.stat.count(PGMIGRATE_FAIL, busy.length);
+  for (let n = 1; n < MOST_TRIES; n++) {
+    for (const old of busy) {
+      const fresh = target(old);
+      if (fresh === undefined) return -ENOMEM;
+      giveBack(k, fresh);
+    }
+  }
+  return busy.length;
+}
+
+/** A target that was not needed (put_page). */
+function giveBack(k: Kernel, fresh: Frame): void {
+  if (isHugeFrame(k, fresh)) {
+    k.huge.release(fresh);
+    return;
+  }
+  k.mem.map.claim(fresh, KIND_KERNEL, 0, 0, 0);
+  k.allocator.free(fresh);
 }
 
 /** Lets every entry and the object that refer to `old` refer to `fresh`. */
@@ -141,7 +176,7 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
  * Moves all pages of an address space from one set of nodes to another, keeping their relative
  * places (do_migrate_pages).
  * @param task who asks: targets are allocated on its behalf.
- * @returns 0, or -ENOMEM when a target could not be had.
+ * @returns 0, the number of pages that something held, or -ENOMEM when a target could not be had.
  */
 export function migrateBetweenNodes(
   k: Kernel,
@@ -154,6 +189,7 @@ export function migrateBetweenNodes(
 ): number {
   const isSameSize = from.weight === to.weight;
   let left = from;
+  let busy = 0;
   while (!left.isEmpty()) {
     let source: NodeId | undefined;
     let dest: NodeId | undefined;
@@ -170,7 +206,8 @@ export function migrateBetweenNodes(
     const frames = [...new Set(pagesOnNode(k, mm, source, all))];
     const origin = cause === 'cpuset' ? 'cpuset' : 'node named';
     const error = migrateFrames(k, frames, targetOn(k, task, dest, origin), cause);
-    if (error !== 0) return error;
+    if (error < 0) return error;
+    busy += error;
   }
-  return 0;
+  return busy;
 }

@@ -1,11 +1,10 @@
 // Mapping and unmapping memory, and advice about it.
 // Models   linux@v6.1 mm/mmap.c: do_mmap, __vm_munmap; mm/memory.c: zap_pte_range, free_pgtables;
 //          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
-//          mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
-//          fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
+//          ipc/shm.c: do_shmat; fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
 // Omits    file mappings, mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
-import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
+import { EACCES, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, touchPages } from './fault.ts';
 import {
@@ -20,6 +19,7 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { unlockUnlessOthers } from './mlock.ts';
 import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 import type { Task } from './task.ts';
@@ -41,6 +41,7 @@ export interface MmapRequest {
  */
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
+  const locks = task.mm.locksFuture;
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
   if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {
@@ -54,12 +55,14 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     object,
     huge,
     policy: null,
-    isLocked: request.isLocked,
+    isLocked: huge === null && (request.isLocked || locks !== undefined),
+    isLockedOnFault: huge === null && !request.isLocked && locks === 'on fault',
     wipesOnFork: false,
     isKeptFromChild: false,
     hasAnonVma: false,
   });
-  if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');
+  const isFilled = request.populates || request.isLocked || locks === 'at once';
+  if (isFilled) touchPages(k, task, startVpn, nrPages, true, 'gup');
   return 0;
 }
 
@@ -121,7 +124,9 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     pageTable.set(vpn, PTE_NONE);
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
-    if (map.removeMap(f) === 0 && vma.object === null) k.allocator.free(f);
+    const isLast = map.removeMap(f) === 0;
+    if (isLast && vma.object === null) k.allocator.free(f);
+    else if (vma.isLocked) unlockUnlessOthers(k, f);
   });
 }
 
@@ -168,8 +173,9 @@ export function madvise(
   if (nrPages === 0) return 0;
   switch (advice) {
     case 'dontneed':
+    case 'dontneed_locked':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked) return -EINVAL;
+        if (vma.isLocked && advice === 'dontneed') return -EINVAL;
         zapPages(k, task, vma, start, end);
         return 0;
       });
@@ -236,39 +242,4 @@ function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages
     }
   }
   object.removePages(start, start + nrPages, (f) => k.allocator.free(f));
-}
-
-/** mlock: marks the areas, then faults every page in. Returns 0, -ENOMEM for holes, -EAGAIN. */
-export function mlock(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
-  const error = setLocked(task, startVpn, nrPages, true);
-  if (error !== 0) return error;
-  for (const vma of task.mm.vmasIn(startVpn, startVpn + nrPages)) {
-    const start = Math.max(vma.startVpn, startVpn);
-    const end = Math.min(vma.endVpn, startVpn + nrPages);
-    const isWrite = vma.object === null && vma.huge?.isShared !== true;
-    const fault = populate(k, task, start, end - start, isWrite);
-    if (fault === FAULT.SIGBUS) return -ENOMEM;
-    if (fault !== FAULT.OK) return -EAGAIN;
-  }
-  return 0;
-}
-
-export function munlock(task: Task, startVpn: number, nrPages: number): number {
-  return setLocked(task, startVpn, nrPages, false);
-}
-
-/** Marks areas in order up to the first hole, which is -ENOMEM. */
-function setLocked(task: Task, startVpn: number, nrPages: number, isLocked: boolean): number {
-  const endVpn = startVpn + nrPages;
-  let vpn = startVpn;
-  while (vpn < endVpn) {
-    const vma = task.mm.lookup(vpn);
-    if (vma === undefined) return -ENOMEM;
-    const end = Math.min(vma.endVpn, endVpn);
-    task.mm.change(vpn, end, (v) => {
-      v.isLocked = isLocked && !isHuge(v);
-    });
-    vpn = end;
-  }
-  return 0;
 }

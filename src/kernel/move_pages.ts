@@ -66,7 +66,7 @@ export interface MovePagesRequest {
 export const UNSET = undefined;
 
 export interface MovePagesResult {
-  /** 0, -EINVAL, -ENODEV, -EACCES, -ESRCH or -ENOMEM. */
+  /** 0, the number of pages that did not move, -EINVAL, -ENODEV, -EACCES, -ESRCH or -ENOMEM. */
   readonly ret: number;
   /** By page: node, negative errno, or undefined where the call wrote nothing. */
   readonly status: readonly (number | undefined)[];
@@ -91,12 +91,16 @@ export function movePages(
   let batchNode: NodeId | undefined;
   let batchStart = 0;
 
-  /** Moves what is queued; the statuses from its start to `end` become the node. */
+  /**
+   * Moves what is queued; the statuses from its start to `end` become the node. When something
+   * holds pages, nothing more is tried, and the answer is how many did not move, all those from
+   * `end` on among them.
+   */
   const flush = (end: number): number => {
     if (batchNode === undefined) return 0;
     const failed = migrateFrames(k, batch, targetOn(k, task, batchNode), 'move_pages');
     batch = [];
-    if (failed !== 0) return failed;
+    if (failed !== 0) return failed < 0 ? failed : failed + nrPages - end;
     for (let i = batchStart; i < end; i++) status[i] = batchNode;
     return 0;
   };
@@ -126,7 +130,7 @@ export function movePages(
     }
     status[i] = got === 0 ? node : got;
     const failed = flush(i);
-    if (failed !== 0) return { ret: failed, status };
+    if (failed !== 0) return { ret: failed < 0 ? failed : failed - 1, status };
     batchNode = undefined;
   }
   return { ret: flush(nrPages), status };
@@ -147,7 +151,10 @@ function addPage(
   return { frame: f as Frame };
 }
 
-/** migrate_pages. Returns 0, -EINVAL, -EFAULT, -ESRCH or -ENOMEM. */
+/**
+ * migrate_pages. Returns 0, the number of pages that something held, -EINVAL, -EFAULT, -ESRCH or
+ * -ENOMEM.
+ */
 export function migratePages(
   k: Kernel,
   task: Task,

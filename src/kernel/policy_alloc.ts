@@ -116,10 +116,13 @@ export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
 /** Origins of requests that follow no policy. */
-export type NamedFrom = 'node named' | 'cpuset' | 'memory offline';
+export type NamedFrom = 'node named' | 'cpuset' | 'memory offline' | 'long-term pin';
 
 const isNodeNamed = (from: PolicyFrom): boolean =>
-  from === 'node named' || from === 'cpuset' || from === 'memory offline';
+  from === 'node named' ||
+  from === 'cpuset' ||
+  from === 'memory offline' ||
+  from === 'long-term pin';
 
 function policyText({ policy, from }: FoundPolicy): string {
   if (policy !== null) return policy.describe();
@@ -144,7 +147,7 @@ export function noteRequest(
   log.setContext({
     task: task.name,
     purpose,
-    gfp: gfpNames(gfp),
+    gfp: gfpNames(gfp & k.gfpContext),
     policy: policyText(found),
     policyFrom: found.from,
     startWhy: isNodeNamed(found.from)
@@ -191,6 +194,7 @@ function allocOrKill(
   want: number,
 ): number {
   const { allocator } = k;
+  gfp &= k.gfpContext;
   let n = allocator.alloc(gfp, order, nid, nodemask, want);
   for (;;) {
     if (n > 0) return n;

@@ -31,6 +31,8 @@ export const KIND_SHMEM = 5;
  * link = hugetlb inode, index = huge page number in it. Free in the pool: link = NIL.
  */
 export const KIND_HUGETLB = 6;
+/** Nobody's, since its memory is broken (PG_hwpoison): never free, never given to anybody. */
+export const KIND_POISON = 7;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -39,6 +41,7 @@ export const KIND_NAMES = [
   'anon',
   'shmem',
   'hugetlb',
+  'poison',
 ] as const;
 
 export const NIL = -1;

@@ -15,6 +15,7 @@ import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
 import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
+import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
@@ -62,6 +63,7 @@ export class Memory {
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
+  readonly held: HeldPages;
   readonly states = new NodeStates();
   readonly stat: VmStat;
   readonly allocator: PageAllocator;
@@ -108,6 +110,7 @@ export class Memory {
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
+    this.held = new HeldPages(this.map);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.allocator = new PageAllocator({
       zones: this.zones,
@@ -115,6 +118,7 @@ export class Memory {
       buddy: this.buddy,
       pcp: this.pcp,
       lru: this.lru,
+      held: this.held,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,

@@ -5,6 +5,7 @@ import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
+import type { HeldPages } from './held_pages.ts';
 import type { AllocTask, PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
@@ -19,6 +20,7 @@ export class PageFreer {
   readonly #blocks: Uint16Array;
   readonly #pageblockOrder: number;
   readonly #lru: Lru;
+  readonly #held: HeldPages;
   #nrFreed = 0;
 
   constructor(parts: PageAllocatorParts) {
@@ -27,6 +29,7 @@ export class PageFreer {
     this.#blocks = parts.buddy.blocks;
     this.#pageblockOrder = parts.buddy.pageblockOrder;
     this.#lru = parts.lru;
+    this.#held = parts.held;
   }
 
   /** Pages freed since the last call. */
@@ -40,8 +43,9 @@ export class PageFreer {
   free(f: Frame): void {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
-    this.#kind[f] = KIND_NONE;
     if (this.#lru.isInUse) this.#lru.forget(f);
+    if (this.#held.isInUse && this.#held.keeps(f)) return;
+    this.#kind[f] = KIND_NONE;
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
     const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;

@@ -20,6 +20,7 @@ export type MmapKind = (typeof MMAP_KINDS)[number];
 
 export const MADVICE = [
   'dontneed',
+  'dontneed_locked',
   'free',
   'remove',
   'populate_read',
@@ -150,11 +151,18 @@ export type TaskAct =
       readonly advice: string;
     }
   | {
-      readonly verb: 'mlock' | 'munlock';
+      readonly verb: 'mlock' | 'munlock' | 'pin' | 'unpin';
       readonly region: string;
       readonly offset: number;
       readonly nrPages: number;
+      /** mlock: pages are locked once they are touched (MLOCK_ONFAULT). */
+      readonly onFault?: true | undefined;
+      /** pin: for as long as the driver wants (FOLL_LONGTERM). */
+      readonly longterm?: true | undefined;
     }
+  /** `current`, `future`, `onfault` as written. */
+  | { readonly verb: 'mlockall'; readonly words: readonly string[] }
+  | { readonly verb: 'munlockall' }
   | { readonly verb: 'swrite'; readonly path: string; readonly value: string }
   | { readonly verb: 'exit' }
   /** The device computes on a range; its driver decides where the pages are meanwhile. */

@@ -11,7 +11,7 @@ import {
   type TaskAct,
 } from './ops.ts';
 import type { Reader } from './reader.ts';
-import { HUGE_PAGE_BYTES, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
+import { HUGE_PAGE_BYTES, LOCK_WORDS, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
 
 /** Page sizes in force at a line, in bytes. */
 export interface PageSizes {
@@ -50,6 +50,10 @@ function readOnRange<V extends 'munmap' | 'touch' | 'read' | 'where'>(
   const offset = r.number('OFF, an offset in pages,', unit);
   return { verb, region, offset, nrPages: r.number('PAGES, a number of pages,', unit) };
 }
+
+/** A word that may end a line, as a property that is true or absent. */
+const flag = <K extends string>(r: Reader, word: string, key: K): { [P in K]?: true } =>
+  (r.trailing([word], []).words.length > 0 ? { [key]: true } : {}) as { [P in K]?: true };
 
 /** An option as a property, absent when it was not given. */
 const given = <K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } =>
@@ -229,8 +233,16 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'madvise':
       return readMadvise(r, pages);
     case 'mlock':
+      return { verb, ...readRange(r, pages), ...flag(r, 'onfault', 'onFault') };
+    case 'pin':
+      return { verb, ...readRange(r, pages), ...flag(r, 'longterm', 'longterm') };
     case 'munlock':
+    case 'unpin':
       return { verb, ...readRange(r, pages) };
+    case 'mlockall':
+      return { verb, words: r.trailing(LOCK_WORDS, []).words };
+    case 'munlockall':
+      return { verb };
     case 'swrite': {
       const path = r.path();
       return { verb, path, value: r.value() };

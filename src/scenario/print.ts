@@ -104,9 +104,18 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'read':
     case 'where':
     case 'tables':
+      return `${act.verb} ${spell.region(act.region)}${range(act)}`;
     case 'mlock':
     case 'munlock':
-      return `${act.verb} ${spell.region(act.region)}${range(act)}`;
+    case 'pin':
+    case 'unpin': {
+      const word = act.onFault === true ? ' onfault' : act.longterm === true ? ' longterm' : '';
+      return `${act.verb} ${spell.region(act.region)}${range(act)}${word}`;
+    }
+    case 'mlockall':
+      return ['mlockall', ...act.words].join(' ');
+    case 'munlockall':
+      return act.verb;
     case 'move_pages':
       return printMovePages(act, spell);
     case 'migrate_pages': {

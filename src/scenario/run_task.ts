@@ -24,7 +24,7 @@ import {
   setHomeNode,
   setMempolicy,
 } from '../kernel/mempolicy_calls.ts';
-import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
+import { madvise, mmap, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
@@ -32,6 +32,7 @@ import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { runDevice } from './run_device.ts';
+import { runHold } from './run_hold.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
@@ -111,14 +112,13 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
       const { startVpn, nrPages } = rangeOf(c, act);
       return plain(madvise(k, task, startVpn, nrPages, act.advice));
     }
-    case 'mlock': {
-      const { startVpn, nrPages } = rangeOf(c, act);
-      return plain(mlock(k, task, startVpn, nrPages));
-    }
-    case 'munlock': {
-      const { startVpn, nrPages } = rangeOf(c, act);
-      return plain(munlock(task, startVpn, nrPages));
-    }
+    case 'mlock':
+    case 'munlock':
+    case 'mlockall':
+    case 'munlockall':
+    case 'pin':
+    case 'unpin':
+      return runHold(c, act);
     case 'swrite':
       return writeAsTask(c, act);
     case 'exit':

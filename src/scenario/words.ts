@@ -33,8 +33,12 @@ export const TASK_USAGE = {
   move_pages: 'R OFF PAGES NODE[,NODE...] [moveall] [flags=N] [pid=TASK]',
   migrate_pages: 'FROM TO [pid=TASK] [maxnode=N]',
   madvise: 'R OFF PAGES ADVICE',
-  mlock: 'R OFF PAGES',
+  mlock: 'R OFF PAGES [onfault]',
   munlock: 'R OFF PAGES',
+  mlockall: '[current] [future] [onfault]',
+  munlockall: '',
+  pin: 'R OFF PAGES [longterm]',
+  unpin: 'R OFF PAGES',
   swrite: 'PATH VALUE',
   exit: '',
   device_compute:
@@ -100,6 +104,7 @@ export const MODES: readonly string[] = [
   'weighted_interleave',
 ];
 export const MODE_FLAGS: readonly string[] = ['static', 'relative', 'numa_balancing'];
+export const LOCK_WORDS: readonly string[] = ['current', 'future', 'onfault'];
 export const MBIND_WORDS: readonly string[] = ['strict', 'move', 'moveall', 'lazy'];
 
 /** Results that are words: errnos, and how a task ended or failed to. */

@@ -154,6 +154,7 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
+  'long-term pin': 'moved before a driver pinned them',
 };
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {
