@@ -4,7 +4,7 @@
 //          block is as it was, and there are no huge pages beyond those of the boot.
 #ifndef PROBE_MACHINE_H
 #define PROBE_MACHINE_H
-#include "tasks.h"
+#include "pins.h"
 #include <ftw.h>
 #include <sys/mount.h>
 
@@ -218,6 +218,7 @@ static void remove_segments(void) {
 
 /** Brings the machine back to what it was before the case. */
 static void undo_all(void) {
+  drop_pins(1);
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
   remove_segments();

@@ -34,7 +34,9 @@ export function checkCounters(k: Kernel): readonly string[] {
   );
   const { pgalloc, pgfree } = k.mem.stat.eventCounts();
   const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
-  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * smallInHuge(k);
+  const { orphans, nrLostInUse } = k.mem.held;
+  const nrHeld = orphans.size + nrLostInUse;
+  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * smallInHuge(k) + nrHeld;
   findings.expect(
     pgalloc - pgfree === inUse,
     () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,

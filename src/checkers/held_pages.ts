@@ -1,6 +1,6 @@
 // Judge: pins and locks hold what they say, and broken memory is nobody's.
-// Holds    PIN1 pin counts are those of the pins that are held, and no pinned frame is free. PIN2 no
-//          long-term pin holds a page of ZONE_MOVABLE. HWP1 a poisoned frame is not free, and no
+// Holds    PIN1 pin counts are those of the pins that are held, and no pinned frame is free. PIN2
+//          no long-term pin holds a page of ZONE_MOVABLE. HWP1 a poisoned frame is not free, and no
 //          entry maps it. LCK1 with pages on lists, a page is unevictable exactly while a locked
 //          area maps it.
 import type { Kernel } from '../kernel/kernel.ts';

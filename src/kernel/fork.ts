@@ -165,8 +165,8 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
 }
 
 /**
- * A page that a device writes to stays its owner's alone: the child has its own copy at once, placed
- * by the parent's policies (copy_present_page). False when there is no page for it.
+ * A page that a device writes to stays its owner's alone: the child has its own copy at once,
+ * placed by the parent's policies (copy_present_page). False when there is no page for it.
  */
 function copyPinned(k: Kernel, parent: Task, child: Task, vma: Vma, vpn: number): boolean {
   const found = policyOfPage(parent, vma, vpn);

@@ -4,6 +4,8 @@
 //          migrate_longterm_unpinnable_pages, is_longterm_pinnable_page; kernel/exit.c as far as
 //          the files of a task are closed.
 // Omits    pins for reading only, pins of the zero page, huge pages in ZONE_MOVABLE.
+// Notes    Drivers differ in what they answer when they get fewer pages than they asked for; here
+//          they do as io_uring does with fixed buffers.
 // Hooks    longtermPin (is_longterm_pinnable_page).
 // Holds    PIN2 a long-term pin holds no page of ZONE_MOVABLE. PIN3 a pin that fails leaves no page
 //          pinned.
@@ -33,8 +35,8 @@ export interface Pin {
 /**
  * Pins pages for writing (pin_user_pages with FOLL_WRITE): faults them in, breaks sharing after a
  * fork, and with `isLongterm` moves them out of memory that must stay movable.
- * @returns 0; -EFAULT for a hole or a page that cannot be had; -ENOMEM when a page for it, or a
- *   place to move one to, could not be had.
+ * @returns 0; -EFAULT for a hole, and when only the first pages could be had; -ENOMEM when there
+ *   was no page for the first, or no place to move one to.
  */
 export function pinPages(
   k: Kernel,
@@ -44,10 +46,12 @@ export function pinPages(
   isLongterm: boolean,
 ): number {
   if (nrPages === 0) return -EFAULT;
-  const frames = isLongterm
+  const got = isLongterm
     ? longtermFrames(k, task, startVpn, nrPages)
     : framesOf(k, task, startVpn, nrPages);
-  if (typeof frames === 'number') return frames;
+  if (typeof got === 'number') return got;
+  const { frames, error } = got;
+  if (error !== 0) return frames.length === 0 ? error : -EFAULT;
   for (const f of frames) k.mem.held.pin(f);
   k.pins.push({ task, startVpn, nrPages, isLongterm, frames });
   return 0;
@@ -76,33 +80,38 @@ function release(k: Kernel, { frames }: Pin): void {
   for (const f of frames) if (k.mem.held.unpin(f)) k.allocator.free(f);
 }
 
-/** Faults a range in for writing; its frames, or a negative errno. */
-function framesOf(k: Kernel, task: Task, startVpn: number, nrPages: number): Frame[] | number {
-  const { fault } = touchPages(k, task, startVpn, nrPages, true, 'gup');
-  if (fault === FAULT.RETRY || fault === FAULT.KILLED) return -ENOMEM;
-  if (fault !== FAULT.OK) return -EFAULT;
+/** Pages that were had, and what stopped the rest: 0 for nothing, or a negative errno. */
+interface Gotten {
+  readonly frames: Frame[];
+  readonly error: number;
+}
+
+/** Faults a range in for writing (__get_user_pages). */
+function framesOf(k: Kernel, task: Task, startVpn: number, nrPages: number): Gotten {
+  const { done, fault } = touchPages(k, task, startVpn, nrPages, true, 'gup');
+  const isShort = fault === FAULT.RETRY || fault === FAULT.KILLED;
+  const error = isShort ? -ENOMEM : fault === FAULT.OK ? 0 : -EFAULT;
   const { pageTable } = task.mm;
   const frames: Frame[] = [];
-  for (let vpn = startVpn; vpn < startVpn + nrPages; vpn++) {
+  for (let vpn = startVpn; vpn < startVpn + done; vpn++) {
     const huge = pageTable.getHuge(vpn);
     frames.push(pteFrame(huge === 0 ? pageTable.get(vpn) : huge));
   }
-  return frames;
+  return { frames, error };
 }
 
 /**
  * As framesOf, until none of the pages lies where it may not stay. What is faulted in meanwhile
  * comes from memory that need not be movable (PF_MEMALLOC_PIN).
  */
-function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number) {
+function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number): Gotten | number {
   const before = k.gfpContext;
   k.gfpContext = ~__GFP_MOVABLE;
   try {
     for (;;) {
-      const frames = framesOf(k, task, startVpn, nrPages);
-      if (typeof frames === 'number') return frames;
-      const toMove = [...new Set(frames.filter((f) => !isLongtermPinnable(k, f)))];
-      if (toMove.length === 0) return frames;
+      const got = framesOf(k, task, startVpn, nrPages);
+      const toMove = [...new Set(got.frames.filter((f) => !isLongtermPinnable(k, f)))];
+      if (toMove.length === 0 || !task.isAlive) return got;
       if (toMove.some((f) => k.mem.map.kind[f] === KIND_HUGETLB)) {
         throw new NotModelled('a long-term pin of huge pages in ZONE_MOVABLE');
       }

@@ -1,6 +1,6 @@
 // Locking memory: areas whose pages stay where reclaim does not look.
-// Models   linux@v6.1 mm/mlock.c: do_mlock, apply_vma_lock_flags, apply_mlockall_flags, mlock_fixup,
-//          mlock_pte_range, munlock_folio; mm/rmap.c: munlock_vma_page when an entry goes.
+// Models   linux@v6.1 mm/mlock.c: do_mlock, apply_vma_lock_flags, apply_mlockall_flags,
+//          mlock_fixup, mlock_pte_range, munlock_folio; mm/rmap.c: munlock_vma_page.
 // Omits    RLIMIT_MEMLOCK: programs run as root (CAP_IPC_LOCK).
 // Holds    LCK1 with pages on lists, a page is unevictable exactly while a locked area maps it.
 import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
@@ -103,7 +103,13 @@ function setLocked(
 }
 
 /** The pages that are there already follow their area (mlock_pte_range). */
-function markPages(k: Kernel, task: Task, startVpn: number, endVpn: number, isLocked: boolean): void {
+function markPages(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  endVpn: number,
+  isLocked: boolean,
+): void {
   const { lru } = k.mem;
   if (!lru.isTracking) return;
   task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {

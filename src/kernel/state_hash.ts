@@ -52,8 +52,18 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.mem.held.isInUse) addHeld(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
   return h.digest();
+}
+
+/** Pins and broken pages. */
+function addHeld(h: StateHash, k: Kernel): void {
+  for (const { task, startVpn, frames } of k.pins) {
+    h.addText(`${task.name} pins ${startVpn}`);
+    h.addColumn([...frames]);
+  }
+  h.addColumn([...k.mem.held.orphans, ...k.mem.held.poisoned].sort((a, b) => a - b));
 }
 
 /** Entries of huge pages, and the promises of the area. */

@@ -15,6 +15,7 @@ export class HeldPages {
   readonly #pins = new Map<number, number>();
   readonly #orphans = new Set<number>();
   readonly #poisoned = new Set<number>();
+  #nrLostInUse = 0;
   /** Static flag: some page is, or was, pinned or poisoned. */
   isInUse = false;
 
@@ -70,8 +71,14 @@ export class HeldPages {
       return true;
     }
     if (!this.#poisoned.has(f)) return false;
+    this.#nrLostInUse++;
     this.#map.claim(f as never, KIND_POISON, NIL, 0, 0);
     return true;
+  }
+
+  /** Poisoned pages that were allocated once and will never be freed. */
+  get nrLostInUse(): number {
+    return this.#nrLostInUse;
   }
 
   /** Pages that are poisoned (num_poisoned_pages). */

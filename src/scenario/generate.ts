@@ -44,10 +44,20 @@ export function machineNodes(machine: Machine): MachineNodes {
 
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
+const MOST_PINS = 8;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
+
+/** How many regions of a hundred are shared memory. */
+const SHARING: Partial<Record<Family, number>> = { shared: 75, mixed: 25, pins: 25 };
+
+interface PageRange {
+  readonly region: string;
+  readonly offset: number;
+  readonly nrPages: number;
+}
 
 interface Mapped {
   readonly nrPages: number;
@@ -68,6 +78,7 @@ class Workload {
   /** Each action as often as its weight says. */
   readonly #actions: readonly Action[];
   readonly #alive: LiveTask[] = [{ name: 'T0', regions: new Map() }];
+  readonly #pins: { readonly task: LiveTask; readonly range: PageRange }[] = [];
   #nrTasks = 1;
 
   constructor(options: GenerateOptions) {
@@ -162,6 +173,12 @@ class Workload {
       case 'flag':
         this.#writeFlag();
         return true;
+      case 'unpin':
+        this.#unpin(task);
+        return true;
+      case 'lockall':
+        this.#lockAll(task);
+        return true;
       default:
         return false;
     }
@@ -197,7 +214,10 @@ class Workload {
         this.#madvise(task, range, mapped.kind);
         break;
       case 'lock':
-        this.#task(task.name, { verb: this.#prng.pick(['mlock', 'munlock']), ...range });
+        this.#lock(task, range);
+        break;
+      case 'pin':
+        this.#pin(task, range, mapped.kind);
         break;
       default:
         this.#munmap(task, range);
@@ -221,7 +241,7 @@ class Workload {
       return;
     }
     const region = this.#prng.pick(free);
-    const sharing = this.#family === 'shared' ? 75 : this.#family === 'mixed' ? 25 : 0;
+    const sharing = SHARING[this.#family] ?? 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
     task.regions.set(region, { nrPages, kind });
@@ -355,8 +375,49 @@ class Workload {
   ): void {
     const common = ['dontneed', 'populate_read', 'populate_write'];
     const more = kind === 'anon' ? ['free', 'dontneed'] : ['remove', 'remove'];
-    const advice = this.#prng.pick([...common, ...more]);
+    const locked = this.#family === 'pins' ? (['dontneed_locked', 'dontneed'] as const) : [];
+    const advice = this.#prng.pick([...common, ...more, ...locked]);
     this.#task(task.name, { verb: 'madvise', ...range, advice });
+  }
+
+  /** A lock; in the family of pins now and then one that waits for a touch. */
+  #lock(task: LiveTask, range: PageRange): void {
+    const verb = this.#prng.pick(['mlock', 'munlock'] as const);
+    const waits = this.#family === 'pins' && verb === 'mlock' && this.#prng.chance(40);
+    this.#task(task.name, { verb, ...range, ...(waits ? { onFault: true } : {}) });
+  }
+
+  #lockAll(task: LiveTask): void {
+    if (this.#prng.chance(40)) {
+      this.#task(task.name, { verb: 'munlockall' });
+      return;
+    }
+    const words = ['current', 'future', 'onfault'].filter(() => this.#prng.chance(55));
+    this.#task(task.name, { verb: 'mlockall', words });
+  }
+
+  /** A driver pins a range; a look at where its pages are before and after. */
+  #pin(task: LiveTask, range: PageRange, kind: MmapKind): void {
+    // io_uring, by which a real kernel is made to pin, refuses SysV segments.
+    if (this.#pins.length === MOST_PINS || kind === 'shm') {
+      this.#unpin(task);
+      return;
+    }
+    this.#pins.push({ task, range });
+    this.#task(task.name, { verb: 'pin', ...range, longterm: true });
+    if (this.#prng.chance(60)) this.#task(task.name, { verb: 'where', region: range.region });
+  }
+
+  /** One of the task's pins goes, if it has any; a pin that failed is taken back in vain. */
+  #unpin(task: LiveTask): void {
+    const own = this.#pins.filter((pin) => pin.task === task);
+    if (own.length === 0) {
+      this.#look(task);
+      return;
+    }
+    const pin = this.#prng.pick(own);
+    this.#pins.splice(this.#pins.indexOf(pin), 1);
+    this.#task(task.name, { verb: 'unpin', ...pin.range });
   }
 
   #fork(parent: LiveTask): void {

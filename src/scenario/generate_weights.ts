@@ -2,7 +2,15 @@
 // `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
 
 /** Kinds of workload; `mixed` has something of all. */
-export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'cpuset1', 'mixed'] as const;
+export const FAMILIES = [
+  'policy',
+  'mbind',
+  'shared',
+  'cpuset2',
+  'cpuset1',
+  'mixed',
+  'pins',
+] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export type Action =
@@ -24,7 +32,10 @@ export type Action =
   | 'exit'
   | 'mems'
   | 'cgroup'
-  | 'flag';
+  | 'flag'
+  | 'pin'
+  | 'unpin'
+  | 'lockall';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -129,5 +140,25 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     exit: 1,
     mems: 5,
     cgroup: 3,
+  },
+  pins: {
+    mmap: 5,
+    touch: 14,
+    read: 2,
+    where: 12,
+    look: 4,
+    set_mempolicy: 4,
+    mbind: 8,
+    move_pages: 8,
+    migrate_pages: 4,
+    madvise: 6,
+    lock: 6,
+    munmap: 3,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
+    pin: 12,
+    unpin: 5,
+    lockall: 2,
   },
 };

@@ -87,7 +87,8 @@ class Linter {
 
   #lookAtRegion(act: Extract<Act, { on: 'task' }>, owner: string): void {
     const region = regionOf(act);
-    if (region === undefined) return;
+    // A pin outlives the mapping.
+    if (region === undefined || act.act.verb === 'unpin') return;
     const regions = this.#tasks.get(this.#slot(owner));
     const mapped = regions?.get(region);
     if (mapped === undefined || mapped.isGone) {

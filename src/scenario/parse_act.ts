@@ -11,7 +11,14 @@ import {
   type TaskAct,
 } from './ops.ts';
 import type { Reader } from './reader.ts';
-import { HUGE_PAGE_BYTES, LOCK_WORDS, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
+import {
+  type HoldVerb,
+  HUGE_PAGE_BYTES,
+  LOCK_WORDS,
+  MBIND_WORDS,
+  type SysVerb,
+  type TaskVerb,
+} from './words.ts';
 
 /** Page sizes in force at a line, in bytes. */
 export interface PageSizes {
@@ -166,6 +173,29 @@ function readFreeWord(r: Reader, what: string): string {
   return word;
 }
 
+function readSetMempolicy(r: Reader): TaskAct {
+  const mode = r.mode();
+  const nodes = r.nodes('NODES');
+  const maxnode = r.numberOption(r.trailing([], ['maxnode']), 'maxnode');
+  return { verb: 'set_mempolicy', mode, nodes, ...given('maxnode', maxnode) };
+}
+
+/** Locks and pins. */
+function readHold(r: Reader, verb: HoldVerb, pages: PageSizes): TaskAct {
+  switch (verb) {
+    case 'mlock':
+      return { verb, ...readRange(r, pages), ...flag(r, 'onfault', 'onFault') };
+    case 'pin':
+      return { verb, ...readRange(r, pages), ...flag(r, 'longterm', 'longterm') };
+    case 'mlockall':
+      return { verb, words: r.trailing(LOCK_WORDS, []).words };
+    case 'munlockall':
+      return { verb };
+    default:
+      return { verb, ...readRange(r, pages) };
+  }
+}
+
 /** R [OFF PAGES], and options may follow. */
 function readOptionalRange(r: Reader, pages: PageSizes): Partial<Range> & { region: string } {
   const next = r.peek(1);
@@ -197,12 +227,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
   switch (verb) {
     case 'cpu':
       return { verb, cpu: r.number('N, a CPU,') };
-    case 'set_mempolicy': {
-      const mode = r.mode();
-      const nodes = r.nodes('NODES');
-      const rest = r.trailing([], ['maxnode']);
-      return { verb, mode, nodes, ...given('maxnode', r.numberOption(rest, 'maxnode')) };
-    }
+    case 'set_mempolicy':
+      return readSetMempolicy(r);
     case 'get_mempolicy':
     case 'next_node':
     case 'mems_allowed':
@@ -233,16 +259,12 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'madvise':
       return readMadvise(r, pages);
     case 'mlock':
-      return { verb, ...readRange(r, pages), ...flag(r, 'onfault', 'onFault') };
-    case 'pin':
-      return { verb, ...readRange(r, pages), ...flag(r, 'longterm', 'longterm') };
     case 'munlock':
-    case 'unpin':
-      return { verb, ...readRange(r, pages) };
     case 'mlockall':
-      return { verb, words: r.trailing(LOCK_WORDS, []).words };
     case 'munlockall':
-      return { verb };
+    case 'pin':
+    case 'unpin':
+      return readHold(r, verb, pages);
     case 'swrite': {
       const path = r.path();
       return { verb, path, value: r.value() };

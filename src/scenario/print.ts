@@ -205,9 +205,15 @@ export function printScenario(scenario: Scenario): string {
  */
 export function kernelLines(scenario: Scenario): string[] {
   return scenario.ops.map((op) => {
-    const verb = op.act.on === 'task' ? op.act.act.verb : '';
-    if (verb.startsWith('device_')) {
-      const place = op.place ?? { file: `scenario ${scenario.name}` };
+    const act = op.act.on === 'task' ? op.act.act : undefined;
+    const place = op.place ?? { file: `scenario ${scenario.name}` };
+    if (act?.verb === 'pin' && act.longterm !== true) {
+      throw new UserError(
+        `"${printOp(op)}" needs a driver of its own on a real kernel; it can do "longterm"`,
+        place,
+      );
+    }
+    if (act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,

@@ -4,11 +4,10 @@ import { mlock, mlockall, munlock, munlockall } from '../kernel/mlock.ts';
 import type { OpResult, TaskAct } from './ops.ts';
 import { plain } from './run_results.ts';
 import type { TaskContext } from './run_task.ts';
-
-type Verb = 'mlock' | 'munlock' | 'mlockall' | 'munlockall' | 'pin' | 'unpin';
+import type { HoldVerb } from './words.ts';
 
 /** Runs one of them. */
-export function runHold(c: TaskContext, act: Extract<TaskAct, { verb: Verb }>): OpResult {
+export function runHold(c: TaskContext, act: Extract<TaskAct, { verb: HoldVerb }>): OpResult {
   const { k, task } = c;
   if (act.verb === 'munlockall') return plain(munlockall(k, task));
   if (act.verb === 'mlockall') {

@@ -53,6 +53,9 @@ export const TASK_USAGE = {
 } as const;
 export type TaskVerb = keyof typeof TASK_USAGE;
 
+/** Verbs that keep pages where they are. */
+export type HoldVerb = 'mlock' | 'munlock' | 'mlockall' | 'munlockall' | 'pin' | 'unpin';
+
 /** Arguments of each verb of `sys`. */
 export const SYS_USAGE = {
   write: 'PATH VALUE',
