@@ -85,7 +85,7 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   for (const f of held.orphans) own(owners, f, 'page that only pins hold', ANON);
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
-  for (const f of held.poisoned) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
+  for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
   return owners;
 }
 

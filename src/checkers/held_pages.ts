@@ -35,19 +35,20 @@ function checkPins(k: Kernel, findings: Findings): void {
 }
 
 function checkPoison(k: Kernel, findings: Findings): void {
-  const { held } = k.mem;
-  if (held.poisoned.size === 0) return;
+  const broken = new Set(k.mem.held.poisoned());
+  const { nrPoisoned } = k.mem.held;
+  findings.expect(broken.size === nrPoisoned, () => `${nrPoisoned} frames are not ${broken.size}`);
+  if (broken.size === 0) return;
   const silent = new Findings('held pages');
   for (let z = 0; z < k.mem.zones.nr; z++) {
     for (const { frame, order } of freeBlocks(k, z, silent)) {
-      for (const f of held.poisoned) {
-        const isFree = f >= frame && f < frame + 2 ** order;
-        findings.expect(!isFree, () => `poisoned frame ${f} is in a free block`);
+      for (let f = frame; f < frame + 2 ** order; f++) {
+        findings.expect(!broken.has(f), () => `poisoned frame ${f} is in a free block`);
       }
     }
   }
   for (const { space, vpn, frame } of mappings(k)) {
-    const isBroken = held.poisoned.has(frame);
+    const isBroken = broken.has(frame);
     findings.expect(!isBroken, () => `space ${space}, page ${vpn} maps poisoned frame ${frame}`);
   }
 }

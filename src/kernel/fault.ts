@@ -20,6 +20,7 @@ import {
   type Leaf,
   makePte,
   PTE_NONE,
+  PTE_POISON,
   PTE_ZERO_PAGE,
   PTRS_PER_LEAF,
   pteFrame,
@@ -46,6 +47,8 @@ export const FAULT = {
   KILLED: 3,
   /** No huge page: the task gets the signal and lives on. */
   SIGBUS: 4,
+  /** The memory of the page is broken: likewise (VM_FAULT_HWPOISON). */
+  HWPOISON: 5,
 } as const;
 export type Fault = (typeof FAULT)[keyof typeof FAULT];
 
@@ -132,7 +135,8 @@ function touchInLeaf(
         n = run & RUN_DONE;
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
-    } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
+    } else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
+    else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
     else if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
     k.mem.stat.count(PGFAULT, n);
     if (fault !== FAULT.OK) {
@@ -264,6 +268,7 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     joinLru(k.mem.lru, f, vma);
     object.setPage(pgoff, f);
   }
+  if (k.mem.held.isPoisoned(f)) return FAULT.SIGBUS;
   k.mem.map.addMap(f);
   if (vma.isLocked) mlockPage(k.mem.lru, f);
   task.mm.pageTable.set(vpn, makePte(f, true));
@@ -282,7 +287,7 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
   for (let v = start; v < end; v++) {
     if (pageTable.get(v) !== PTE_NONE) continue;
     const f = object.page(vma.pgoff + (v - vma.startVpn));
-    if (f === undefined) continue;
+    if (f === undefined || k.mem.held.isPoisoned(f)) continue;
     k.mem.map.addMap(f);
     if (vma.isLocked) mlockPage(k.mem.lru, f);
     pageTable.set(v, makePte(f, true));

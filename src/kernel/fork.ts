@@ -16,7 +16,7 @@ import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { joinLru } from './lru_track.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
-import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { makePte, pteFrame, pteIsPage } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
 
@@ -148,7 +148,7 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
   let isCopied = true;
   from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
-      to.set(vpn, PTE_ZERO_PAGE);
+      to.set(vpn, pte);
       return true;
     }
     if (k.mem.held.isPinned(pteFrame(pte))) {

@@ -70,6 +70,10 @@ export class Kernel {
   gfpContext = -1;
   /** Pins that are held, in the order in which they were taken. */
   pins: Pin[] = [];
+  /** The zero page has been marked as broken. */
+  isZeroPageBroken = false;
+  /** Why the machine is lost: nothing runs any more. */
+  panic: string | undefined;
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
   /** Pages moved, by cause. */

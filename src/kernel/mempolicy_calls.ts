@@ -30,7 +30,7 @@ import {
   showPolicy,
 } from './mempolicy.ts';
 import { migrateFrames } from './migrate.ts';
-import { PTE_NONE, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { allocUserPages, taskPolicy } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 
@@ -156,6 +156,7 @@ function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number
   }
   const huge = pageTable.getHuge(vpn);
   const pte = huge === PTE_NONE ? pageTable.get(vpn) : huge;
+  if (pte === PTE_POISON) return -EFAULT;
   if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: k.mem.zeroPageNid };
   return { kind: 'node', node: k.allocator.nidOf(pteFrame(pte)) };
 }

@@ -28,6 +28,7 @@ export type MoveCause =
   | 'cpuset'
   | 'memory offline'
   | 'long-term pin'
+  | 'soft offline'
   | 'device'
   | 'device back'
   | 'device evict';

@@ -30,7 +30,7 @@ export function mlock(
     const start = Math.max(vma.startVpn, startVpn);
     const end = Math.min(vma.endVpn, startVpn + nrPages);
     const fault = faultIn(k, task, vma, start, end);
-    if (fault === FAULT.SIGBUS) return -ENOMEM;
+    if (fault === FAULT.SIGBUS || fault === FAULT.HWPOISON) return -ENOMEM;
     if (fault !== FAULT.OK) return -EAGAIN;
   }
   return 0;

@@ -4,7 +4,7 @@
 //          ipc/shm.c: do_shmat; fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
 // Omits    file mappings, mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
-import { EACCES, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
+import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, touchPages } from './fault.ts';
 import {
@@ -210,6 +210,7 @@ export function madvise(
       return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
         const fault = populate(k, task, start, end - start, advice === 'populate_write');
         if (fault === FAULT.SIGBUS) return -EFAULT;
+        if (fault === FAULT.HWPOISON) return -EHWPOISON;
         return fault === FAULT.OK ? 0 : -ENOMEM;
       });
     default:

@@ -23,6 +23,9 @@ export const PTE_ZERO_PAGE = 1;
  */
 export const PTE_SPECIAL = 0xc0000000;
 
+/** The page that was there is broken: whoever touches it gets SIGBUS (a hwpoison entry). */
+export const PTE_POISON = 0xffffffff;
+
 export const makePte = (f: number, isWritable: boolean): number => f * 2 + 2 + (isWritable ? 1 : 0);
 export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE && pte < PTE_SPECIAL;
 export const pteFrame = (pte: number): Frame => frame((pte - 2) >>> 1);

@@ -63,7 +63,8 @@ function addHeld(h: StateHash, k: Kernel): void {
     h.addText(`${task.name} pins ${startVpn}`);
     h.addColumn([...frames]);
   }
-  h.addColumn([...k.mem.held.orphans, ...k.mem.held.poisoned].sort((a, b) => a - b));
+  h.addColumn([...k.mem.held.orphans].sort((a, b) => a - b));
+  for (const f of k.mem.held.poisoned()) h.add(f);
 }
 
 /** Entries of huge pages, and the promises of the area. */

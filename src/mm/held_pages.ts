@@ -4,17 +4,19 @@
 //          unpin_user_page as far as counting goes; mm/page_alloc.c: free_pages_prepare for a page
 //          with PG_hwpoison.
 // Omits    references that are no pins (FOLL_GET): nobody holds one beyond an operation.
-// State    pins by frame; frames that only pins hold; poisoned frames. Sets, since they are few.
+// State    pins by frame and frames that only pins hold, in maps, since they are few; poisoned  1 by
+//          frame, not there before the first is.
 // Holds    PIN1 a pinned frame is not free. HWP1 a poisoned frame is nobody's once its last user is
 //          gone, and never free again.
 import { assert } from '../base/assert.ts';
-import { KIND_ANON, KIND_POISON, type MemMap, NIL } from './memmap.ts';
+import { KIND_ANON, KIND_NONE, KIND_POISON, type MemMap, NIL } from './memmap.ts';
 
 export class HeldPages {
   readonly #map: MemMap;
   readonly #pins = new Map<number, number>();
   readonly #orphans = new Set<number>();
-  readonly #poisoned = new Set<number>();
+  #poisoned = new Uint8Array(0);
+  #nrPoisoned = 0;
   #nrLostInUse = 0;
   /** Static flag: some page is, or was, pinned or poisoned. */
   isInUse = false;
@@ -30,7 +32,7 @@ export class HeldPages {
 
   /** PG_hwpoison. */
   isPoisoned(f: number): boolean {
-    return this.isInUse && this.#poisoned.has(f);
+    return this.#nrPoisoned > 0 && this.#poisoned[f] === 1;
   }
 
   /** Adds one pin to a page in use. */
@@ -57,7 +59,27 @@ export class HeldPages {
   /** Marks a page, free or in use, as one that must not be used. */
   poison(f: number): void {
     this.isInUse = true;
-    this.#poisoned.add(f);
+    if (this.#poisoned.length === 0) this.#poisoned = new Uint8Array(this.#map.nrFrames);
+    assert(this.#poisoned[f] === 0, 'a page is poisoned once');
+    this.#poisoned[f] = 1;
+    this.#nrPoisoned++;
+  }
+
+  /** A free page that is off all lists is broken. */
+  poisonFree(f: number): void {
+    this.poison(f);
+    this.#map.claim(f as never, KIND_POISON, NIL, 0, 0);
+  }
+
+  /** Frames [start, end) are offline: what comes back there has been looked at anew. */
+  forget(start: number, end: number): void {
+    if (this.#nrPoisoned === 0) return;
+    for (let f = start; f < end; f++) {
+      if (this.#poisoned[f] === 0) continue;
+      this.#poisoned[f] = 0;
+      this.#nrPoisoned--;
+      if (this.#map.kind[f] === KIND_POISON) this.#map.kind[f] = KIND_NONE;
+    }
   }
 
   /**
@@ -70,7 +92,7 @@ export class HeldPages {
       this.#map.claim(f as never, KIND_ANON, NIL, 0, 0);
       return true;
     }
-    if (!this.#poisoned.has(f)) return false;
+    if (!this.isPoisoned(f)) return false;
     this.#nrLostInUse++;
     this.#map.claim(f as never, KIND_POISON, NIL, 0, 0);
     return true;
@@ -81,9 +103,9 @@ export class HeldPages {
     return this.#nrLostInUse;
   }
 
-  /** Pages that are poisoned (num_poisoned_pages). */
+  /** Pages that are poisoned. */
   get nrPoisoned(): number {
-    return this.#poisoned.size;
+    return this.#nrPoisoned;
   }
 
   /** Pinned frames with the number of their pins. */
@@ -96,7 +118,9 @@ export class HeldPages {
     return this.#orphans;
   }
 
-  get poisoned(): ReadonlySet<number> {
-    return this.#poisoned;
+  /** Poisoned frames, ascending, for checkers. */
+  *poisoned(): IterableIterator<number> {
+    if (this.#nrPoisoned === 0) return;
+    for (let f = 0; f < this.#poisoned.length; f++) if (this.#poisoned[f] === 1) yield f;
   }
 }

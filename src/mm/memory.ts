@@ -181,6 +181,15 @@ export class Memory {
     this.allocator.compile(this.design.answers.zoneGate);
   }
 
+  /** Stretches of frames that a zone has now: memory that is offline is in none. */
+  stretchesOf(z: ZoneIndex): { readonly start: number; readonly end: number }[] {
+    const isHotplug = this.blocks.some((block) => block.nid === this.zones.nid[z]);
+    const own = isHotplug
+      ? this.blocks.filter((block) => block.zone === z)
+      : this.#segments.filter((s) => this.zones.frameInZone(z, s.startFrame as Frame));
+    return own.map(({ startFrame, nrPages }) => ({ start: startFrame, end: startFrame + nrPages }));
+  }
+
   /** Physical page frame number of a frame. */
   pfnOf(f: Frame): Pfn {
     const segment = this.#segments.find((s) => f >= s.startFrame && f < s.startFrame + s.nrPages);

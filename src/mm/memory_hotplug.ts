@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from './memmap.ts';
+import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_POISON, KIND_SHMEM } from './memmap.ts';
 import type { Memory } from './memory.ts';
 import type { MemoryBlock } from './memory_block.ts';
 import type { Zones } from './mmzone.ts';
@@ -100,6 +100,7 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
     else {
       const kind = mem.map.kind[f] as number;
       if (kind === KIND_ANON || kind === KIND_SHMEM) movable.push(f as Frame);
+      else if (kind === KIND_POISON) nrFree++;
       else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
     }
     f += size;
@@ -124,6 +125,7 @@ export function removeBlock(mem: Memory, { block, zone, nrTaken }: IsolatedBlock
   const { zones, states } = mem;
   const { nid, nrPages } = block;
   block.zone = undefined;
+  mem.held.forget(block.startFrame, block.startFrame + nrPages);
   add(zones.present, zone, -nrPages);
   add(zones.managed, zone, -nrPages);
   add(mem.freeAtStart, zone, nrTaken - nrPages);

@@ -104,7 +104,7 @@ export function underOneName(draft: Draft, firstTask: string): Draft {
     return { ...draft, act: { ...act, parent: rename(act.parent), child: rename(act.child) } };
   }
   if (act.on === 'sys') {
-    if (act.act.verb !== 'move') return draft;
+    if (!('task' in act.act)) return draft;
     return { ...draft, act: { ...act, act: { ...act.act, task: rename(act.act.task) } } };
   }
   const inner = act.act;

@@ -33,6 +33,8 @@ export const MADVICE = [
   'nohugepage',
   'mergeable',
   'unmergeable',
+  'hwpoison',
+  'soft_offline',
 ] as const;
 export type Madvice = (typeof MADVICE)[number];
 
@@ -212,6 +214,15 @@ export type SysAct =
   | { readonly verb: 'read'; readonly path: string }
   | { readonly verb: 'mkdir' | 'rmdir'; readonly path: string }
   | { readonly verb: 'move'; readonly task: string; readonly cgroup: string }
+  /** The memory under a page of a task breaks, or is about to. */
+  | {
+      readonly verb: 'poison' | 'soft_offline';
+      readonly task: string;
+      readonly region: string;
+      readonly offset: number;
+    }
+  /** The link to a device goes down, and all memory of its node with it. */
+  | { readonly verb: 'link_failure'; readonly node: number }
   | {
       readonly verb:
         | 'zones'

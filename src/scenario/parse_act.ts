@@ -307,7 +307,7 @@ function readOnlineNode(r: Reader): SysAct {
 }
 
 /** Reads the arguments of a verb of `sys`; the reader stands after the verb. */
-export function readSysAct(r: Reader, verb: SysVerb): SysAct {
+export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
   switch (verb) {
     case 'write': {
       const path = r.path();
@@ -338,6 +338,15 @@ export function readSysAct(r: Reader, verb: SysVerb): SysAct {
     }
     case 'online_node':
       return readOnlineNode(r);
+    case 'poison':
+    case 'soft_offline': {
+      const task = r.name('TASK', 'T');
+      const region = r.name('R', 'R');
+      const unit = { pageBytes: pages.of(region) };
+      return { verb, task, region, offset: r.number('OFF, an offset in pages,', unit) };
+    }
+    case 'link_failure':
+      return { verb, node: r.number('N, a node,') };
     case 'sleep':
       return { verb, ms: r.number('MS') };
   }

@@ -153,6 +153,11 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       const blocks = act.nrBlocks === undefined ? '' : ` ${act.nrBlocks}`;
       return `${act.verb} ${act.node}${zone}${blocks}`;
     }
+    case 'poison':
+    case 'soft_offline':
+      return `${act.verb} ${spell.task(act.task)} ${spell.region(act.region)} ${act.offset}`;
+    case 'link_failure':
+      return `link_failure ${act.node}`;
     case 'sleep':
       return `sleep ${act.ms}`;
     default:
@@ -212,6 +217,9 @@ export function kernelLines(scenario: Scenario): string[] {
         `"${printOp(op)}" needs a driver of its own on a real kernel; it can do "longterm"`,
         place,
       );
+    }
+    if (op.act.on === 'sys' && op.act.act.verb === 'link_failure') {
+      throw new UserError(`"${printOp(op)}": no link of a guest can go down`, place);
     }
     if (act?.verb.startsWith('device_') === true) {
       throw new UserError(

@@ -14,6 +14,7 @@ import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
+import { runLinkFailure } from './run_broken.ts';
 import { numbers, plain } from './run_results.ts';
 
 /**
@@ -77,6 +78,8 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+    case 'link_failure':
+      return runLinkFailure(k, act.node);
     case 'drop_caches':
     case 'sleep':
       return { ret: 0 };

@@ -32,6 +32,7 @@ import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { runDevice } from './run_device.ts';
+import { breakPages, breaksPages } from './run_broken.ts';
 import { runHold } from './run_hold.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
@@ -110,6 +111,7 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
     }
     case 'madvise': {
       const { startVpn, nrPages } = rangeOf(c, act);
+      if (breaksPages(act.advice)) return breakPages(c, { startVpn, nrPages }, act.advice);
       return plain(madvise(k, task, startVpn, nrPages, act.advice));
     }
     case 'mlock':

@@ -12,6 +12,7 @@ import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
 import { RegionTable } from './region_table.ts';
+import { breakPageOf } from './run_broken.ts';
 import { FAULT_WORDS, plain } from './run_results.ts';
 import { runSys } from './run_sys.ts';
 import { runTask } from './run_task.ts';
@@ -78,6 +79,13 @@ export class Runner {
   #runAct(act: Act): OpResult {
     const k = this.kernel;
     k.allocator.log?.forgetContext();
+    if (k.panic !== undefined) return { ret: 'PANIC' };
+    if (act.on === 'sys' && 'region' in act.act) {
+      const task = this.#find(act.act.task);
+      if ('ret' in task) return { ret: 'ESRCH' };
+      const vpn = this.regionsOf(act.act.task).vpnOf(act.act.region, act.act.offset);
+      return breakPageOf(k, task, vpn, act.act.verb === 'soft_offline');
+    }
     if (act.on === 'sys') return runSys(k, act.act, (name) => this.#find(name), this.tasks);
     if (act.on === 'fork') return this.#fork(act.parent, act.child);
     const task = this.#find(act.task);

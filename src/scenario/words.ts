@@ -74,6 +74,9 @@ export const SYS_USAGE = {
   vmstat: 'KEY[,KEY...]',
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
+  poison: 'TASK R OFF',
+  soft_offline: 'TASK R OFF',
+  link_failure: 'N',
   sleep: 'MS',
 } as const;
 export type SysVerb = keyof typeof SYS_USAGE;
@@ -118,6 +121,7 @@ export const RET_WORDS: readonly string[] = [
   'LIVELOCK',
   'SIGBUS',
   'SIGSEGV',
+  'PANIC',
   'ETIMEOUT',
   'ENOTASK',
 ];
@@ -169,6 +173,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   device_prefetch: ['moved', 'evicted'],
   fork: ['task'],
   'sys read': ['value'],
+  'sys link_failure': ['free', 'used'],
   'sys offline_node': ['blocks', 'changed', 'already'],
   'sys online_node': ['blocks', 'changed', 'already'],
 };
