@@ -18,15 +18,17 @@ export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 export const TYPES = 4;
 export const MOVABLE_TYPE = 1;
 
-/** The three meanings of a page table entry. */
+/** The meanings of a page table entry. */
 export type Entry =
   | { readonly is: 'hole' }
   | { readonly is: 'zero page' }
+  | { readonly is: 'broken page' }
   | { readonly is: 'page'; readonly frame: number; readonly isWritable: boolean };
 
 export function readEntry(pte: number): Entry {
   if (pte === 0) return { is: 'hole' };
   if (pte === 1) return { is: 'zero page' };
+  if (pte === 0xffffffff) return { is: 'broken page' };
   return { is: 'page', frame: Math.floor(pte / 2) - 1, isWritable: pte % 2 === 1 };
 }
 

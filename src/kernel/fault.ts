@@ -136,8 +136,15 @@ function touchInLeaf(
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
-    else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
-    else if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+    else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
+      fault = copyOnWrite(k, task, vma, vpn, pte);
+    } else {
+      // No fault: the CPU itself notes the use of the page, and that it was written to.
+      if (isWrite && !pteIsWritable(pte)) entries[vpn - base] = makePte(pteFrame(pte), true);
+      if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+      vpn++;
+      continue;
+    }
     k.mem.stat.count(PGFAULT, n);
     if (fault !== FAULT.OK) {
       const done = pte === PTE_NONE && vma.object === null ? n : 0;
@@ -223,10 +230,6 @@ const allocationFailed = (k: Kernel): Fault =>
 function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
   const { map } = k.mem;
   const { pageTable } = task.mm;
-  if (vma.object !== null) {
-    pageTable.set(vpn, makePte(pteFrame(pte), true));
-    return FAULT.OK;
-  }
   if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1) {
     const f = pteFrame(pte);
     map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
@@ -267,11 +270,13 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);
     joinLru(k.mem.lru, f, vma);
     object.setPage(pgoff, f);
+    if (!isWrite) object.noteUse(pgoff, false);
   }
   if (k.mem.held.isPoisoned(f)) return FAULT.SIGBUS;
+  if (isWrite) object.noteUse(pgoff, true);
   k.mem.map.addMap(f);
   if (vma.isLocked) mlockPage(k.mem.lru, f);
-  task.mm.pageTable.set(vpn, makePte(f, true));
+  task.mm.pageTable.set(vpn, makePte(f, isWrite));
   return FAULT.OK;
 }
 
@@ -290,6 +295,6 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
     if (f === undefined || k.mem.held.isPoisoned(f)) continue;
     k.mem.map.addMap(f);
     if (vma.isLocked) mlockPage(k.mem.lru, f);
-    pageTable.set(v, makePte(f, true));
+    pageTable.set(v, makePte(f, false));
   }
 }

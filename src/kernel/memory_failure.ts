@@ -8,6 +8,8 @@
 //          kernel hears of an error. No kernel function takes a whole node: see SPEC HWP6.
 // Holds    HWP1 a poisoned frame is nobody's once its last user is gone, and never free again. HWP2
 //          no entry maps it.
+
+import { NotModelled } from '../base/assert.ts';
 import { EBUSY, EFAULT, EHWPOISON, EIO, ENODEV, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import {
@@ -18,14 +20,14 @@ import {
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
 import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
-import { NotModelled } from '../base/assert.ts';
 import { FAULT, touchPages } from './fault.ts';
+import { exitTask, IMAGE_VPN } from './fork.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
-import { entriesOf } from './rmap.ts';
 import { migrateFrames } from './migrate.ts';
 import { PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
+import { entriesOf } from './rmap.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -52,8 +54,8 @@ export function memoryFailure(k: Kernel, f: Frame): number {
 }
 
 /**
- * A page has had errors that could be corrected: its contents move elsewhere, by the list of its own
- * node, and the frame is not used again (soft_offline_page).
+ * A page has had errors that could be corrected: its contents move elsewhere, by the list of its
+ * own node, and the frame is not used again (soft_offline_page).
  * @returns 0; -EBUSY when something holds it; -ENOMEM when there is no place for it.
  */
 export function softOffline(k: Kernel, f: Frame, task: Task): number {
@@ -118,7 +120,8 @@ export interface LinkFailure {
 
 /**
  * All memory of a node is gone at once. Where pages of the kernel's own lay on it the machine is
- * lost; else each page is as if it had an error that nobody has run into yet.
+ * lost; else each page is as if it had an error that nobody has run into yet. A program whose own
+ * stack and data lay there is killed as soon as it runs.
  * @returns -ENODEV for a node without memory.
  */
 export function failLink(k: Kernel, nid: NodeId): LinkFailure {
@@ -148,6 +151,9 @@ export function failLink(k: Kernel, nid: NodeId): LinkFailure {
     }
   }
   k.allocator.forgetRequest();
+  for (const task of k.liveTasks()) {
+    if (task.mm.pageTable.get(IMAGE_VPN) === PTE_POISON) exitTask(k, task, 'SIGBUS');
+  }
   return { ret: 0, nrFree, nrUsed };
 }
 
@@ -155,7 +161,8 @@ export function failLink(k: Kernel, nid: NodeId): LinkFailure {
 function kernelPagesOn(k: Kernel, nid: NodeId): string | undefined {
   const { zones, map } = k.mem;
   for (const z of zones.ofNode(nid)) {
-    if ((zones.present[z] as number) > (k.mem.freeAtStart[z] as number)) return "the kernel's own pages";
+    if ((zones.present[z] as number) > (k.mem.freeAtStart[z] as number))
+      return "the kernel's own pages";
     for (const { start, end } of k.mem.stretchesOf(z)) {
       for (let f = start; f < end; f++) {
         if (map.kind[f] === KIND_PAGE_TABLE) return 'page tables';

@@ -9,7 +9,7 @@ import type { Cpuset } from './cpuset.ts';
 import type { Mempolicy } from './mempolicy.ts';
 
 /** Why a task is no more: it exited, or a signal killed it. */
-export type TaskEnd = 'exit' | 'SIGKILL';
+export type TaskEnd = 'exit' | 'SIGKILL' | 'SIGBUS';
 
 export class Task implements AllocTask {
   readonly pid: number;

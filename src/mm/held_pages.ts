@@ -4,8 +4,8 @@
 //          unpin_user_page as far as counting goes; mm/page_alloc.c: free_pages_prepare for a page
 //          with PG_hwpoison.
 // Omits    references that are no pins (FOLL_GET): nobody holds one beyond an operation.
-// State    pins by frame and frames that only pins hold, in maps, since they are few; poisoned  1 by
-//          frame, not there before the first is.
+// State    pins by frame and frames that only pins hold, in maps, since they are few; poisoned  1
+//          by frame, not there before the first is.
 // Holds    PIN1 a pinned frame is not free. HWP1 a poisoned frame is nobody's once its last user is
 //          gone, and never free again.
 import { assert } from '../base/assert.ts';

@@ -13,7 +13,14 @@ import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_POISON, KIND_SHMEM } from './memmap.ts';
+import {
+  KIND_ANON,
+  KIND_HUGETLB,
+  KIND_KERNEL,
+  KIND_PAGE_TABLE,
+  KIND_POISON,
+  KIND_SHMEM,
+} from './memmap.ts';
 import type { Memory } from './memory.ts';
 import type { MemoryBlock } from './memory_block.ts';
 import type { Zones } from './mmzone.ts';

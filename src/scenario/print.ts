@@ -2,6 +2,7 @@
 // for a real kernel.
 // Holds    PRN1 what is printed reads back equal. PRN2 one act prints in one way only.
 import { UserError } from '../base/assert.ts';
+import { renameInPath } from './acts.ts';
 import { printExpectations } from './expect.ts';
 import { quoteValue } from './lexer.ts';
 import type { Act, ModeArg, NodesArg, Op, Scenario, SysAct, TaskAct } from './ops.ts';
@@ -140,6 +141,7 @@ function printSysAct(act: SysAct, spell: Spelling): string {
     case 'write':
       return `write ${act.path} ${quoteValue(act.value)}`;
     case 'read':
+      return `read ${renameInPath(act.path, spell.task)}`;
     case 'mkdir':
     case 'rmdir':
       return `${act.verb} ${act.path}`;
@@ -218,10 +220,8 @@ export function kernelLines(scenario: Scenario): string[] {
         place,
       );
     }
-    if (op.act.on === 'sys' && op.act.act.verb === 'link_failure') {
-      throw new UserError(`"${printOp(op)}": no link of a guest can go down`, place);
-    }
-    if (act?.verb.startsWith('device_') === true) {
+    const isLink = op.act.on === 'sys' && op.act.act.verb === 'link_failure';
+    if (isLink || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,

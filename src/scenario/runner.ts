@@ -2,7 +2,7 @@
 // Holds    RUN1 a run is a function of machine, design, options and operations; it ends in a state
 //          hash.
 import { NotModelled, UserError } from '../base/assert.ts';
-import { ENOMEM } from '../base/errno.ts';
+import { ENOMEM, ESRCH } from '../base/errno.ts';
 import { type Device, makeDevices } from '../drivers/device.ts';
 import type { Design } from '../hooks/design.ts';
 import { FAULT } from '../kernel/fault.ts';
@@ -80,13 +80,14 @@ export class Runner {
     const k = this.kernel;
     k.allocator.log?.forgetContext();
     if (k.panic !== undefined) return { ret: 'PANIC' };
-    if (act.on === 'sys' && 'region' in act.act) {
-      const task = this.#find(act.act.task);
-      if ('ret' in task) return { ret: 'ESRCH' };
-      const vpn = this.regionsOf(act.act.task).vpnOf(act.act.region, act.act.offset);
-      return breakPageOf(k, task, vpn, act.act.verb === 'soft_offline');
+    if (act.on === 'sys') {
+      const sys = act.act;
+      if (!('region' in sys)) return runSys(k, sys, (name) => this.#find(name), this.tasks);
+      const task = this.#find(sys.task);
+      if ('ret' in task) return plain(-ESRCH);
+      const vpn = this.regionsOf(sys.task).vpnOf(sys.region, sys.offset);
+      return breakPageOf(k, task, vpn, sys.verb === 'soft_offline');
     }
-    if (act.on === 'sys') return runSys(k, act.act, (name) => this.#find(name), this.tasks);
     if (act.on === 'fork') return this.#fork(act.parent, act.child);
     const task = this.#find(act.task);
     if ('ret' in task) return task;
