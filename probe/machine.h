@@ -5,6 +5,7 @@
 #ifndef PROBE_MACHINE_H
 #define PROBE_MACHINE_H
 #include "pins.h"
+#include "swap.h"
 #include <ftw.h>
 #include <sys/mount.h>
 
@@ -222,6 +223,7 @@ static void undo_all(void) {
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
   remove_segments();
+  swap_off_all();
   while (nr_knobs > 0) {
     nr_knobs--;
     if (strstr(knobs[nr_knobs].path, "hugepages") == NULL)

@@ -8,6 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
+  cachedFrames,
   FREE_BLOCK,
   freeBlocks,
   freeHugeFrames,
@@ -80,7 +81,8 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       ofObjects.add(f);
     });
   }
-  for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  const ofUsers = new Set([...counts.keys(), ...cachedFrames(k)]);
+  for (const f of ofUsers) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
   const { held } = k.mem;
   for (const f of held.orphans) own(owners, f, 'page that only pins hold', ANON);
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');

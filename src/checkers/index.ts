@@ -9,6 +9,7 @@ import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkSwap } from './swap.ts';
 import { checkZonelists } from './zonelists.ts';
 
 export { FreshPages } from './fresh_pages.ts';
@@ -26,6 +27,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'huge pages': checkHugePages,
   lru: checkLru,
   'held pages': checkHeldPages,
+  swap: checkSwap,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

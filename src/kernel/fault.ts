@@ -21,6 +21,7 @@ import {
   makePte,
   PTE_NONE,
   PTE_POISON,
+  PTE_SPECIAL,
   PTE_ZERO_PAGE,
   PTRS_PER_LEAF,
   pteFrame,
@@ -35,6 +36,7 @@ import {
   taskPolicy,
 } from './policy_alloc.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, isSharedWithSlot, swapIn, swapInShared } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 export const FAULT = {
@@ -136,6 +138,7 @@ function touchInLeaf(
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
+    else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
     else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
       fault = copyOnWrite(k, task, vma, vpn, pte);
     } else {
@@ -230,10 +233,11 @@ const allocationFailed = (k: Kernel): Fault =>
 function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
   const { map } = k.mem;
   const { pageTable } = task.mm;
-  if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1) {
+  if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isSharedWithSlot(k, pteFrame(pte))) {
     const f = pteFrame(pte);
     map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
     pageTable.set(vpn, makePte(f, true));
+    if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
     return FAULT.OK;
   }
   vma.hasAnonVma = true;
@@ -248,8 +252,17 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   joinLru(k.mem.lru, f, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
-  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) k.allocator.free(pteFrame(pte));
+  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) dropPage(k, pteFrame(pte));
   return FAULT.OK;
+}
+
+/** A page in a swap area comes back; a write to one that others have too then copies it. */
+function faultSwap(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
+  if (swapIn(k, task, vma, vpn, isWrite, policyOfPage(task, vma, vpn)) !== 0) {
+    return allocationFailed(k);
+  }
+  const pte = task.mm.pageTable.get(vpn);
+  return isWrite && !pteIsWritable(pte) ? copyOnWrite(k, task, vma, vpn, pte) : FAULT.OK;
 }
 
 function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
@@ -260,6 +273,11 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
   }
   const pgoff = vma.pgoff + (vpn - vma.startVpn);
   let f = object.page(pgoff);
+  if (f === undefined && object.slot(pgoff) !== undefined) {
+    const back = swapInShared(k, task, object, pgoff, policyOfPage(task, vma, vpn));
+    if (back === -1) return allocationFailed(k);
+    f = back;
+  }
   if (f === undefined) {
     const found = policyOfPage(task, vma, vpn);
     const n = pgoff + object.ino;

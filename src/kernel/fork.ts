@@ -16,7 +16,7 @@ import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { joinLru } from './lru_track.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
-import { makePte, pteFrame, pteIsPage } from './page_table.ts';
+import { makePte, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
 
@@ -149,6 +149,7 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
   from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
       to.set(vpn, pte);
+      if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
       return true;
     }
     if (k.mem.held.isPinned(pteFrame(pte))) {

@@ -199,3 +199,13 @@ describe('locks', () => {
       T0 where R0 -> nodes none`);
   });
 });
+
+test('[PIN1] reclaim takes no pinned page', () => {
+  run(`
+    sys swapon 1024 -> 0
+    T0 mmap R0 8 anon
+    T0 touch R0
+    T0 pin R0 2 2 longterm
+    T0 madvise R0 0 8 pageout -> 0
+    T0 where R0 -> nodes 0:2`);
+});

@@ -65,6 +65,9 @@ describe('errors in pages', () => {
       T0 madvise R0 1 1 dontneed -> 0
       T0 touch R0 1 1 -> SIGBUS
       T0 madvise R0 1 1 remove -> 0
+      T0 touch R0 -> 0
+      T1 touch R0 -> SIGBUS; touched 1
+      T1 madvise R0 1 1 dontneed -> 0
       T1 touch R0 -> 0`);
   });
 

@@ -27,7 +27,8 @@ import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
 import { PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
-import { entriesOf } from './rmap.ts';
+import { forEachMapping } from './rmap.ts';
+import { dropPage } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -43,13 +44,13 @@ export function memoryFailure(k: Kernel, f: Frame): number {
   if (kind === KIND_HUGETLB) throw new NotModelled('a memory error in a huge page');
   held.poison(f);
   if (kind !== KIND_ANON && kind !== KIND_SHMEM) return -EBUSY;
-  for (const { space, vpn } of [...entriesOf(k, f)]) {
+  forEachMapping(k, f, (space, vpn) => {
     space.pageTable.set(vpn, PTE_POISON);
     map.removeMap(f);
-  }
+  });
   if (k.mem.lru.isInUse) k.mem.lru.forget(f);
   const isPinned = held.isPinned(f);
-  if (kind === KIND_ANON) k.allocator.free(f);
+  if (kind === KIND_ANON) dropPage(k, f);
   return isPinned && kind === KIND_SHMEM ? -EBUSY : 0;
 }
 

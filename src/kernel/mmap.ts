@@ -20,8 +20,10 @@ import {
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { unlockUnlessOthers } from './mlock.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
+import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 export interface MmapRequest {
@@ -101,8 +103,17 @@ function cutsHugePage(task: Task, vpn: number): boolean {
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
   if (object.isSegment || isMapped(k, object)) return;
-  object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
+  freePages(k, object, 0, object.nrPages);
   k.objects.delete(object.id);
+}
+
+function freePages(k: Kernel, object: ShmemObject, start: number, end: number): void {
+  object.removePages(
+    start,
+    end,
+    (f) => k.allocator.free(f),
+    (slot) => dropSlot(k, slot),
+  );
 }
 
 const isMapped = (k: Kernel, object: ShmemObject): boolean =>
@@ -122,13 +133,14 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   }
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
+    if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
     const isLast = map.removeMap(f) === 0;
-    if (isLast && vma.object === null) k.allocator.free(f);
+    if (isLast && vma.object === null) dropPage(k, f);
     else if (vma.isLocked) unlockUnlessOthers(k, f);
   });
 }
@@ -183,8 +195,15 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma) =>
-        vma.isLocked || vma.object !== null || isHuge(vma) ? -EINVAL : 0,
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isLocked || vma.object !== null || isHuge(vma)) return -EINVAL;
+        giveUp(k, task, start, end);
+        return 0;
+      });
+    case 'cold':
+    case 'pageout':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
+        coldOrPageout(k, task, vma, start, end, advice === 'pageout'),
       );
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -240,10 +259,12 @@ function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages
       const to = Math.min(start + nrPages, vma.pgoff + (vma.endVpn - vma.startVpn));
       const delta = vma.startVpn - vma.pgoff;
       space.pageTable.walk(from + delta, to + delta, (vpn, pte) => {
+        // An entry of a page that broke stays: only what maps the object's page goes.
+        if (!pteIsPage(pte)) return;
         space.pageTable.set(vpn, PTE_NONE);
         k.mem.map.removeMap(pteFrame(pte));
       });
     }
   }
-  object.removePages(start, start + nrPages, (f) => k.allocator.free(f));
+  freePages(k, object, start, start + nrPages);
 }

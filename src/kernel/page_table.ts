@@ -10,6 +10,7 @@
 //          kept apart from leaves.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
+import { MAX_SLOTS } from '../mm/swap.ts';
 
 export const PTRS_PER_LEAF = 512;
 const LEAF_SHIFT = 9;
@@ -23,6 +24,14 @@ export const PTE_ZERO_PAGE = 1;
  * area, say. Frames end far below.
  */
 export const PTE_SPECIAL = 0xc0000000;
+/** Entries from PTE_SPECIAL to here name slots of swap areas. */
+const PTE_SWAP_END = PTE_SPECIAL + MAX_SLOTS;
+
+export const makeSwapPte = (slot: number): number => PTE_SPECIAL + slot;
+export const pteIsSwap = (pte: number): boolean => pte >= PTE_SPECIAL && pte < PTE_SWAP_END;
+/** Not present, and not empty either: a slot, or a page that broke. */
+export const pteIsSpecial = (pte: number): boolean => pte >= PTE_SPECIAL;
+export const pteSlot = (pte: number): number => pte - PTE_SPECIAL;
 
 /** The page that was there is broken: whoever touches it gets SIGBUS (a hwpoison entry). */
 export const PTE_POISON = 0xffffffff;

@@ -23,6 +23,7 @@ import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
+import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
 import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
 import {
@@ -64,6 +65,7 @@ export class Memory {
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
   readonly held: HeldPages;
+  readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
   readonly allocator: PageAllocator;
@@ -111,6 +113,7 @@ export class Memory {
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
     this.held = new HeldPages(this.map);
+    this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.allocator = new PageAllocator({
       zones: this.zones,

@@ -347,6 +347,10 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     }
     case 'link_failure':
       return { verb, node: r.number('N, a node,') };
+    case 'swapon': {
+      const nrPages = r.number('PAGES, a number of pages,', { pageBytes: pages.base });
+      return { verb, nrPages, ...given('priority', r.done ? undefined : r.number('PRIORITY')) };
+    }
     case 'sleep':
       return { verb, ms: r.number('MS') };
   }

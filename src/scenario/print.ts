@@ -160,6 +160,8 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       return `${act.verb} ${spell.task(act.task)} ${spell.region(act.region)} ${act.offset}`;
     case 'link_failure':
       return `link_failure ${act.node}`;
+    case 'swapon':
+      return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
       return `sleep ${act.ms}`;
     default:

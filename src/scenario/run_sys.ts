@@ -9,6 +9,7 @@ import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/h
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
+import { swapOn } from '../kernel/reclaim.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
@@ -84,6 +85,8 @@ export function runSys(
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'link_failure':
       return runLinkFailure(k, act.node);
+    case 'swapon':
+      return plain(swapOn(k, act.nrPages, act.priority));
     case 'drop_caches':
     case 'sleep':
       return { ret: 0 };

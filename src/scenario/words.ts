@@ -77,6 +77,7 @@ export const SYS_USAGE = {
   poison: 'TASK R OFF',
   soft_offline: 'TASK R OFF',
   link_failure: 'N',
+  swapon: 'PAGES [PRIORITY]',
   sleep: 'MS',
 } as const;
 export type SysVerb = keyof typeof SYS_USAGE;
