@@ -43,23 +43,39 @@ export interface FuzzCase {
 export const bootOf = (number: number): number => Math.floor(number / CASES_PER_BOOT);
 
 /**
- * Families that a seed draws from: not cpusets of version 1, since cases of a boot share a kernel,
- * which has its cpusets in one hierarchy, nor those that came later, so that a seed still means the
- * same cases.
+ * Families that need a boot of their kind: a kernel has its cpusets in one hierarchy at a time, and
+ * switching it between cases would leave traces.
  */
-const FUZZED = ['policy', 'mbind', 'shared', 'cpuset2', 'mixed'] as const;
+const APART: readonly Family[] = ['cpuset1'];
+/**
+ * Families of which cases come only when the seed names them, so that older seeds still mean the
+ * same cases, or because not every kernel can do what they do.
+ */
+const NAMED_ONLY: readonly Family[] = ['pins'];
+const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !NAMED_ONLY.includes(f));
+/** One boot in so many is of a family that stands apart, each of them in turn. */
+const APART_EVERY = 6;
 
-/** A seed that starts with a family's name and a dot, `pins.7`, draws from that family alone. */
-const familiesOf = (seed: string): readonly Family[] => {
+/**
+ * Families of the cases of a boot. A seed that starts with a family's name and a dot, `pins.7`, has
+ * that family alone.
+ */
+export function familiesOf(boot: number, seed = ''): readonly Family[] {
   const only = FAMILIES.find((family) => seed.startsWith(`${family}.`));
-  return only === undefined ? FUZZED : [only];
-};
+  if (only !== undefined) return [only];
+  const turn = Math.floor(boot / APART_EVERY);
+  const isApart = boot % APART_EVERY === APART_EVERY - 1;
+  return isApart ? [APART[turn % APART.length] as Family] : TOGETHER;
+}
+
+/** Id of the record of a case. */
+export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
 
 /** Case `number` of a seed. */
 export function fuzzCase(seed: string, number: number): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
-  const family = p.pick(familiesOf(seed));
+  const family = p.pick(familiesOf(bootOf(number), seed));
   const scenario = generateScenario({
     ...machineNodes(machine),
     seed: `${seed}/${number}`,
@@ -67,7 +83,7 @@ export function fuzzCase(seed: string, number: number): FuzzCase {
     family,
     machine: machine.name,
   });
-  const id = `fuzz/${seed}/${number}`;
+  const id = fuzzId(seed, number);
   const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
   return { number, machine, scenario, given };
 }
