@@ -411,9 +411,8 @@ class Workload {
     this.#task(task.name, { verb: 'mlockall', words });
   }
 
-  /** A driver pins a range; a look at where its pages are before and after. */
+  /** A driver pins a range, but no SysV segment: io_uring refuses those on a real kernel. */
   #pin(task: LiveTask, range: PageRange, kind: MmapKind): void {
-    // io_uring, by which a real kernel is made to pin, refuses SysV segments.
     if (this.#pins.length === MOST_PINS || kind === 'shm') {
       this.#unpin(task);
       return;
