@@ -2,7 +2,7 @@
 // Models   linux@v6.1 mm/memory.c: handle_mm_fault, do_anonymous_page, do_wp_page, wp_page_copy,
 //          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
 //          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
-// Omits    swap, transparent huge pages, userfaultfd, NUMA hinting faults.
+// Omits    swap, transparent huge pages, userfaultfd.
 // Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private
 //          page is written in place by its only owner and copied by others. FLT3 a run of faults
 //          handled at once gets what the same faults one after another would get.
@@ -15,6 +15,7 @@ import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { numaFault } from './numa_fault.ts';
 import {
   type Leaf,
   makePte,
@@ -116,11 +117,17 @@ function touchInLeaf(
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
   const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
   const base = startVpn - (startVpn % PTRS_PER_LEAF) - leafBase;
+  const hinted = task.mm.pageTable.marks?.hinted;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pte = entries[vpn - base] as number;
     let fault: Fault = FAULT.OK;
     let n = 1;
+    if (pte !== PTE_NONE && hinted?.has(vpn) === true) {
+      k.mem.stat.count(PGFAULT, 1);
+      numaFault(k, task, vma, vpn);
+      continue;
+    }
     if (pte === PTE_NONE) {
       if (vma.object !== null) fault = faultShared(k, task, vma, vpn, isWrite);
       else if (isWrite) {

@@ -10,6 +10,7 @@ import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, type Fault, touchPages } from './fault.ts';
+import { HintMarks } from './hint_marks.ts';
 import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
@@ -152,6 +153,10 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
     k.mem.map.addMap(pteFrame(pte));
     from.set(vpn, shared);
     to.set(vpn, shared);
+    if (from.marks?.hinted.has(vpn) === true) {
+      to.marks ??= new HintMarks();
+      to.marks.hinted.add(vpn);
+    }
   });
   return true;
 }

@@ -14,7 +14,9 @@ import type { PageAllocator } from '../mm/page_alloc.ts';
 import { AddressSpace } from './address_space.ts';
 import { Cpuset } from './cpuset.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
+import { NumaBalancing } from './numa_balancing.ts';
 import { PlacementCount } from './placement_count.ts';
 import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
@@ -26,6 +28,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly hasWeightedInterleave?: boolean | undefined;
   /** `hugepages=` on the command line. */
   readonly bootPool?: BootPool | undefined;
+  /** `numa_balancing=` on the command line: the mode, 0 (off, the default) to 3. */
+  readonly numaBalancing?: number | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
 }
@@ -64,6 +68,12 @@ export class Kernel {
   readonly inoHints = new Map<string, number>();
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** NUMA balancing, switched on or not. */
+  readonly numa: NumaBalancing;
+  /** Tiers of memory. */
+  readonly tiers: MemoryTiers;
+  /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
+  nowMs = 0;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /**
@@ -83,6 +93,9 @@ export class Kernel {
     this.design = design;
     this.mem = new Memory(machine, design, options);
     this.huge = new HugePages(this.mem);
+    this.numa = new NumaBalancing(this);
+    this.numa.mode = options.numaBalancing ?? 0;
+    this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
@@ -106,7 +119,7 @@ export class Kernel {
   }
 
   newSpace(): AddressSpace {
-    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall);
+    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall, this.nowMs);
     this.spaces.set(space.id, space);
     return space;
   }

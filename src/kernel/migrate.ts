@@ -28,7 +28,9 @@ export type MoveCause =
   | 'cpuset'
   | 'memory offline'
   | 'device'
-  | 'device back';
+  | 'device back'
+  | 'numa balancing'
+  | 'demotion';
 
 /** Gives a target frame for a page, or undefined when there is none. */
 export type TargetSource = (old: Frame) => Frame | undefined;
@@ -110,7 +112,10 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
 function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
   const pte = space.pageTable.get(vpn);
   if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  const { marks } = space.pageTable;
+  const last = marks?.lastUse.get(vpn);
   space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  if (last !== undefined) marks?.lastUse.set(vpn, last);
   return true;
 }
 

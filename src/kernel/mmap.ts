@@ -57,6 +57,8 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     isLocked: request.isLocked,
     wipesOnFork: false,
     isKeptFromChild: false,
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
   if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');

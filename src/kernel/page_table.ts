@@ -9,6 +9,7 @@
 //          kept apart from leaves.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
+import type { HintMarks } from './hint_marks.ts';
 
 export const PTRS_PER_LEAF = 512;
 const LEAF_SHIFT = 9;
@@ -44,6 +45,8 @@ export class PageTable {
   readonly #huge = new Map<number, number>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
+  /** Marks of NUMA balancing, while it is in use. */
+  marks: HintMarks | undefined;
   #lastKey = -1;
   #lastLeaf: Leaf | undefined;
   #chunk = new Uint32Array(0);
@@ -75,7 +78,11 @@ export class PageTable {
   /** Sets an entry of a leaf that exists. */
   set(vpn: number, pte: number): void {
     const leaf = this.leafOf(vpn) as Leaf;
-    leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] = pte;
+    const at = leaf.base + (vpn % PTRS_PER_LEAF);
+    if (this.marks !== undefined && pte >>> 1 !== (leaf.entries[at] as number) >>> 1) {
+      this.marks.forget(vpn);
+    }
+    leaf.entries[at] = pte;
   }
 
   /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */

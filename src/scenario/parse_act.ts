@@ -182,6 +182,10 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'read':
     case 'where':
       return readOnRange(r, verb, pages);
+    case 'work':
+      return { verb, ...readRange(r, pages), ms: r.number('MS') };
+    case 'fill':
+      return { verb, ...readRange(r, pages), value: r.number('VALUE') };
     case 'tables':
       return readTables(r, pages);
     case 'mbind':
@@ -267,5 +271,7 @@ export function readSysAct(r: Reader, verb: SysVerb): SysAct {
       return readOnlineNode(r);
     case 'sleep':
       return { verb, ms: r.number('MS') };
+    case 'ksm_scans':
+      return { verb, nrScans: r.number('N') };
   }
 }

@@ -9,6 +9,13 @@ import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/h
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
+import {
+  isServiceFile,
+  passTime,
+  readServiceFile,
+  vmstatValue,
+  writeServiceFile,
+} from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
@@ -77,13 +84,21 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
-    case 'drop_caches':
+    case 'vmstat':
+      return { ret: 0, vmstat: vmstatRows(k, act.keys) };
     case 'sleep':
+      passTime(k, act.ms);
+      return { ret: 0 };
+    case 'drop_caches':
       return { ret: 0 };
     default:
       throw new NotModelled(`sys ${act.verb}`);
   }
 }
+
+/** Lines of /proc/vmstat; a name that the kernel does not have counts 0. */
+const vmstatRows = (k: Kernel, keys: readonly string[]) =>
+  Object.fromEntries(keys.map((key) => [key, vmstatValue(k, key) ?? 0]));
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
 function writePool(k: Kernel, act: { readonly path: string; readonly value: string }): OpResult {
@@ -182,6 +197,7 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
 }
 
 function writeFile(k: Kernel, path: string, value: string): number {
+  if (isServiceFile(path)) return writeServiceFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   const weights = WEIGHTS.exec(path);
@@ -191,6 +207,10 @@ function writeFile(k: Kernel, path: string, value: string): number {
 }
 
 function readFile(k: Kernel, path: string): OpResult {
+  if (isServiceFile(path)) {
+    const value = readServiceFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
   if (isHugeFile(path)) {
     const value = readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };

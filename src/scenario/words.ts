@@ -29,6 +29,8 @@ export const TASK_USAGE = {
   touch: 'R [OFF PAGES]',
   read: 'R [OFF PAGES]',
   where: 'R [OFF PAGES]',
+  work: 'R OFF PAGES MS',
+  fill: 'R OFF PAGES VALUE',
   tables: 'R [OFF [PAGES]]',
   move_pages: 'R OFF PAGES NODE[,NODE...] [moveall] [flags=N] [pid=TASK]',
   migrate_pages: 'FROM TO [pid=TASK] [maxnode=N]',
@@ -64,6 +66,7 @@ export const SYS_USAGE = {
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
   sleep: 'MS',
+  ksm_scans: 'N',
 } as const;
 export type SysVerb = keyof typeof SYS_USAGE;
 
@@ -151,6 +154,8 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   mmap: ['pageBytes', 'ino'],
   touch: ['touched'],
   read: ['read'],
+  work: ['touched'],
+  fill: ['touched'],
   tables: ['zeroPages'],
   exit: ['exit'],
   device_compute: ['computed', 'local', 'remote', 'moved'],

@@ -1,0 +1,97 @@
+// Time, and the files by which the services that move pages by themselves are switched and watched.
+// Models   linux@v6.1 kernel/sysctl.c: numa_balancing; mm/memory-tiers.c: numa_attr_group,
+//          nodelist_show; mm/vmstat.c: vmstat_show.
+// Omits    all other files of /proc/sys/kernel and /sys/kernel/mm.
+// Holds    CLK1 time passes when the controller sleeps and while tasks work, and for no other
+//          operation.
+import { EINVAL, ENOENT } from '../base/errno.ts';
+import { EVENT, NODE_ITEM, ZONE_ITEM } from '../mm/vmstat_items.ts';
+import { FAULT, type FaultRun, touchPages } from './fault.ts';
+import type { Kernel } from './kernel.ts';
+import { TICK_MS } from './numa_balancing.ts';
+import type { Task } from './task.ts';
+
+const NUMA_BALANCING = '/proc/sys/kernel/numa_balancing';
+const RATE_LIMIT = '/proc/sys/kernel/numa_balancing_promote_rate_limit_MBps';
+const DEMOTION = '/sys/kernel/mm/numa/demotion_enabled';
+const TIER = /^\/sys\/devices\/virtual\/memory_tiering\/memory_tier(\d+)\/nodelist$/;
+
+/** Is the path a file of a service? */
+export const isServiceFile = (path: string): boolean =>
+  path === NUMA_BALANCING || path === RATE_LIMIT || path === DEMOTION || TIER.test(path);
+
+/** Writes a file of a service. Returns 0, -EINVAL, or -ENOENT for files that are only read. */
+export function writeServiceFile(k: Kernel, path: string, value: string): number {
+  if (path === NUMA_BALANCING) return k.numa.setMode(value);
+  if (path === RATE_LIMIT) {
+    if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
+    k.numa.promoteRateLimitMb = Number(value);
+    return 0;
+  }
+  if (path !== DEMOTION) return -ENOENT;
+  const isOn = boolOf(value);
+  if (isOn === undefined) return -EINVAL;
+  k.tiers.isDemotionEnabled = isOn;
+  return 0;
+}
+
+/** A switch as the kernel reads one: by its first letter (kstrtobool). */
+function boolOf(value: string): boolean | undefined {
+  if (/^(?:[yYtT1]|[oO][nN])/.test(value)) return true;
+  return /^(?:[nNfF0]|[oO][fF])/.test(value) ? false : undefined;
+}
+
+/** Reads a file of a service: its text without a line end, or -ENOENT. */
+export function readServiceFile(k: Kernel, path: string): string | number {
+  if (path === NUMA_BALANCING) return String(k.numa.mode);
+  if (path === RATE_LIMIT) return String(k.numa.promoteRateLimitMb);
+  if (path === DEMOTION) return String(k.tiers.isDemotionEnabled);
+  const id = Number(TIER.exec(path)?.[1]);
+  const tier = k.tiers.tiers().find((t) => t.id === id);
+  return tier === undefined ? -ENOENT : tier.nodes.toString();
+}
+
+/** Lets time pass for what runs beside the tasks. */
+export function passTime(k: Kernel, ms: number): void {
+  k.nowMs += ms;
+}
+
+/**
+ * A task uses its processor for `ms`, writing to pages [startVpn, startVpn + nrPages) in turn, over
+ * and over.
+ */
+export function work(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  nrPages: number,
+  ms: number,
+): FaultRun {
+  let run = touchPages(k, task, startVpn, nrPages, true);
+  for (let left = ms; left > 0 && run.fault === FAULT.OK; left -= TICK_MS) {
+    task.execMs += TICK_MS;
+    passTime(k, TICK_MS);
+    if (k.numa.tick(task)) run = touchPages(k, task, startVpn, nrPages, true);
+  }
+  return run;
+}
+
+/** A line of /proc/vmstat by its name; undefined for a name that is not there. */
+export function vmstatValue(k: Kernel, name: string): number | undefined {
+  const { stat, zones } = k.mem;
+  const has = <T extends object>(table: T, key: string): key is string & keyof T =>
+    Object.hasOwn(table, key);
+  if (has(EVENT, name)) return stat.event(EVENT[name]);
+  if (has(NODE_ITEM, name)) {
+    const item = NODE_ITEM[name];
+    return k.states.possible.toArray().reduce((n, nid) => n + stat.node(item, nid), 0);
+  }
+  let sum = 0;
+  for (let z = 0; z < zones.nr; z++) {
+    const numa: Readonly<Record<string, number>> = stat.numaOf(z);
+    if (has(ZONE_ITEM, name)) sum += stat.zone(ZONE_ITEM[name], z);
+    else if (numa[name] === undefined) return undefined;
+    else sum += numa[name] as number;
+  }
+  return sum;
+}
