@@ -29,6 +29,7 @@ export type MoveCause =
   | 'memory offline'
   | 'device'
   | 'device back'
+  | 'device evict'
   | 'numa balancing'
   | 'demotion';
 
