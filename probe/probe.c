@@ -5,6 +5,7 @@
 //          task does, a process of its own does (task.h).
 // Holds    One line of output is one write(); a case leaves nothing behind for the next.
 #include "machine.h"
+#include "services.h"
 #include <linux/mempolicy.h>
 #include <sys/reboot.h>
 #include <sys/sysmacros.h>
@@ -291,6 +292,26 @@ static int op_touch(int t, const char *name) {
   return 1;
 }
 
+/** Works on a range for some time, or fills it with a number. */
+static int op_use(int t, enum verb verb) {
+  struct place place;
+  if (!place_of(t, 2, &place) || !is_number(word(5))) return not_understood();
+  shared->verb = verb;
+  shared->address = place.address;
+  shared->count = place.pages;
+  shared->step = place.page_bytes;
+  shared->args[0] = atol(word(5));
+  enum outcome outcome = run(t);
+  begin_result();
+  if (outcome != DONE) out_lost(t, outcome, "touched");
+  else {
+    out_outcome(t, outcome);
+    out_f(",\"touched\":%ld", shared->progress);
+  }
+  end_result();
+  return 1;
+}
+
 static int op_mbind(int t) {
   struct place place;
   if (!place_of(t, 2, &place) || nr_words < 7) return not_understood();
@@ -553,6 +574,8 @@ static int op_task(void) {
   if (strcmp(name, "mmap") == 0) return op_mmap(t);
   if (strcmp(name, "touch") == 0 || strcmp(name, "read") == 0 || strcmp(name, "tables") == 0)
     return op_touch(t, name);
+  if (strcmp(name, "work") == 0) return op_use(t, VERB_WORK);
+  if (strcmp(name, "fill") == 0) return op_use(t, VERB_FILL);
   if (strcmp(name, "munmap") == 0 || strcmp(name, "mlock") == 0 || strcmp(name, "munlock") == 0 ||
       strcmp(name, "madvise") == 0)
     return op_range_call(t, name);
@@ -651,6 +674,7 @@ static int sys_verb(const char *name) {
   else if (strcmp(name, "rmdir") == 0) out_ret(rmdir(word(2)) == 0 ? 0 : -errno);
   else if (strcmp(name, "move") == 0) out_ret(sys_move());
   else if (strcmp(name, "drop_caches") == 0) drop_caches(), out_ret(0);
+  else if (strcmp(name, "ksm_scans") == 0) out_ret(wait_for_ksm(atol(word(2))));
   else if (strcmp(name, "sleep") == 0) {
     long until = now_ms() + atol(word(2));
     for (long left; (left = until - now_ms()) > 0;) usleep((useconds_t)(left * 1000));
@@ -752,7 +776,9 @@ static void begin_case(const char *line, const char *cmdline, int is_first) {
 }
 
 static void end_case(long begin) {
+  reset_ksm();
   undo_all();
+  reset_ksm();
   out_f("@{\"case\":%d,\"end\":true,\"ms\":%ld}", case_number, now_ms() - begin);
   out_line();
 }
@@ -803,6 +829,7 @@ static void make_places(void) {
 static void mount_all(void) {
   mount("proc", "/proc", "proc", 0, NULL);
   mount("sysfs", "/sys", "sysfs", 0, NULL);
+  mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
   mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3));
   mknod("/dev/kmsg", S_IFCHR | 0600, makedev(1, 11));
   mknod("/dev/ttyS0", S_IFCHR | 0600, makedev(4, 64));

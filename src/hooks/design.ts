@@ -3,8 +3,8 @@
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
 //          is built and compiled into flat tables; `policyNode` is asked once a run of requests,
 //          `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node, and
-//          `hugetlbNodes` when a pool of huge pages changes its size, and those of services (the last
-//          seven) while the service is at work.
+//          `hugetlbNodes` when a pool of huge pages changes its size. Those about services are asked
+//          while the service is at work.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 
@@ -102,7 +102,7 @@ export interface DesignAnswers {
   readonly ksmMadvise?: (area: AreaView) => boolean;
   /** When ksmd comes to a page: may pages of the node be merged (cmp_and_merge_page)? */
   readonly cmpAndMergePage?: (nid: NodeId, view: NodesView) => boolean;
-  /** While tiers are built: may pages of a node be demoted to another? (establish_demotion_targets) */
+  /** In advance: may pages of a node be demoted to another (establish_demotion_targets)? */
   readonly demotionTarget?: (from: NodeId, to: NodeId, view: NodesView) => boolean;
   /**
    * When a pool is filled at boot or sized, and when surplus returns: the nodes that HugeTLB pools

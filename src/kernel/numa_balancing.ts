@@ -60,6 +60,15 @@ export interface MmNuma {
   offsetVpn: number;
 }
 
+export const NUMA_SETTINGS = [
+  'scan_delay_ms',
+  'scan_period_min_ms',
+  'scan_period_max_ms',
+  'scan_size_mb',
+  'hot_threshold_ms',
+] as const;
+export type NumaSetting = (typeof NUMA_SETTINGS)[number];
+
 /** What a node keeps of pages that are promoted to it. */
 export interface Promotion {
   /** Pages touched later than this after they were taken away are not hot; 0: the default. */
@@ -77,12 +86,14 @@ export class NumaBalancing {
   mode = 0;
   /** /proc/sys/kernel/numa_balancing_promote_rate_limit_MBps. */
   promoteRateLimitMb = 65536;
-  /** /sys/kernel/debug/sched/numa_balancing/hot_threshold_ms. */
-  hotThresholdMs = 1000;
-  readonly scanDelayMs = 1000;
-  readonly scanPeriodMinMs = 1000;
-  readonly scanPeriodMaxMs = 60_000;
-  readonly scanSizeMb = 256;
+  /** Files of /sys/kernel/debug/sched/numa_balancing. */
+  readonly debug: Record<NumaSetting, number> = {
+    scan_delay_ms: 1000,
+    scan_period_min_ms: 1000,
+    scan_period_max_ms: 60_000,
+    scan_size_mb: 256,
+    hot_threshold_ms: 1000,
+  };
 
   /** Last users of pages of shared objects, by object and page number in it. */
   readonly #shared = new Map<number, Map<number, LastUse>>();
@@ -127,7 +138,7 @@ export class NumaBalancing {
   of(task: Task): TaskNuma {
     task.numa ??= {
       stampMs: 0,
-      scanPeriodMs: this.scanDelayMs,
+      scanPeriodMs: this.debug.scan_delay_ms,
       scanSeq: 0,
       preferredNid: NUMA_NO_NODE,
       faults: undefined,
@@ -138,7 +149,7 @@ export class NumaBalancing {
   }
 
   mmOf(mm: AddressSpace): MmNuma {
-    mm.numa ??= { nextScanMs: mm.bornMs + this.scanDelayMs, scanSeq: 0, offsetVpn: 0 };
+    mm.numa ??= { nextScanMs: mm.bornMs + this.debug.scan_delay_ms, scanSeq: 0, offsetVpn: 0 };
     return mm.numa;
   }
 
@@ -161,26 +172,27 @@ export class NumaBalancing {
   }
 
   #windows(task: Task): number {
-    const windowPages = (this.scanSizeMb * 2 ** 20) / this.#k.mem.pageBytes;
+    const windowPages = (this.debug.scan_size_mb * 2 ** 20) / this.#k.mem.pageBytes;
     return Math.max(1, Math.ceil(residentPages(task) / windowPages));
   }
 
   /** Shortest time between two rounds (task_scan_min). */
   scanMinMs(task: Task): number {
-    const floor = Math.floor(1000 / Math.floor(MAX_SCAN_WINDOW / this.scanSizeMb));
-    return Math.max(floor, Math.floor(this.scanPeriodMinMs / this.#windows(task)));
+    const windows = Math.floor(MAX_SCAN_WINDOW / this.debug.scan_size_mb);
+    const floor = Math.floor(1000 / Math.max(1, windows));
+    return Math.max(floor, Math.floor(this.debug.scan_period_min_ms / this.#windows(task)));
   }
 
   /** Longest time between two rounds (task_scan_max). */
   scanMaxMs(task: Task): number {
-    const longest = Math.floor(this.scanPeriodMaxMs / this.#windows(task));
+    const longest = Math.floor(this.debug.scan_period_max_ms / this.#windows(task));
     return Math.max(this.scanMinMs(task), longest);
   }
 
   /** One round (task_numa_work). Returns pages taken away. */
   #scan(task: Task, mm: MmNuma): number {
     const { mem, huge } = this.#k;
-    let pages = (this.scanSizeMb * 2 ** 20) / mem.pageBytes;
+    let pages = (this.debug.scan_size_mb * 2 ** 20) / mem.pageBytes;
     let virtualPages = pages * VIRTUAL_FACTOR;
     let updates = 0;
     let start = mm.offsetVpn;

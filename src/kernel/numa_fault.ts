@@ -169,7 +169,8 @@ function isHot(k: Kernel, to: NodeId, takenAtMs: number): boolean {
   }
   const limitPages = (k.numa.promoteRateLimitMb * 2 ** 20) / k.mem.pageBytes;
   adjustThreshold(k, to, limitPages);
-  const threshold = promotion.thresholdMs === 0 ? k.numa.hotThresholdMs : promotion.thresholdMs;
+  const threshold =
+    promotion.thresholdMs === 0 ? k.numa.debug.hot_threshold_ms : promotion.thresholdMs;
   if (k.nowMs - takenAtMs >= threshold) return false;
   k.mem.stat.addNode(NODE_ITEM.pgpromote_candidate, to, 1);
   const candidates = k.mem.stat.node(NODE_ITEM.pgpromote_candidate, to);
@@ -196,7 +197,8 @@ function hasRoomToSpare(k: Kernel, nid: NodeId): boolean {
 /** Moves the threshold so that about as many pages count as hot as may be promoted. */
 function adjustThreshold(k: Kernel, nid: NodeId, limitPages: number): void {
   const promotion = k.numa.promotionTo(nid);
-  const { scanPeriodMaxMs, hotThresholdMs } = k.numa;
+  const scanPeriodMaxMs = k.numa.debug.scan_period_max_ms;
+  const hotThresholdMs = k.numa.debug.hot_threshold_ms;
   if (k.nowMs - promotion.thresholdStartMs <= scanPeriodMaxMs) return;
   promotion.thresholdStartMs = k.nowMs;
   const wanted = (limitPages * scanPeriodMaxMs) / 1000;

@@ -8,17 +8,26 @@ import { EINVAL, ENOENT } from '../base/errno.ts';
 import { EVENT, NODE_ITEM, ZONE_ITEM } from '../mm/vmstat_items.ts';
 import { FAULT, type FaultRun, touchPages } from './fault.ts';
 import type { Kernel } from './kernel.ts';
-import { TICK_MS } from './numa_balancing.ts';
+import { NUMA_SETTINGS, type NumaSetting, TICK_MS } from './numa_balancing.ts';
 import type { Task } from './task.ts';
 
 const NUMA_BALANCING = '/proc/sys/kernel/numa_balancing';
 const RATE_LIMIT = '/proc/sys/kernel/numa_balancing_promote_rate_limit_MBps';
 const DEMOTION = '/sys/kernel/mm/numa/demotion_enabled';
+const DEBUG = '/sys/kernel/debug/sched/numa_balancing/';
 const TIER = /^\/sys\/devices\/virtual\/memory_tiering\/memory_tier(\d+)\/nodelist$/;
 
 /** Is the path a file of a service? */
 export const isServiceFile = (path: string): boolean =>
-  path === NUMA_BALANCING || path === RATE_LIMIT || path === DEMOTION || TIER.test(path);
+  path === NUMA_BALANCING ||
+  path === RATE_LIMIT ||
+  path === DEMOTION ||
+  settingOf(path) !== undefined ||
+  TIER.test(path);
+
+/** The setting of NUMA balancing that a file of debugfs holds. */
+const settingOf = (path: string): NumaSetting | undefined =>
+  NUMA_SETTINGS.find((name) => path === DEBUG + name);
 
 /** Writes a file of a service. Returns 0, -EINVAL, or -ENOENT for files that are only read. */
 export function writeServiceFile(k: Kernel, path: string, value: string): number {
@@ -26,6 +35,12 @@ export function writeServiceFile(k: Kernel, path: string, value: string): number
   if (path === RATE_LIMIT) {
     if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
     k.numa.promoteRateLimitMb = Number(value);
+    return 0;
+  }
+  const setting = settingOf(path);
+  if (setting !== undefined) {
+    if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
+    k.numa.debug[setting] = Number(value);
     return 0;
   }
   if (path !== DEMOTION) return -ENOENT;
@@ -45,6 +60,8 @@ function boolOf(value: string): boolean | undefined {
 export function readServiceFile(k: Kernel, path: string): string | number {
   if (path === NUMA_BALANCING) return String(k.numa.mode);
   if (path === RATE_LIMIT) return String(k.numa.promoteRateLimitMb);
+  const setting = settingOf(path);
+  if (setting !== undefined) return String(k.numa.debug[setting]);
   if (path === DEMOTION) return String(k.tiers.isDemotionEnabled);
   const id = Number(TIER.exec(path)?.[1]);
   const tier = k.tiers.tiers().find((t) => t.id === id);

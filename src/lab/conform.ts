@@ -21,6 +21,7 @@ import {
   type OracleOp,
 } from './oracle_case.ts';
 import { isRunList, isWithinSpread, type Spread } from './spread.ts';
+import { VmstatGrowth } from './vmstat_growth.ts';
 
 export type CaseVerdict = 'equal' | 'different' | 'not modelled';
 
@@ -43,7 +44,7 @@ export interface CaseOutcome {
 /** Fields that say nothing about placement, or that no two runs share. */
 const IGNORED = new Set(['note', 'klog', 'oom', 'ino', 'killedBy', 'freeAtOom']);
 /** Fields that count pages of the whole machine: compared loosely, if at all. */
-const LOOSE = new Set(['free', 'zones', 'numastat']);
+const LOOSE = new Set(['free', 'zones', 'numastat', 'vmstat']);
 /** Pages by which whole-machine counters may differ (FORMAT.md: a few hundred). */
 const COUNTER_TOLERANCE = 600;
 
@@ -126,6 +127,7 @@ function runCase(
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
   let isPoolShort = false;
   const numastat: NumastatPair = { was: undefined, real: undefined };
+  const vmstat = new VmstatGrowth();
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
     const isWithin = workAt === i - 0.5 && / mems_allowed$/.test(step.op);
@@ -156,7 +158,8 @@ function runCase(
     const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const difference =
       compareResults(result, step.result, spread, poolTolerance) ??
-      compareNumastat(result, step.result, numastat, Math.max(COUNTER_TOLERANCE, tolerance));
+      compareNumastat(result, step.result, numastat, Math.max(COUNTER_TOLERANCE, tolerance)) ??
+      vmstat.compare(result, step.result);
     if (difference === undefined) continue;
     if (isDeathAtTheEnd(result, step.result, tolerance)) {
       return { outcome: { verdict: 'equal', comparedSteps: i } };

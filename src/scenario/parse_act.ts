@@ -188,6 +188,12 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
   };
 }
 
+function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  if (verb === 'work') return { verb, ...range, ms: r.number('MS') };
+  return { verb, ...range, value: r.number('VALUE') };
+}
+
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
   switch (verb) {
@@ -217,9 +223,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'where':
       return readOnRange(r, verb, pages);
     case 'work':
-      return { verb, ...readRange(r, pages), ms: r.number('MS') };
     case 'fill':
-      return { verb, ...readRange(r, pages), value: r.number('VALUE') };
+      return readUse(r, verb, pages);
     case 'tables':
       return readTables(r, pages);
     case 'mbind':
