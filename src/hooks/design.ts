@@ -3,8 +3,8 @@
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
 //          is built and compiled into flat tables; `policyNode` is asked once a run of requests,
 //          `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node, and
-//          `hugetlbNodes` when a pool of huge pages changes its size. Those about services are asked
-//          while the service is at work.
+//          `hugetlbNodes` when a pool of huge pages changes its size. Those about services are
+//          asked while the service is at work.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 

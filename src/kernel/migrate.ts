@@ -88,6 +88,7 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const link = map.link[old] as number;
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
+  k.mem.lru.migrate(old, fresh);
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;

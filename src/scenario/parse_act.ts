@@ -194,6 +194,14 @@ function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
   return { verb, ...range, value: r.number('VALUE') };
 }
 
+function readDevicePolicy(r: Reader): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const policy = readFreeWord(r, 'POLICY');
+  const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
+  const threshold = given('threshold', r.numberOption(rest, 'threshold'));
+  return { verb: 'device_policy', device, policy, words: rest.words, ...threshold };
+}
+
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
   switch (verb) {
@@ -246,13 +254,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     }
     case 'device_compute':
       return readDeviceCompute(r, pages);
-    case 'device_policy': {
-      const device = readFreeWord(r, 'DEVICE');
-      const policy = readFreeWord(r, 'POLICY');
-      const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
-      const threshold = given('threshold', r.numberOption(rest, 'threshold'));
-      return { verb, device, policy, words: rest.words, ...threshold };
-    }
+    case 'device_policy':
+      return readDevicePolicy(r);
     case 'device_prefetch':
       return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
     case 'device_advise': {
