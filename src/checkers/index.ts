@@ -8,6 +8,7 @@ import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkServices } from './services.ts';
 import { checkZonelists } from './zonelists.ts';
 
 export { FreshPages } from './fresh_pages.ts';
@@ -23,6 +24,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   zonelists: checkZonelists,
   counters: checkCounters,
   'huge pages': checkHugePages,
+  services: checkServices,
   lru: checkLru,
   cpusets: checkCpusets,
   promise: checkPromise,

@@ -12,8 +12,10 @@ import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { AddressSpace } from './address_space.ts';
+import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
 import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
@@ -73,6 +75,10 @@ export class Kernel {
   readonly placements: PlacementCount;
   /** NUMA balancing, switched on or not. */
   readonly numa: NumaBalancing;
+  /** KSM, running or not. */
+  readonly ksm: Ksm;
+  /** What is in users' pages, once something looks at it. */
+  contents: Contents | undefined;
   /** Tiers of memory. */
   readonly tiers: MemoryTiers;
   /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
@@ -98,6 +104,7 @@ export class Kernel {
     this.huge = new HugePages(this.mem);
     this.numa = new NumaBalancing(this);
     this.numa.mode = options.numaBalancing ?? 0;
+    this.ksm = new Ksm(this);
     this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;

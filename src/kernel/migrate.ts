@@ -11,7 +11,7 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON, KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
@@ -89,6 +89,11 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   k.mem.lru.migrate(old, fresh);
+  k.contents?.copy(fresh, old);
+  if (isMergedFrame(map, old)) {
+    moveMerged(k, old, fresh);
+    return;
+  }
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;
@@ -108,6 +113,15 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
       const vpn = vma.startVpn + (index - vma.pgoff);
       if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(space, vpn, old, fresh);
     }
+  }
+}
+
+/** A merged page is mapped at several places by several spaces (rmap_walk_ksm). */
+function moveMerged(k: Kernel, old: Frame, fresh: Frame): void {
+  const places = k.ksm.tree.placesOf(old);
+  k.ksm.tree.moved(old, fresh);
+  for (const space of k.spaces.values()) {
+    for (const vpn of places) remapEntry(space, vpn, old, fresh);
   }
 }
 

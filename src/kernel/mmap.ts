@@ -201,6 +201,15 @@ export function madvise(
         });
         return 0;
       });
+    case 'mergeable':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        k.ksm.allow(task.mm, vma, start, end);
+        return 0;
+      });
+    case 'unmergeable':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
+        k.ksm.forbid(task, vma, start, end),
+      );
     case 'populate_read':
     case 'populate_write':
       return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {

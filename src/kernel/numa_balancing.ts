@@ -14,7 +14,7 @@
 //          alone: where the task runs, of the zero page or KSM, shared copy on write.
 import { EINVAL } from '../base/errno.ts';
 import { NUMA_NO_NODE } from '../base/ids.ts';
-import { KIND_ANON } from '../mm/memmap.ts';
+import { isMergedFrame } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace, Vma } from './address_space.ts';
 import { HintMarks, type LastUse } from './hint_marks.ts';
@@ -253,8 +253,7 @@ export class NumaBalancing {
     pageTable.walk(startVpn, endVpn, (vpn, pte) => {
       if (!pteIsPage(pte) || hinted.has(vpn)) return;
       const f = pteFrame(pte);
-      const isMerged = map.kind[f] === KIND_ANON && (map.link[f] as number) < 0;
-      if (isMerged || (isPrivate && map.mapcount[f] !== 1)) return;
+      if (isMergedFrame(map, f) || (isPrivate && map.mapcount[f] !== 1)) return;
       const nid = k.allocator.nidOf(f);
       if (nid === here) return;
       if (mayHint !== undefined && !mayHint(nid, k.states)) return;

@@ -1,20 +1,23 @@
 // Time, and the files by which the services that move pages by themselves are switched and watched.
 // Models   linux@v6.1 kernel/sysctl.c: numa_balancing; mm/memory-tiers.c: numa_attr_group,
-//          nodelist_show; mm/vmstat.c: vmstat_show.
+//          nodelist_show; mm/ksm.c: ksm_attrs; mm/vmstat.c: vmstat_show.
 // Omits    all other files of /proc/sys/kernel and /sys/kernel/mm.
 // Holds    CLK1 time passes when the controller sleeps and while tasks work, and for no other
 //          operation.
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import { EVENT, NODE_ITEM, ZONE_ITEM } from '../mm/vmstat_items.ts';
+import { Contents } from './contents.ts';
 import { FAULT, type FaultRun, touchPages } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import { NUMA_SETTINGS, type NumaSetting, TICK_MS } from './numa_balancing.ts';
+import { pteFrame, pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
 
 const NUMA_BALANCING = '/proc/sys/kernel/numa_balancing';
 const RATE_LIMIT = '/proc/sys/kernel/numa_balancing_promote_rate_limit_MBps';
 const DEMOTION = '/sys/kernel/mm/numa/demotion_enabled';
 const DEBUG = '/sys/kernel/debug/sched/numa_balancing/';
+const KSM = '/sys/kernel/mm/ksm/';
 const TIER = /^\/sys\/devices\/virtual\/memory_tiering\/memory_tier(\d+)\/nodelist$/;
 
 /** Is the path a file of a service? */
@@ -22,6 +25,7 @@ export const isServiceFile = (path: string): boolean =>
   path === NUMA_BALANCING ||
   path === RATE_LIMIT ||
   path === DEMOTION ||
+  path.startsWith(KSM) ||
   settingOf(path) !== undefined ||
   TIER.test(path);
 
@@ -37,6 +41,7 @@ export function writeServiceFile(k: Kernel, path: string, value: string): number
     k.numa.promoteRateLimitMb = Number(value);
     return 0;
   }
+  if (path.startsWith(KSM)) return k.ksm.write(path.slice(KSM.length), value);
   const setting = settingOf(path);
   if (setting !== undefined) {
     if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
@@ -60,6 +65,7 @@ function boolOf(value: string): boolean | undefined {
 export function readServiceFile(k: Kernel, path: string): string | number {
   if (path === NUMA_BALANCING) return String(k.numa.mode);
   if (path === RATE_LIMIT) return String(k.numa.promoteRateLimitMb);
+  if (path.startsWith(KSM)) return k.ksm.read(path.slice(KSM.length));
   const setting = settingOf(path);
   if (setting !== undefined) return String(k.numa.debug[setting]);
   if (path === DEMOTION) return String(k.tiers.isDemotionEnabled);
@@ -71,6 +77,7 @@ export function readServiceFile(k: Kernel, path: string): string | number {
 /** Lets time pass for what runs beside the tasks. */
 export function passTime(k: Kernel, ms: number): void {
   k.nowMs += ms;
+  k.ksm.pass(ms);
 }
 
 /**
@@ -88,7 +95,26 @@ export function work(
   for (let left = ms; left > 0 && run.fault === FAULT.OK; left -= TICK_MS) {
     task.execMs += TICK_MS;
     passTime(k, TICK_MS);
-    if (k.numa.tick(task)) run = touchPages(k, task, startVpn, nrPages, true);
+    const isTaken = k.numa.tick(task);
+    if (isTaken || k.ksm.hasMerged) run = touchPages(k, task, startVpn, nrPages, true);
+    k.ksm.hasMerged = false;
+  }
+  return run;
+}
+
+/** A task writes a number at the start of each page of a range, in order. */
+export function fill(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  nrPages: number,
+  number: number,
+): FaultRun {
+  k.contents ??= new Contents(k.mem.map.nrFrames);
+  const run = touchPages(k, task, startVpn, nrPages, true);
+  for (let vpn = startVpn; vpn < startVpn + run.done; vpn++) {
+    const pte = task.mm.pageTable.get(vpn);
+    if (pteIsPage(pte)) k.contents.set(pteFrame(pte), number);
   }
   return run;
 }

@@ -86,14 +86,19 @@ export function runSys(
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'vmstat':
       return { ret: 0, vmstat: vmstatRows(k, act.keys) };
-    case 'sleep':
-      passTime(k, act.ms);
-      return { ret: 0 };
     case 'drop_caches':
       return { ret: 0 };
     default:
-      throw new NotModelled(`sys ${act.verb}`);
+      return waitFor(k, act);
   }
+}
+
+/** Operations that let time pass. */
+function waitFor(k: Kernel, act: SysAct): OpResult {
+  if (act.verb === 'ksm_scans') return plain(k.ksm.waitForScans(act.nrScans));
+  if (act.verb !== 'sleep') throw new NotModelled(`sys ${act.verb}`);
+  passTime(k, act.ms);
+  return { ret: 0 };
 }
 
 /** Lines of /proc/vmstat; a name that the kernel does not have counts 0. */

@@ -27,7 +27,7 @@ import {
 import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
-import { work } from '../kernel/services.ts';
+import { fill, work } from '../kernel/services.ts';
 import type { Task } from '../kernel/task.ts';
 import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
@@ -282,7 +282,7 @@ function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
   const run =
     act.verb === 'work'
       ? work(k, task, startVpn, nrPages, act.ms)
-      : touchPages(k, task, startVpn, nrPages, true);
+      : fill(k, task, startVpn, nrPages, act.value);
   stopRetrying(c, run.fault);
   return faultResult(run, 'touched', c.regions.unitOf(act.region));
 }
