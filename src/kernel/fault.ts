@@ -142,8 +142,16 @@ function touchInLeaf(
         n = run & RUN_DONE;
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
-    } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
-    else if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+    } else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
+      fault = copyOnWrite(k, task, vma, vpn, pte);
+    } else {
+      // No fault: the CPU itself notes the use of the page, and that it was written to.
+      if (isWrite && !pteIsWritable(pte)) entries[vpn - base] = makePte(pteFrame(pte), true);
+      if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+      if (contents !== undefined && isWrite && by === 'cpu') contents.touch(pteFrame(pte));
+      vpn++;
+      continue;
+    }
     k.mem.stat.count(PGFAULT, n);
     if (contents !== undefined && isWrite) {
       const nrDone = fault === FAULT.OK || pte === PTE_NONE ? n : 0;
@@ -258,10 +266,6 @@ const allocationFailed = (k: Kernel): Fault =>
 function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
   const { map } = k.mem;
   const { pageTable } = task.mm;
-  if (vma.object !== null) {
-    pageTable.set(vpn, makePte(pteFrame(pte), true));
-    return FAULT.OK;
-  }
   const isMerged = pteIsPage(pte) && isMergedFrame(map, pteFrame(pte));
   if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isMerged) {
     const f = pteFrame(pte);
@@ -306,9 +310,11 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);
     joinLru(k.mem.lru, f, vma);
     object.setPage(pgoff, f);
+    if (!isWrite) object.noteUse(pgoff, false);
   }
+  if (isWrite) object.noteUse(pgoff, true);
   k.mem.map.addMap(f);
-  task.mm.pageTable.set(vpn, makePte(f, true));
+  task.mm.pageTable.set(vpn, makePte(f, isWrite));
   return FAULT.OK;
 }
 
@@ -326,6 +332,6 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
     const f = object.page(vma.pgoff + (v - vma.startVpn));
     if (f === undefined) continue;
     k.mem.map.addMap(f);
-    pageTable.set(v, makePte(f, true));
+    pageTable.set(v, makePte(f, false));
   }
 }

@@ -20,7 +20,7 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 import type { Task } from './task.ts';
 
@@ -123,6 +123,9 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     pageTable.set(vpn, PTE_NONE);
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
+    if (vma.object !== null && pteIsWritable(pte)) {
+      vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
+    }
     if (map.removeMap(f) === 0 && vma.object === null) k.allocator.free(f);
   });
 }

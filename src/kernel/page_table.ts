@@ -4,7 +4,8 @@
 //          entry covers 2^27 pages, a pud entry 2^18, a pmd entry 2^9; mm/memory.c: __pud_alloc,
 //          __pmd_alloc, __pte_alloc, free_pgtables.
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
-//          2 * frame + 2, plus 1 when writable; from PTE_SPECIAL on not present, but not empty.
+//          2 * frame + 2, plus 1 when writable (of a shared area: when it was written to); from
+//          PTE_SPECIAL on not present, but not empty.
 //          Table pages are frames of kind page table. A huge page is an entry of the pmd level,
 //          kept apart from leaves.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
@@ -220,6 +221,12 @@ export class PageTable {
     for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
     yield* this.#pmds.values();
     yield* this.#puds.values();
+  }
+
+  /** Frames of the tables of the two lower levels, which alone count as page tables. */
+  *lowerTableFrames(): IterableIterator<Frame> {
+    for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
+    yield* this.#pmds.values();
   }
 
   /** Bytes of model state of the leaves. */

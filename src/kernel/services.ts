@@ -1,11 +1,10 @@
 // Time, and the files by which the services that move pages by themselves are switched and watched.
 // Models   linux@v6.1 kernel/sysctl.c: numa_balancing; mm/memory-tiers.c: numa_attr_group,
-//          nodelist_show; mm/ksm.c: ksm_attrs; mm/vmstat.c: vmstat_show.
+//          nodelist_show; mm/ksm.c: ksm_attrs.
 // Omits    all other files of /proc/sys/kernel and /sys/kernel/mm.
 // Holds    CLK1 time passes when the controller sleeps and while tasks work, and for no other
 //          operation.
 import { EINVAL, ENOENT } from '../base/errno.ts';
-import { EVENT, NODE_ITEM, ZONE_ITEM } from '../mm/vmstat_items.ts';
 import { Contents } from './contents.ts';
 import { FAULT, type FaultRun, touchPages } from './fault.ts';
 import type { Kernel } from './kernel.ts';
@@ -117,24 +116,4 @@ export function fill(
     if (pteIsPage(pte)) k.contents.set(pteFrame(pte), number);
   }
   return run;
-}
-
-/** A line of /proc/vmstat by its name; undefined for a name that is not there. */
-export function vmstatValue(k: Kernel, name: string): number | undefined {
-  const { stat, zones } = k.mem;
-  const has = <T extends object>(table: T, key: string): key is string & keyof T =>
-    Object.hasOwn(table, key);
-  if (has(EVENT, name)) return stat.event(EVENT[name]);
-  if (has(NODE_ITEM, name)) {
-    const item = NODE_ITEM[name];
-    return k.states.possible.toArray().reduce((n, nid) => n + stat.node(item, nid), 0);
-  }
-  let sum = 0;
-  for (let z = 0; z < zones.nr; z++) {
-    const numa: Readonly<Record<string, number>> = stat.numaOf(z);
-    if (has(ZONE_ITEM, name)) sum += stat.zone(ZONE_ITEM[name], z);
-    else if (numa[name] === undefined) return undefined;
-    else sum += numa[name] as number;
-  }
-  return sum;
 }

@@ -9,10 +9,12 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import { followMemory } from '../kernel/cpuset.ts';
+import { isTextFile } from '../observe/files.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { sameRunLists } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
+import { type CountsPair, compareFileText, compareVmstat } from './file_text.ts';
 import {
   caseOptions,
   designOfCase,
@@ -21,7 +23,6 @@ import {
   type OracleOp,
 } from './oracle_case.ts';
 import { isRunList, isWithinSpread, type Spread } from './spread.ts';
-import { VmstatGrowth } from './vmstat_growth.ts';
 
 export type CaseVerdict = 'equal' | 'different' | 'not modelled';
 
@@ -127,9 +128,10 @@ function runCase(
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
   let isPoolShort = false;
   const numastat: NumastatPair = { was: undefined, real: undefined };
-  const vmstat = new VmstatGrowth();
+  const vmstat: CountsPair = { ours: undefined, theirs: undefined };
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
+    let op: Op;
     const isWithin = workAt === i - 0.5 && / mems_allowed$/.test(step.op);
     if (i > workAt) {
       workAt = Number.POSITIVE_INFINITY;
@@ -139,7 +141,7 @@ function runCase(
     k.defersCpusetWork = delay !== undefined;
     if (delay !== undefined) workAt = i + delay;
     try {
-      const op = parseOpLine(step.op, { file: c.id, line: i + 1 });
+      op = parseOpLine(step.op, { file: c.id, line: i + 1 });
       takeInode(runner, op, step);
       result = runner.run(op);
       if (isWithin) {
@@ -156,10 +158,17 @@ function runCase(
     const spread = { tolerance, isolated };
     isPoolShort ||= runner.kernel.huge.isShort;
     const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
+    const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
     const difference =
-      compareResults(result, step.result, spread, poolTolerance) ??
-      compareNumastat(result, step.result, numastat, Math.max(COUNTER_TOLERANCE, tolerance)) ??
-      vmstat.compare(result, step.result);
+      compareFile(op, result, step.result) ??
+      compareResults(
+        withoutText(op, result),
+        withoutText(op, step.result),
+        spread,
+        poolTolerance,
+      ) ??
+      compareNumastat(result, step.result, numastat, counterTolerance) ??
+      compareVmstat(countsOf(result), countsOf(step.result), vmstat, counterTolerance);
     if (difference === undefined) continue;
     if (isDeathAtTheEnd(result, step.result, tolerance)) {
       return { outcome: { verdict: 'equal', comparedSteps: i } };
@@ -201,6 +210,25 @@ function compareFallback(runner: Runner, c: OracleCase): string | undefined {
   }
   return undefined;
 }
+
+/** The file of /proc or /sys that an operation reads, or undefined. */
+function fileOf({ act }: Op): string | undefined {
+  if (act.on !== 'sys' || act.act.verb !== 'read') return undefined;
+  return isTextFile(act.act.path) ? act.act.path : undefined;
+}
+
+/** Texts of files are compared by their own rules, and left out of the comparison of results. */
+function compareFile(op: Op, model: OpResult, real: OpResult): string | undefined {
+  const path = fileOf(op);
+  if (path === undefined || model.ret !== real.ret) return undefined;
+  return compareFileText(path, String(model['value'] ?? ''), String(real['value'] ?? ''));
+}
+
+const withoutText = (op: Op, result: OpResult): OpResult =>
+  fileOf(op) === undefined ? result : { ...result, value: undefined };
+
+const countsOf = (result: OpResult): Record<string, number> | undefined =>
+  result['vmstat'] as Record<string, number> | undefined;
 
 const EXACT: Spread = { tolerance: 0, isolated: new Set() };
 

@@ -9,16 +9,12 @@ import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/h
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
-import {
-  isServiceFile,
-  passTime,
-  readServiceFile,
-  vmstatValue,
-  writeServiceFile,
-} from '../kernel/services.ts';
+import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import { isTextFile, readTextFile, View } from '../observe/files.ts';
+import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { numbers, plain } from './run_results.ts';
@@ -41,7 +37,7 @@ export function runSys(
     case 'write':
       return isHugeFile(act.path) ? writePool(k, act) : plain(writeFile(k, act.path, act.value));
     case 'read':
-      return readFile(k, act.path);
+      return readFile(k, act.path, tasks);
     case 'move': {
       const task = taskOf(act.task);
       if ('ret' in task) return task;
@@ -67,6 +63,8 @@ export function runSys(
           k.states.online.toArray().map((nid) => [nid, k.mem.stat.numastat(nid)]),
         ),
       };
+    case 'vmstat':
+      return vmstatRow(k, tasks, act.keys);
     case 'hugetlb':
       return { ret: 0, hugetlb: poolRows(k) };
     case 'states':
@@ -84,8 +82,6 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
-    case 'vmstat':
-      return { ret: 0, vmstat: vmstatRows(k, act.keys) };
     case 'drop_caches':
       return { ret: 0 };
     default:
@@ -100,10 +96,6 @@ function waitFor(k: Kernel, act: SysAct): OpResult {
   passTime(k, act.ms);
   return { ret: 0 };
 }
-
-/** Lines of /proc/vmstat; a name that the kernel does not have counts 0. */
-const vmstatRows = (k: Kernel, keys: readonly string[]) =>
-  Object.fromEntries(keys.map((key) => [key, vmstatValue(k, key) ?? 0]));
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
 function writePool(k: Kernel, act: { readonly path: string; readonly value: string }): OpResult {
@@ -201,6 +193,19 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
   return 0;
 }
 
+/** A file as text, without the line end, as the test program on a real kernel reads it. */
+function readText(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
+  const text = readTextFile(new View(k, tasks), path);
+  return text === undefined ? plain(-ENOENT) : { ret: 0, value: text.trimEnd() };
+}
+
+/** Counters of /proc/vmstat by name; a name that is none is left out. */
+function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly string[]): OpResult {
+  const view = new View(k, tasks);
+  const rows = keys.map((key) => [key, vmstatValue(view, key)] as const);
+  return { ret: 0, vmstat: Object.fromEntries(rows.filter(([, n]) => n !== undefined)) };
+}
+
 function writeFile(k: Kernel, path: string, value: string): number {
   if (isServiceFile(path)) return writeServiceFile(k, path, value);
   const sysctl = sysctlName(path);
@@ -211,7 +216,8 @@ function writeFile(k: Kernel, path: string, value: string): number {
     : writeWeight(k, Number(weights[1]), value);
 }
 
-function readFile(k: Kernel, path: string): OpResult {
+function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
+  if (isTextFile(path)) return readText(k, path, tasks);
   if (isServiceFile(path)) {
     const value = readServiceFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
