@@ -29,7 +29,7 @@ const KERNEL_PAGES_OF_PARENT = 39;
 const KERNEL_PAGES_OF_CHILD = 35;
 
 /** Where a program's own memory is: one private page that stands for its stack and data. */
-const IMAGE_VPN = 0x400;
+export const IMAGE_VPN = 0x400;
 
 /** Starts a program in a task's empty address space: it has written to its stack. */
 export function startImage(k: Kernel, task: Task): void {

@@ -7,6 +7,7 @@
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import { Contents } from './contents.ts';
 import { FAULT, type FaultRun, touchPages } from './fault.ts';
+import { IMAGE_VPN } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import { NUMA_SETTINGS, type NumaSetting, TICK_MS } from './numa_balancing.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
@@ -95,6 +96,8 @@ export function work(
     task.execMs += TICK_MS;
     passTime(k, TICK_MS);
     const isTaken = k.numa.tick(task);
+    // A task that runs is on its stack all the time.
+    if (isTaken) touchPages(k, task, IMAGE_VPN, 1, true);
     if (isTaken || k.ksm.hasMerged) run = touchPages(k, task, startVpn, nrPages, true);
     k.ksm.hasMerged = false;
   }

@@ -102,6 +102,8 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "c9ee3dc",
       "b91a2e0c",
       "a286063b",
+      "42d1f135",
+      "b985aa2a",
     ]
   `);
 });

@@ -49,6 +49,12 @@ const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
 
+/** Where the services that a family is about are switched. */
+const KSM = '/sys/kernel/mm/ksm';
+const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
+/** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
+const NUMBERS = [1, 1, 2, 3, 257];
+
 interface Mapped {
   readonly nrPages: number;
   readonly kind: MmapKind;
@@ -100,8 +106,22 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
+  /** Switches the service on that a family is about. */
+  #beginService(): void {
+    if (this.#family === 'ksm') {
+      // A look takes all of memory, so that where it begins the next time is no accident.
+      this.#sys({ verb: 'write', path: `${KSM}/pages_to_scan`, value: '100000' });
+      const value = this.#prng.chance(50) ? '0' : '1';
+      this.#sys({ verb: 'write', path: `${KSM}/merge_across_nodes`, value });
+    }
+    if (this.#family !== 'balance') return;
+    this.#sys({ verb: 'write', path: `${BALANCING}/scan_period_max_ms`, value: '200' });
+    this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
+  }
+
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
   begin(): void {
+    this.#beginService();
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -162,6 +182,9 @@ class Workload {
       case 'flag':
         this.#writeFlag();
         return true;
+      case 'scans':
+        this.#scans();
+        return true;
       default:
         return false;
     }
@@ -196,6 +219,17 @@ class Workload {
       case 'madvise':
         this.#madvise(task, range, mapped.kind);
         break;
+      case 'fill':
+        this.#task(task.name, { verb: 'fill', ...range, value: this.#prng.pick(NUMBERS) });
+        break;
+      case 'merge': {
+        const advice = this.#prng.pick(['mergeable', 'mergeable', 'unmergeable']);
+        this.#task(task.name, { verb: 'madvise', ...range, advice });
+        break;
+      }
+      case 'work':
+        this.#work(task, region, mapped.nrPages);
+        break;
       case 'lock':
         this.#task(task.name, { verb: this.#prng.pick(['mlock', 'munlock']), ...range });
         break;
@@ -215,7 +249,8 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
+    const most = this.#family === 'balance' ? 1 : MOST_REGIONS;
+    for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
       return;
@@ -227,9 +262,31 @@ class Workload {
     task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
     this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
+    const whole = { region, offset: 0, nrPages };
+    if (this.#family === 'ksm')
+      this.#task(task.name, { verb: 'madvise', ...whole, advice: 'mergeable' });
     if (this.#prng.chance(50)) {
       this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
     }
+  }
+
+  /** Lets ksmd merge all that it can, and looks where the pages are. */
+  #scans(): void {
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '1' });
+    this.#sys({ verb: 'ksm_scans', nrScans: 4 });
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '0' });
+    for (const file of ['pages_shared', 'pages_sharing']) {
+      this.#sys({ verb: 'read', path: `${KSM}/${file}` });
+    }
+    const { name, regions } = this.#prng.pick(this.#alive);
+    for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
+  }
+
+  /** Works on a region until its pages are where NUMA balancing wants them. */
+  #work(task: LiveTask, region: string, nrPages: number): void {
+    this.#sys({ verb: 'drop_caches' });
+    this.#task(task.name, { verb: 'work', region, offset: 0, nrPages, ms: 2500 });
+    this.#task(task.name, { verb: 'where', region });
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -296,6 +353,7 @@ class Workload {
     if (p.chance(15)) flags.push('static');
     else if (p.chance(18)) flags.push('relative');
     if (p.chance(2)) flags.push(p.pick(['static', 'relative', 'numa_balancing']));
+    if (this.#family === 'balance' && mode === 'bind' && p.chance(70)) flags.push('numa_balancing');
     const distinct = [...new Set(flags)];
     const needsNodes = mode !== 'default' && mode !== 'local';
     if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };

@@ -2,7 +2,16 @@
 // `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
 
 /** Kinds of workload; `mixed` has something of all. */
-export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'cpuset1', 'mixed'] as const;
+export const FAMILIES = [
+  'policy',
+  'mbind',
+  'shared',
+  'cpuset2',
+  'cpuset1',
+  'mixed',
+  'ksm',
+  'balance',
+] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export type Action =
@@ -24,7 +33,11 @@ export type Action =
   | 'exit'
   | 'mems'
   | 'cgroup'
-  | 'flag';
+  | 'flag'
+  | 'fill'
+  | 'merge'
+  | 'scans'
+  | 'work';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -109,6 +122,34 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     mems: 14,
     cgroup: 8,
     flag: 7,
+  },
+  ksm: {
+    mmap: 5,
+    fill: 18,
+    touch: 5,
+    where: 5,
+    merge: 4,
+    scans: 8,
+    set_mempolicy: 3,
+    mbind: 4,
+    move_pages: 4,
+    migrate_pages: 1,
+    madvise: 3,
+    munmap: 1,
+    cpu: 6,
+    fork: 3,
+    exit: 1,
+  },
+  balance: {
+    mmap: 2,
+    work: 10,
+    touch: 3,
+    where: 2,
+    set_mempolicy: 4,
+    mbind: 4,
+    move_pages: 8,
+    cpu: 10,
+    fork: 1,
   },
   mixed: {
     mmap: 5,
