@@ -1,4 +1,4 @@
-// Random workloads with KSM and NUMA balancing at work, under every design, judged after every step.
+// Random workloads with KSM and NUMA balancing at work, under every design, judged step by step.
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
