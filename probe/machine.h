@@ -4,6 +4,7 @@
 //          block is as it was, and there are no huge pages beyond those of the boot.
 #ifndef PROBE_MACHINE_H
 #define PROBE_MACHINE_H
+#include "swap.h"
 #include "tasks.h"
 #include <ftw.h>
 #include <sys/mount.h>
@@ -235,6 +236,7 @@ static void undo_all(void) {
   reap();
   reset_ksm();
   remove_segments();
+  swap_off_all();
   while (nr_knobs > 0) {
     nr_knobs--;
     if (strstr(knobs[nr_knobs].path, "hugepages") == NULL)

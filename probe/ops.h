@@ -52,6 +52,7 @@ static const struct {
     {"rmdir", sys_rmdir},
     {"move", sys_move},
     {"drop_caches", sys_drop_caches},
+    {"swapon", sys_swapon},
     {"sleep", sys_sleep},
     {"ksm_scans", sys_ksm_scans},
     {"read", sys_read},

@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
+  cachedFrames,
   FREE_BLOCK,
   freeBlocks,
   freeHugeFrames,
@@ -78,7 +79,8 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       ofObjects.add(f);
     });
   }
-  for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  const ofUsers = new Set([...counts.keys(), ...cachedFrames(k)]);
+  for (const f of ofUsers) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
   return owners;

@@ -9,6 +9,7 @@ import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
 import { checkServices } from './services.ts';
+import { checkSwap } from './swap.ts';
 import { checkZonelists } from './zonelists.ts';
 
 export { FreshPages } from './fresh_pages.ts';
@@ -26,6 +27,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'huge pages': checkHugePages,
   services: checkServices,
   lru: checkLru,
+  swap: checkSwap,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

@@ -7,6 +7,7 @@ import { byPage } from '../designs/by_page.ts';
 import { stock } from '../designs/stock.ts';
 import type { Design } from '../hooks/design.ts';
 import { buildMachine } from '../machine/build.ts';
+import { EVENT } from '../mm/vmstat_items.ts';
 import { canDemote, demotePages } from './demotion.ts';
 import type { Kernel } from './kernel.ts';
 import { pteFrame } from './page_table.ts';
@@ -83,6 +84,23 @@ describe('demotion', () => {
     const { k, left } = demoted(100, byPage);
     expect(left).toBe(0);
     expect(moves(k)).toEqual(['demotion 0>2 100']);
+  });
+
+  test('[TIR4] [TIR5] a bind to a full node goes on, while its pages go down; else it is killed', () => {
+    const text = (isOn: number, result: string) => `
+      sys write /sys/kernel/mm/numa/demotion_enabled ${isOn}
+      T0 mmap R0 280MiB anon
+      T0 mbind R0 0 280MiB bind 0
+      T0 touch R0 -> ${result}
+    `;
+    const { kernel } = play(text(1, '0'), { machine: machine() });
+    const down = kernel.moves.rows().filter((row) => row.cause === 'demotion');
+    expect(down.map((row) => Number(row.to))).toEqual([1, 2]);
+    const { stat } = kernel.mem;
+    const counted = stat.event(EVENT.pgdemote_kswapd) + stat.event(EVENT.pgdemote_direct);
+    expect(counted).toBe(down.reduce((n, row) => n + row.nrPages, 0));
+    expect(checkAll(kernel).filter((f) => !f.startsWith('promise'))).toEqual([]);
+    play(text(0, 'KILLED'), { machine: machine() });
   });
 
   test('[TIR4] pages that find no room stay', () => {

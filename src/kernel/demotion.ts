@@ -33,10 +33,16 @@ export function demotePages(
   const target = k.tiers.nextTarget(nid);
   if (target === undefined) return frames;
   const allowed = k.tiers.allowedTargetsOf(nid);
-  const source = () => takeFrom(k, target, null) ?? takeFrom(k, target, allowed);
+  const { lru } = k.mem;
+  let fresh: Frame | undefined;
+  const source = () => {
+    fresh = takeFrom(k, target, null) ?? takeFrom(k, target, allowed);
+    return fresh;
+  };
   let nrDone = 0;
   for (const f of frames) {
     if (migrateFrames(k, [f], source, 'demotion') !== 0) break;
+    if (lru.isInUse && fresh !== undefined && !lru.isListed(fresh)) lru.add(fresh);
     nrDone++;
   }
   k.mem.stat.count(isKswapd ? EVENT.pgdemote_kswapd : EVENT.pgdemote_direct, nrDone);

@@ -23,6 +23,7 @@ import {
   type Leaf,
   makePte,
   PTE_NONE,
+  PTE_SPECIAL,
   PTE_ZERO_PAGE,
   PTRS_PER_LEAF,
   pteFrame,
@@ -37,6 +38,7 @@ import {
   taskPolicy,
 } from './policy_alloc.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, isSharedWithSlot, swapIn, swapInShared } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 export const FAULT = {
@@ -142,7 +144,8 @@ function touchInLeaf(
         n = run & RUN_DONE;
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
-    } else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
+    } else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
+    else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
       fault = copyOnWrite(k, task, vma, vpn, pte);
     } else {
       // No fault: the CPU itself notes the use of the page, and that it was written to.
@@ -267,10 +270,12 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const { map } = k.mem;
   const { pageTable } = task.mm;
   const isMerged = pteIsPage(pte) && isMergedFrame(map, pteFrame(pte));
-  if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isMerged) {
+  const isAlone = pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isMerged;
+  if (isAlone && !isSharedWithSlot(k, pteFrame(pte))) {
     const f = pteFrame(pte);
     map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
     pageTable.set(vpn, makePte(f, true));
+    if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
     return FAULT.OK;
   }
   vma.hasAnonVma = true;
@@ -288,8 +293,17 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   markArea(k, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
-  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) k.allocator.free(pteFrame(pte));
+  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) dropPage(k, pteFrame(pte));
   return FAULT.OK;
+}
+
+/** A page in a swap area comes back; a write to one that others have too then copies it. */
+function faultSwap(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
+  if (swapIn(k, task, vma, vpn, isWrite, policyOfPage(task, vma, vpn)) !== 0) {
+    return allocationFailed(k);
+  }
+  const pte = task.mm.pageTable.get(vpn);
+  return isWrite && !pteIsWritable(pte) ? copyOnWrite(k, task, vma, vpn, pte) : FAULT.OK;
 }
 
 function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
@@ -300,6 +314,11 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
   }
   const pgoff = vma.pgoff + (vpn - vma.startVpn);
   let f = object.page(pgoff);
+  if (f === undefined && object.slot(pgoff) !== undefined) {
+    const back = swapInShared(k, task, object, pgoff, policyOfPage(task, vma, vpn));
+    if (back === -1) return allocationFailed(k);
+    f = back;
+  }
   if (f === undefined) {
     const found = policyOfPage(task, vma, vpn);
     const n = pgoff + object.ino;

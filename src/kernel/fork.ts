@@ -15,7 +15,7 @@ import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { mmap, releaseMapping, zapPages } from './mmap.ts';
-import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { makePte, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
 import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
 
@@ -147,7 +147,8 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
   }
   from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
-      to.set(vpn, PTE_ZERO_PAGE);
+      to.set(vpn, pte);
+      if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
       return;
     }
     const shared = makePte(pteFrame(pte), false);

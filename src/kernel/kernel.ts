@@ -21,6 +21,7 @@ import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
 import { NumaBalancing } from './numa_balancing.ts';
 import { PlacementCount } from './placement_count.ts';
+import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
 
@@ -65,6 +66,10 @@ export class Kernel {
   readonly interleaveWeights = new Map<number, number>();
   /** /proc/sys/vm/zone_reclaim_mode. */
   zoneReclaimMode = 0;
+  /** /proc/sys/vm/swappiness. */
+  swappiness = 60;
+  /** Reclaim, once there is something that it could free (startReclaim). */
+  reclaim: KernelReclaim | null = null;
   /** Address spaces in use, by id. */
   readonly spaces = new Map<number, AddressSpace>();
   /**

@@ -16,6 +16,7 @@ import type { AddressSpace } from './address_space.ts';
 import type { Contents } from './contents.ts';
 import type { Kernel } from './kernel.ts';
 import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { dropPage } from './swap_fault.ts';
 
 /** A page that ksmd has looked at (struct rmap_item). */
 export interface RmapItem {
@@ -282,7 +283,7 @@ export class KsmTree {
   /** Puts another entry in the place of one that maps `old`, which is freed with its last owner. */
   replace(mm: AddressSpace, vpn: number, old: Frame, pte: number): void {
     mm.pageTable.set(vpn, pte);
-    if (this.#k.mem.map.removeMap(old) === 0) this.#k.allocator.free(old);
+    if (this.#k.mem.map.removeMap(old) === 0) dropPage(this.#k, old);
   }
 
   #append(item: RmapItem, node: StableNode): void {

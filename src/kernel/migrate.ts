@@ -89,6 +89,7 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   k.mem.lru.migrate(old, fresh);
+  k.mem.swap.migrate(old, fresh);
   k.contents?.copy(fresh, old);
   if (isMergedFrame(map, old)) {
     moveMerged(k, old, fresh);

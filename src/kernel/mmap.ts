@@ -20,8 +20,10 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
+import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 
 export interface MmapRequest {
@@ -100,8 +102,17 @@ function cutsHugePage(task: Task, vpn: number): boolean {
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
   if (object.isSegment || isMapped(k, object)) return;
-  object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
+  freePages(k, object, 0, object.nrPages);
   k.objects.delete(object.id);
+}
+
+function freePages(k: Kernel, object: ShmemObject, start: number, end: number): void {
+  object.removePages(
+    start,
+    end,
+    (f) => k.allocator.free(f),
+    (slot) => dropSlot(k, slot),
+  );
 }
 
 const isMapped = (k: Kernel, object: ShmemObject): boolean =>
@@ -121,12 +132,13 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   }
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
+    if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
-    if (map.removeMap(f) === 0 && vma.object === null) k.allocator.free(f);
+    if (map.removeMap(f) === 0 && vma.object === null) dropPage(k, f);
   });
 }
 
@@ -179,8 +191,15 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma) =>
-        vma.isLocked || vma.object !== null || isHuge(vma) ? -EINVAL : 0,
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isLocked || vma.object !== null || isHuge(vma)) return -EINVAL;
+        giveUp(k, task, start, end);
+        return 0;
+      });
+    case 'cold':
+    case 'pageout':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
+        coldOrPageout(k, task, vma, start, end, advice === 'pageout'),
       );
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -249,7 +268,7 @@ function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages
       });
     }
   }
-  object.removePages(start, start + nrPages, (f) => k.allocator.free(f));
+  freePages(k, object, start, start + nrPages);
 }
 
 /** mlock: marks the areas, then faults every page in. Returns 0, -ENOMEM for holes, -EAGAIN. */

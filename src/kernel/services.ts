@@ -11,6 +11,7 @@ import { IMAGE_VPN } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import { NUMA_SETTINGS, type NumaSetting, TICK_MS } from './numa_balancing.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
+import { startReclaim } from './reclaim.ts';
 import type { Task } from './task.ts';
 
 const NUMA_BALANCING = '/proc/sys/kernel/numa_balancing';
@@ -52,6 +53,7 @@ export function writeServiceFile(k: Kernel, path: string, value: string): number
   const isOn = boolOf(value);
   if (isOn === undefined) return -EINVAL;
   k.tiers.isDemotionEnabled = isOn;
+  if (isOn) startReclaim(k);
   return 0;
 }
 

@@ -54,6 +54,7 @@ export function stateHash(k: Kernel): string {
   if (k.huge.isInUse) addPool(h, k);
   addServices(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
+  if (k.mem.swap.isOn) addSwap(h, k);
   return h.digest();
 }
 
@@ -75,6 +76,19 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
   for (const [vpn, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
     h.add(vpn);
     h.add(pte);
+  }
+}
+
+/** Slots: who stands for them, and which page has them. */
+function addSwap(h: StateHash, k: Kernel): void {
+  const { swap } = k.mem;
+  for (const area of swap.areas) h.addColumn([area.priority, area.nrSlots, area.next]);
+  h.addColumn(swap.count);
+  h.addColumn(swap.cache);
+  h.addColumn(swap.shadow);
+  h.addColumn(swap.ahead);
+  for (const object of k.objects.values()) {
+    object.forEachSlot((index, slot) => h.addColumn([index, slot]));
   }
 }
 

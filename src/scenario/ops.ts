@@ -239,6 +239,8 @@ export type SysAct =
       readonly zone?: 'KERNEL' | 'MOVABLE' | undefined;
       readonly nrBlocks?: number | undefined;
     }
+  /** Adds a swap area; those of the highest priority are filled first. */
+  | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
   | { readonly verb: 'sleep'; readonly ms: number }
   /** Waits until ksmd has been through all memory so many times more. */
   | { readonly verb: 'ksm_scans'; readonly nrScans: number };

@@ -9,6 +9,7 @@ import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/h
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
+import { swapOn } from '../kernel/reclaim.ts';
 import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
@@ -82,6 +83,8 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+    case 'swapon':
+      return plain(swapOn(k, act.nrPages, act.priority));
     case 'drop_caches':
       return { ret: 0 };
     default:

@@ -69,6 +69,7 @@ export const SYS_USAGE = {
   vmstat: 'KEY[,KEY...]',
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
+  swapon: 'PAGES [PRIORITY]',
   sleep: 'MS',
   ksm_scans: 'N',
 } as const;
