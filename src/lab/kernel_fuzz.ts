@@ -11,7 +11,7 @@ import { cpusetOf } from '../guest/protocol.ts';
 import { randomMachine } from '../guest/random_machine.ts';
 import type { Machine } from '../machine/machine.ts';
 import { generateScenario, machineNodes } from '../scenario/generate.ts';
-import { FAMILIES } from '../scenario/generate_weights.ts';
+import { FAMILIES, type Family } from '../scenario/generate_weights.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { kernelLines } from '../scenario/print.ts';
 import { type CaseOutcome, type CaseVerdict, conformCase } from './conform.ts';
@@ -43,16 +43,29 @@ export interface FuzzCase {
 export const bootOf = (number: number): number => Math.floor(number / CASES_PER_BOOT);
 
 /**
- * All families but cpusets of version 1: cases of a boot share a kernel, which has its cpusets in
- * one hierarchy.
+ * Families that need a boot of their kind: a kernel has its cpusets in one hierarchy at a time, and
+ * switching it between cases would leave traces.
  */
-const FUZZED = FAMILIES.filter((family) => family !== 'cpuset1');
+const APART: readonly Family[] = ['cpuset1'];
+const TOGETHER = FAMILIES.filter((family) => !APART.includes(family));
+/** One boot in so many is of a family that stands apart, each of them in turn. */
+const APART_EVERY = 6;
+
+/** Families of the cases of a boot. */
+export function familiesOf(boot: number): readonly Family[] {
+  const turn = Math.floor(boot / APART_EVERY);
+  const isApart = boot % APART_EVERY === APART_EVERY - 1;
+  return isApart ? [APART[turn % APART.length] as Family] : TOGETHER;
+}
+
+/** Id of the record of a case. */
+export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
 
 /** Case `number` of a seed. */
 export function fuzzCase(seed: string, number: number): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
-  const family = p.pick(FUZZED);
+  const family = p.pick(familiesOf(bootOf(number)));
   const scenario = generateScenario({
     ...machineNodes(machine),
     seed: `${seed}/${number}`,
@@ -60,7 +73,7 @@ export function fuzzCase(seed: string, number: number): FuzzCase {
     family,
     machine: machine.name,
   });
-  const id = `fuzz/${seed}/${number}`;
+  const id = fuzzId(seed, number);
   const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
   return { number, machine, scenario, given };
 }
