@@ -276,6 +276,7 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
     map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
     pageTable.set(vpn, makePte(f, true));
     if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
+    k.mem.stat.count(EVENT.pgreuse, 1);
     return FAULT.OK;
   }
   vma.hasAnonVma = true;

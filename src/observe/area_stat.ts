@@ -7,9 +7,9 @@ import type { Frame } from '../base/ids.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { pteFrame, pteIsPage, pteIsWritable } from '../kernel/page_table.ts';
+import { pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
-import { LRU_ACTIVE } from '../mm/lru.ts';
+import { LRU_ACTIVE, LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { lockedFrames } from './census.ts';
 import type { View } from './view.ts';
@@ -30,6 +30,11 @@ export interface AreaStat {
   pss: number;
   pssDirty: number;
   pssAnon: number;
+  /** Pages that a slot of a swap area has as well. */
+  swapCached: number;
+  /** Entries that stand for slots of swap areas, and their proportional size. */
+  swapped: number;
+  swapPss: number;
   readonly byNode: Map<number, number>;
 }
 
@@ -53,6 +58,9 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     pss: 0,
     pssDirty: 0,
     pssAnon: 0,
+    swapCached: 0,
+    swapped: 0,
+    swapPss: 0,
     byNode: new Map(),
   };
   const { pageTable } = task.mm;
@@ -65,6 +73,7 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     return stat;
   }
   pageTable.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
+    if (pteIsSwap(pte)) countSwapped(k, stat, pte);
     if (!pteIsPage(pte)) return;
     const isAnon = k.mem.map.kind[pteFrame(pte)] === KIND_ANON;
     const index = vma.pgoff + (vpn - vma.startVpn);
@@ -78,6 +87,12 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
 /** Has reclaim marked a page so? */
 const isOn = ({ mem }: Kernel, f: Frame, flag: number): boolean =>
   mem.lru.isInUse && mem.lru.has(f, flag);
+
+function countSwapped(k: Kernel, stat: AreaStat, pte: number): void {
+  const owners = Math.max(1, k.mem.swap.count[pteSlot(pte)] as number);
+  stat.swapped++;
+  stat.swapPss += Math.floor((k.mem.pageBytes * 2 ** PSS_SHIFT) / owners);
+}
 
 const mappersOf = (k: Kernel, pte: number): number => k.mem.map.mapcount[pteFrame(pte)] as number;
 
@@ -106,6 +121,7 @@ function countPage(
     stat.pssDirty += pss;
   }
   if (isActive) stat.active++;
+  if (isOn(k, f, LRU_SWAPCACHE)) stat.swapCached++;
   if (mappers > 1) {
     stat.shared++;
     if (isDirty) stat.sharedDirty++;

@@ -24,6 +24,8 @@ interface Sums {
   pssDirty: number;
   pssAnon: number;
   locked: number;
+  swapped: number;
+  swapPss: number;
   hugeShared: number;
   hugePrivate: number;
 }
@@ -41,6 +43,8 @@ function sumsOf(view: View, task: Task): Sums {
     pssDirty: 0,
     pssAnon: 0,
     locked: 0,
+    swapped: 0,
+    swapPss: 0,
     hugeShared: 0,
     hugePrivate: 0,
   };
@@ -55,6 +59,8 @@ function addArea(sums: Sums, vma: Vma, stat: AreaStat): void {
     return;
   }
   sums.rss += stat.pages;
+  sums.swapped += stat.swapped;
+  sums.swapPss += stat.swapPss;
   sums.anon += stat.anon;
   sums.shmem += stat.pages - stat.anon;
   sums.dirty += stat.dirty;
@@ -96,8 +102,8 @@ function smapsRollup(view: View, task: Task): string {
     ['FilePmdMapped', 0],
     ['Shared_Hugetlb', sums.hugeShared * hugeKb],
     ['Private_Hugetlb', sums.hugePrivate * hugeKb],
-    ['Swap', 0],
-    ['SwapPss', 0],
+    ['Swap', sums.swapped * pageKb],
+    ['SwapPss', kbOfPss(sums.swapPss)],
     ['Locked', kbOfPss(sums.locked)],
   ];
   const end = (vmas.at(-1) as Vma).endVpn;
@@ -135,7 +141,7 @@ function status(view: View, task: Task): string {
     ['VmExe', 0],
     ['VmLib', 0],
     ['VmPTE', nrTables * pageKb],
-    ['VmSwap', 0],
+    ['VmSwap', sums.swapped * pageKb],
     ['HugetlbPages', hugeKb],
   ];
   const lines = rows.map(([name, kb]) => `${name}:\t${right(kb, 8)} kB\n`).join('');
