@@ -334,6 +334,20 @@ class Workload {
     return [...set].sort((a, b) => a - b);
   }
 
+  /**
+   * Nodes of a cpuset, or to bind to. Where devices alone are its memory, a task dies at once under
+   * designs that isolate the device, and the rest of a mixed workload says nothing; so a
+   * node of system memory is there too. The other families have it as chance will.
+   */
+  #livableNodes(): number[] {
+    const set = this.#someNodes();
+    if (this.#family !== 'mixed') return set;
+    const { memoryNodes, deviceNodes } = this.#nodes;
+    const system = memoryNodes.filter((nid) => !deviceNodes.includes(nid));
+    if (system.length === 0 || set.some((nid) => system.includes(nid))) return set;
+    return [...set, this.#prng.pick(system)].sort((a, b) => a - b);
+  }
+
   #policy(): { mode: ModeArg; nodes: NodesArg } {
     const p = this.#prng;
     const mode = p.pick([
@@ -357,7 +371,8 @@ class Workload {
     const distinct = [...new Set(flags)];
     const needsNodes = mode !== 'default' && mode !== 'local';
     if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };
-    const nodes = needsNodes || p.chance(2) ? this.#someNodes() : 'none';
+    const named = () => (mode === 'bind' ? this.#livableNodes() : this.#someNodes());
+    const nodes = needsNodes || p.chance(2) ? named() : 'none';
     return { mode: { mode, flags: needsNodes ? distinct : [] }, nodes };
   }
 
@@ -428,7 +443,7 @@ class Workload {
   }
 
   #writeMems(group: string): void {
-    const value = this.#prng.chance(4) ? '' : this.#someNodes().join(',');
+    const value = this.#prng.chance(4) ? '' : this.#livableNodes().join(',');
     this.#sys({ verb: 'write', path: `${this.#mount}/${group}/cpuset.mems`, value });
   }
 
