@@ -60,7 +60,8 @@ export class Ksm {
 
   /** MADV_MERGEABLE of a range of an area; areas that cannot take part ignore it. */
   allow(mm: AddressSpace, vma: Vma, start: number, end: number): void {
-    if (vma.object !== null || vma.huge !== null || vma.isMergeable) return;
+    const isPrivate = vma.object === null && vma.huge === null && vma.file === null;
+    if (!isPrivate || vma.isMergeable) return;
     if (this.#k.design.answers.ksmMadvise?.(vma) === false) return;
     this.#k.contents ??= new Contents(this.#k.mem.map.nrFrames);
     mm.change(start, end, (part) => {

@@ -233,7 +233,7 @@ export class NumaBalancing {
 
   /** Does the scan look at an area? */
   #isScanned(task: Task, vma: Vma): boolean {
-    if (isHuge(vma) || !policyMovesOnFault(task, vma)) return false;
+    if (isHuge(vma) || vma.file !== null || !policyMovesOnFault(task, vma)) return false;
     return this.#k.design.answers.taskNumaWork?.(vma) ?? true;
   }
 

@@ -31,6 +31,8 @@ export const KIND_SHMEM = 5;
  * link = hugetlb inode, index = huge page number in it. Free in the pool: link = NIL.
  */
 export const KIND_HUGETLB = 6;
+/** Page of a disk's file: link = inode, index = page number in it. */
+export const KIND_FILE = 7;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -39,6 +41,7 @@ export const KIND_NAMES = [
   'anon',
   'shmem',
   'hugetlb',
+  'file',
 ] as const;
 
 export const NIL = -1;

@@ -13,7 +13,14 @@ import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from './memmap.ts';
+import {
+  KIND_ANON,
+  KIND_FILE,
+  KIND_HUGETLB,
+  KIND_KERNEL,
+  KIND_PAGE_TABLE,
+  KIND_SHMEM,
+} from './memmap.ts';
 import type { Memory } from './memory.ts';
 import type { MemoryBlock } from './memory_block.ts';
 import type { Zones } from './mmzone.ts';
@@ -99,8 +106,9 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
     else if (isHuge) huge.push(f as Frame);
     else {
       const kind = mem.map.kind[f] as number;
-      if (kind === KIND_ANON || kind === KIND_SHMEM) movable.push(f as Frame);
-      else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
+      if (kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE) {
+        movable.push(f as Frame);
+      } else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
     }
     f += size;
   }

@@ -18,6 +18,7 @@ import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
+import { isFileSysAct, runFileSys } from './run_files.ts';
 import { numbers, plain } from './run_results.ts';
 
 /**
@@ -30,6 +31,7 @@ export function runSys(
   tasks: ReadonlyMap<string, Task>,
 ): OpResult {
   askForKernelBuffer(k);
+  if (isFileSysAct(act)) return runFileSys(k, act);
   switch (act.verb) {
     case 'mkdir':
       return plain(makeGroup(k, groupPath(k, act.path)));
@@ -85,8 +87,6 @@ export function runSys(
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'swapon':
       return plain(swapOn(k, act.nrPages, act.priority));
-    case 'drop_caches':
-      return { ret: 0 };
     default:
       return waitFor(k, act);
   }
