@@ -6,10 +6,12 @@
 #ifndef PROBE_OPS_H
 #define PROBE_OPS_H
 #include "op_hold.h"
+#include "op_files.h"
 #include "op_life.h"
 #include "op_memory.h"
 #include "op_pages.h"
 #include "op_policy.h"
+#include "op_services.h"
 #include "op_sys.h"
 
 static const struct {
@@ -28,6 +30,8 @@ static const struct {
     {"touch", op_touch},
     {"read", op_touch},
     {"tables", op_touch},
+    {"work", op_use},
+    {"fill", op_use},
     {"mbind", op_mbind},
     {"set_home", op_set_home},
     {"set_mempolicy", op_set_mempolicy},
@@ -42,6 +46,10 @@ static const struct {
     {"move_pages", op_move_pages},
     {"migrate_pages", op_migrate_pages},
     {"swrite", op_swrite},
+    {"readfile", op_rw_file},
+    {"writefile", op_rw_file},
+    {"fadvise", op_file_call},
+    {"fsync", op_file_call},
     {"exit", op_exit},
 };
 
@@ -56,9 +64,15 @@ static const struct {
     {"drop_caches", sys_drop_caches},
     {"swapon", sys_swapon},
     {"sleep", sys_sleep},
+    {"ksm_scans", sys_ksm_scans},
     {"read", sys_read},
     {"online_node", sys_online},
     {"offline_node", sys_online},
+    {"mkfile", sys_mkfile},
+    {"rmfile", sys_rmfile},
+    {"truncate", sys_truncate},
+    {"cached", sys_cached},
+    {"sync", sys_sync},
     {"zones", sys_zones},
     {"free", sys_free},
     {"numastat", sys_numastat},

@@ -22,6 +22,7 @@ export const ERANGE = 34;
 export const ENOTEMPTY = 39;
 export const EOPNOTSUPP = 95;
 export const EHWPOISON = 133;
+export const ETIMEDOUT = 110;
 
 const NAMES: Readonly<Record<number, string>> = {
   [EPERM]: 'EPERM',
@@ -45,6 +46,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [ENOTEMPTY]: 'ENOTEMPTY',
   [EOPNOTSUPP]: 'EOPNOTSUPP',
   [EHWPOISON]: 'EHWPOISON',
+  [ETIMEDOUT]: 'ETIMEDOUT',
 };
 
 /** All errno names that the model can return, for checking expectations in scenarios. */

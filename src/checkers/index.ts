@@ -3,12 +3,14 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
+import { checkFiles } from './files.ts';
 import { checkFrames } from './frames.ts';
 import { checkHeldPages } from './held_pages.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkServices } from './services.ts';
 import { checkSwap } from './swap.ts';
 import { checkZonelists } from './zonelists.ts';
 
@@ -25,8 +27,10 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   zonelists: checkZonelists,
   counters: checkCounters,
   'huge pages': checkHugePages,
+  services: checkServices,
   lru: checkLru,
   'held pages': checkHeldPages,
+  files: checkFiles,
   swap: checkSwap,
   cpusets: checkCpusets,
   promise: checkPromise,

@@ -11,7 +11,8 @@ export const TABLE = 3;
 export const ANON = 4;
 export const SHMEM = 5;
 export const HUGE = 6;
-export const POISON = 7;
+export const FILE = 7;
+export const POISON = 8;
 /** Small pages in a huge one of 2 MiB. */
 export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 
@@ -184,6 +185,7 @@ export function userFrames(k: Kernel): Set<number> {
   const frames = new Set(mappings(k).map((m) => m.frame));
   for (const f of cachedFrames(k)) frames.add(f);
   for (const object of k.objects.values()) object.forEachPage((_index, f) => frames.add(f));
+  for (const inode of k.inodes.values()) inode.forEachPage((_index, f) => frames.add(f));
   return frames;
 }
 

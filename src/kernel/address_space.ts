@@ -6,9 +6,11 @@
 //          are.
 import { assert } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
+import type { FileArea } from './file_fault.ts';
 import type { HugeArea } from './hugetlb_area.ts';
 import type { Mempolicy } from './mempolicy.ts';
 import { policiesEqual } from './mempolicy.ts';
+import type { MmNuma } from './numa_balancing.ts';
 import { PageTable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 
@@ -24,6 +26,11 @@ export interface Vma {
   readonly object: ShmemObject | null;
   /** What makes it an area of huge pages (VM_HUGETLB); null for all others. */
   readonly huge: HugeArea | null;
+  /**
+   * The file of a private mapping or of one of a disk; null for all others (a shared mapping of a
+   * file in tmpfs has an object).
+   */
+  readonly file: FileArea | null;
   /** vm_policy. */
   policy: Mempolicy | null;
   isLocked: boolean;
@@ -31,6 +38,10 @@ export interface Vma {
   isLockedOnFault?: boolean | undefined;
   wipesOnFork: boolean;
   isKeptFromChild: boolean;
+  /** Its pages may be merged with equal ones (VM_MERGEABLE). */
+  isMergeable: boolean;
+  /** A design has marked it for good (VM_CDM in the thread). */
+  isMarked: boolean;
   /** Some private page of it was once written: fork must copy its entries (anon_vma). */
   hasAnonVma: boolean;
   /** Where pages of it were last read from a swap area with those around them. */
@@ -46,12 +57,17 @@ export class AddressSpace {
   #vmas: Vma[] = [];
   /** How areas that are mapped from now on are locked (mm->def_flags, set by mlockall). */
   locksFuture: LockMode | undefined;
+  /** When it was made, ms since boot. */
+  readonly bornMs: number;
+  /** Where the scan of NUMA balancing stands, once there was one. */
+  numa: MmNuma | undefined;
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
 
   /** @param hugeSmall small pages in a huge one. */
-  constructor(id: number, hugeSmall?: number) {
+  constructor(id: number, hugeSmall?: number, bornMs = 0) {
     this.id = id;
+    this.bornMs = bornMs;
     this.pageTable = new PageTable(hugeSmall);
   }
 
@@ -165,12 +181,15 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.huge === null &&
     b.huge === null &&
     a.object === b.object &&
+    a.file === b.file &&
     a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
     a.isLocked === b.isLocked &&
     (a.isLockedOnFault ?? false) === (b.isLockedOnFault ?? false) &&
     a.wipesOnFork === b.wipesOnFork &&
     a.isKeptFromChild === b.isKeptFromChild &&
+    a.isMergeable === b.isMergeable &&
+    a.isMarked === b.isMarked &&
     policiesEqual(a.policy, b.policy)
   );
 }

@@ -260,10 +260,13 @@ describe('an address space', () => {
     pgoff: startVpn,
     object: null,
     huge: null,
+    file: null,
     policy: null,
     isLocked: false,
     wipesOnFork: false,
     isKeptFromChild: false,
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
 

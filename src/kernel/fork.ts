@@ -11,11 +11,12 @@ import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, type Fault, policyOfPage, touchPages } from './fault.ts';
 import { dropPins } from './gup.ts';
+import { HintMarks } from './hint_marks.ts';
 import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { joinLru } from './lru_track.ts';
-import { mmap, releaseMapping, zapPages } from './mmap.ts';
+import { mmap, releaseArea, zapPages } from './mmap.ts';
 import { makePte, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
@@ -70,6 +71,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   child.interleaveWeight = parent.interleaveWeight;
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
+  k.ksm.fork(parent.mm, child.mm);
   if (!takeKernelPages(k, parent, KERNEL_PAGES_OF_PARENT) || !copyAreas(k, parent, child)) {
     exitTask(k, child, 'exit');
     k.tasks.pop();
@@ -160,6 +162,10 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
     k.mem.map.addMap(pteFrame(pte));
     from.set(vpn, shared);
     to.set(vpn, shared);
+    if (from.marks?.hinted.has(vpn) === true) {
+      to.marks ??= new HintMarks();
+      to.marks.hinted.add(vpn);
+    }
     return true;
   });
   return isCopied;
@@ -191,7 +197,7 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   for (const vma of mm.vmas) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
   for (const vma of mm.remove(0, Number.POSITIVE_INFINITY)) {
     if (isHuge(vma)) closeArea(k, vma);
-    else releaseMapping(k, vma.object);
+    else releaseArea(k, vma);
   }
   mm.pageTable.freeTables(0, Number.POSITIVE_INFINITY, (f) => k.allocator.free(f));
   if (mm.pgd !== undefined) k.allocator.free(mm.pgd);

@@ -11,11 +11,12 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
+import { movedCachePage } from './page_cache.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
@@ -31,7 +32,9 @@ export type MoveCause =
   | 'soft offline'
   | 'device'
   | 'device back'
-  | 'device evict';
+  | 'device evict'
+  | 'numa balancing'
+  | 'demotion';
 
 /** Gives a target frame for a page, or undefined when there is none. */
 export type TargetSource = (old: Frame) => Frame | undefined;
@@ -124,6 +127,11 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   k.mem.lru.migrate(old, fresh);
   k.mem.swap.migrate(old, fresh);
+  k.contents?.copy(fresh, old);
+  if (isMergedFrame(map, old)) {
+    moveMerged(k, old, fresh);
+    return;
+  }
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;
@@ -135,21 +143,34 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
     for (const space of k.spaces.values()) remapEntry(space, index, old, fresh);
     return;
   }
-  const object = k.objects.get(link);
+  const object = k.objects.get(link) ?? k.inodes.get(link);
   object?.setPage(index, fresh);
+  if (kind === KIND_FILE) movedCachePage(k, old, fresh);
   for (const space of k.spaces.values()) {
     for (const vma of space.vmas) {
-      if (vma.object !== object) continue;
+      if ((vma.object ?? vma.file?.inode) !== object) continue;
       const vpn = vma.startVpn + (index - vma.pgoff);
       if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(space, vpn, old, fresh);
     }
   }
 }
 
+/** A merged page is mapped at several places by several spaces (rmap_walk_ksm). */
+function moveMerged(k: Kernel, old: Frame, fresh: Frame): void {
+  const places = k.ksm.tree.placesOf(old);
+  k.ksm.tree.moved(old, fresh);
+  for (const space of k.spaces.values()) {
+    for (const vpn of places) remapEntry(space, vpn, old, fresh);
+  }
+}
+
 function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
   const pte = space.pageTable.get(vpn);
   if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  const { marks } = space.pageTable;
+  const last = marks?.lastUse.get(vpn);
   space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  if (last !== undefined) marks?.lastUse.set(vpn, last);
   return true;
 }
 

@@ -36,11 +36,15 @@ export function mlock(
   return 0;
 }
 
-/** A shared page is only read, a private one written, so that it is the task's own. */
 function faultIn(k: Kernel, task: Task, vma: Vma, start: number, end: number) {
-  const isWrite = vma.object === null && vma.huge?.isShared !== true;
-  return touchPages(k, task, start, end - start, isWrite, 'gup').fault;
+  return touchPages(k, task, start, end - start, writesToLock(vma), 'gup').fault;
 }
+
+/** Pages of writable private areas are written to, so that they need no copy later. */
+const writesToLock = (vma: Vma): boolean =>
+  vma.object === null &&
+  vma.huge?.isShared !== true &&
+  (vma.file === null || (!vma.file.isShared && vma.file.isWritable));
 
 export function munlock(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
   return setLocked(k, task, startVpn, nrPages, undefined);

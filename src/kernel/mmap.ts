@@ -2,12 +2,15 @@
 // Models   linux@v6.1 mm/mmap.c: do_mmap, __vm_munmap; mm/memory.c: zap_pte_range, free_pgtables;
 //          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
 //          get_unmapped_area; ipc/shm.c: do_shmat; fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
-// Omits    file mappings, mremap, mprotect (SPEC DEV-5).
+// Omits    mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Arch } from '../machine/machine.ts';
+import { KIND_ANON } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, touchPages } from './fault.ts';
+import { mayPunch, punchFile, releaseFile } from './file_calls.ts';
+import type { FileArea } from './file_fault.ts';
 import {
   closeArea,
   dropInode,
@@ -21,6 +24,7 @@ import {
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { unlockUnlessOthers } from './mlock.ts';
+import { areasOf, freeObjectPages } from './page_cache.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
 import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
@@ -34,6 +38,10 @@ export interface MmapRequest {
   readonly object: ShmemObject | null;
   /** For huge pages: their file, and how it is mapped. Places and lengths are whole huge pages. */
   readonly huge?: Pick<HugeArea, 'inode' | 'isShared' | 'hasNoReserve'> | undefined;
+  /** For a private mapping of a file, or one of a disk's. */
+  readonly file?: FileArea | undefined;
+  /** Page of the object or file that comes first, 0 when left out. */
+  readonly filePage?: number | undefined;
   readonly isLocked: boolean;
   readonly populates: boolean;
 }
@@ -61,6 +69,7 @@ export function hasAddresses(k: Kernel, task: Task, nrPages: number): boolean {
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
   const locks = task.mm.locksFuture;
+  const file = request.file ?? null;
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
   if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {
@@ -70,14 +79,17 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   task.mm.insert({
     startVpn,
     endVpn: startVpn + nrPages,
-    pgoff: object === null && huge === null ? startVpn : 0,
+    pgoff: object === null && huge === null && file === null ? startVpn : (request.filePage ?? 0),
     object,
+    file,
     huge,
     policy: null,
     isLocked: huge === null && (request.isLocked || locks !== undefined),
     isLockedOnFault: huge === null && !request.isLocked && locks === 'on fault',
     wipesOnFork: false,
     isKeptFromChild: false,
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
   const isFilled = request.populates || request.isLocked || locks === 'at once';
@@ -99,7 +111,7 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
   for (const vma of removed) {
     zapPages(k, task, vma, vma.startVpn, vma.endVpn);
     if (isHuge(vma)) closeArea(k, vma);
-    else releaseMapping(k, vma.object);
+    else releaseArea(k, vma);
   }
   const after = mm.findVma(startVpn);
   const before = mm.vmas.filter((v) => v.endVpn <= startVpn).at(-1);
@@ -119,22 +131,18 @@ function cutsHugePage(task: Task, vpn: number): boolean {
 /** A mapping of an object is gone; with the last one, an object that is not a segment goes too. */
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
-  if (object.isSegment || isMapped(k, object)) return;
-  freePages(k, object, 0, object.nrPages);
+  if (object.isSegment || object.isNamed || isMapped(k, object)) return;
+  freeObjectPages(k, object, 0, object.nrPages);
   k.objects.delete(object.id);
 }
 
-function freePages(k: Kernel, object: ShmemObject, start: number, end: number): void {
-  object.removePages(
-    start,
-    end,
-    (f) => k.allocator.free(f),
-    (slot) => dropSlot(k, slot),
-  );
-}
+const isMapped = (k: Kernel, object: ShmemObject): boolean => !areasOf(k, object).next().done;
 
-const isMapped = (k: Kernel, object: ShmemObject): boolean =>
-  [...k.spaces.values()].some((space) => space.vmas.some((vma) => vma.object === object));
+/** An area is gone: what it mapped may have no user any more. */
+export function releaseArea(k: Kernel, vma: Vma): void {
+  if (vma.file !== null) releaseFile(k, vma.file.inode);
+  else releaseMapping(k, vma.object);
+}
 
 /**
  * Clears the entries of [startVpn, endVpn) in an area; private pages that nobody maps any more are
@@ -157,7 +165,7 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
     const isLast = map.removeMap(f) === 0;
-    if (isLast && vma.object === null) dropPage(k, f);
+    if (isLast && map.kind[f] === KIND_ANON) dropPage(k, f);
     else if (vma.isLocked) unlockUnlessOthers(k, f);
   });
 }
@@ -190,6 +198,14 @@ function walkVmas(
   return unmapped;
 }
 
+/** Lets areas of a range be merged with equal pages, or takes that back (ksm_madvise). */
+const adviseKsm = (k: Kernel, task: Task, start: number, end: number, isOn: boolean): number =>
+  walkVmas(task, start, end, (vma, from, to) => {
+    if (!isOn) return k.ksm.forbid(task, vma, from, to);
+    k.ksm.allow(task.mm, vma, from, to);
+    return 0;
+  });
+
 /**
  * madvise over [startVpn, startVpn + nrPages).
  * @returns 0; -EINVAL for advice that does not fit the area; -ENOMEM for holes.
@@ -213,7 +229,7 @@ export function madvise(
       });
     case 'free':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked || vma.object !== null || isHuge(vma)) return -EINVAL;
+        if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
         giveUp(k, task, start, end);
         return 0;
       });
@@ -225,13 +241,17 @@ export function madvise(
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
         if (isHuge(vma)) return removeHuge(k, vma, start, end);
-        if (vma.isLocked || vma.object === null) return -EINVAL;
-        removeFromObject(k, vma.object, vma.pgoff + (start - vma.startVpn), end - start);
+        const inode = vma.object ?? vma.file?.inode;
+        if (vma.isLocked || inode === undefined) return -EINVAL;
+        const refused = vma.file === null ? 0 : mayPunch(vma.file.isShared, vma.file.isWritable);
+        if (refused !== 0) return refused;
+        const first = vma.pgoff + (start - vma.startVpn);
+        punchFile(k, inode, first, first + (end - start));
         return 0;
       });
     case 'wipeonfork':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null || isHuge(vma)) return -EINVAL;
+        if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
         task.mm.change(start, end, (v) => {
           v.wipesOnFork = true;
         });
@@ -244,9 +264,13 @@ export function madvise(
         });
         return 0;
       });
+    case 'mergeable':
+    case 'unmergeable':
+      return adviseKsm(k, task, startVpn, endVpn, advice === 'mergeable');
     case 'populate_read':
     case 'populate_write':
-      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (advice === 'populate_write' && vma.file?.isWritable === false) return -EINVAL;
         const fault = populate(k, task, start, end - start, advice === 'populate_write');
         if (fault === FAULT.SIGBUS) return -EFAULT;
         if (fault === FAULT.HWPOISON) return -EHWPOISON;
@@ -265,23 +289,4 @@ function removeHuge(k: Kernel, vma: HugeVma, start: number, end: number): number
   if (!vma.huge.isShared) return -EACCES;
   punchHole(k, vma.huge.inode, hugeIndex(vma, start), hugeIndex(vma, end));
   return 0;
-}
-
-/** Takes pages out of an object, and out of every page table that maps them (shmem_fallocate). */
-function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages: number): void {
-  for (const space of k.spaces.values()) {
-    for (const vma of space.vmas) {
-      if (vma.object !== object) continue;
-      const from = Math.max(start, vma.pgoff);
-      const to = Math.min(start + nrPages, vma.pgoff + (vma.endVpn - vma.startVpn));
-      const delta = vma.startVpn - vma.pgoff;
-      space.pageTable.walk(from + delta, to + delta, (vpn, pte) => {
-        // An entry of a page that broke stays: only what maps the object's page goes.
-        if (!pteIsPage(pte)) return;
-        space.pageTable.set(vpn, PTE_NONE);
-        k.mem.map.removeMap(pteFrame(pte));
-      });
-    }
-  }
-  freePages(k, object, start, start + nrPages);
 }

@@ -11,6 +11,7 @@
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
 import { MAX_SLOTS } from '../mm/swap.ts';
+import type { HintMarks } from './hint_marks.ts';
 
 export const PTRS_PER_LEAF = 512;
 const LEAF_SHIFT = 9;
@@ -62,6 +63,8 @@ export class PageTable {
   readonly #huge = new Map<number, number>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
+  /** Marks of NUMA balancing, while it is in use. */
+  marks: HintMarks | undefined;
   #lastKey = -1;
   #lastLeaf: Leaf | undefined;
   #chunk = new Uint32Array(0);
@@ -93,7 +96,11 @@ export class PageTable {
   /** Sets an entry of a leaf that exists. */
   set(vpn: number, pte: number): void {
     const leaf = this.leafOf(vpn) as Leaf;
-    leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] = pte;
+    const at = leaf.base + (vpn % PTRS_PER_LEAF);
+    if (this.marks !== undefined && pte >>> 1 !== (leaf.entries[at] as number) >>> 1) {
+      this.marks.forget(vpn);
+    }
+    leaf.entries[at] = pte;
   }
 
   /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */
@@ -142,6 +149,15 @@ export class PageTable {
       this.#lastKey = key;
       this.#lastLeaf = leaf;
     }
+  }
+
+  /** Gives a leaf that exists another page of its own; returns the old one. */
+  replaceLeafFrame(vpn: number, tableFrame: Frame): Frame {
+    const leaf = this.leafOf(vpn) as Leaf;
+    this.#leaves.set(Math.floor(vpn / PTRS_PER_LEAF), { ...leaf, tableFrame });
+    this.#lastKey = -1;
+    this.#lastLeaf = undefined;
+    return leaf.tableFrame;
   }
 
   #newLeaf(tableFrame: Frame): Leaf {

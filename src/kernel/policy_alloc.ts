@@ -116,13 +116,22 @@ export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
 /** Origins of requests that follow no policy. */
-export type NamedFrom = 'node named' | 'cpuset' | 'memory offline' | 'long-term pin';
+export type NamedFrom =
+  | 'node named'
+  | 'cpuset'
+  | 'memory offline'
+  | 'long-term pin'
+  | 'numa balancing'
+  | 'demotion';
+
+/** Moves that the kernel decides for itself: nobody asked for their node. */
+const UNASKED: ReadonlySet<PolicyFrom> = new Set(['cpuset', 'numa balancing', 'demotion']);
 
 const isNodeNamed = (from: PolicyFrom): boolean =>
   from === 'node named' ||
-  from === 'cpuset' ||
   from === 'memory offline' ||
-  from === 'long-term pin';
+  from === 'long-term pin' ||
+  UNASKED.has(from);
 
 function policyText({ policy, from }: FoundPolicy): string {
   if (policy !== null) return policy.describe();
@@ -298,6 +307,20 @@ export function allocUserPages(
 }
 
 /**
+ * A page near a node that the task's cpuset names in its turn; any node will do if that is full
+ * (__folio_alloc_node). Returns as PageAllocator.alloc.
+ */
+export function allocNear(k: Kernel, task: Task, gfp: number, nid: NodeId, why: Purpose): number {
+  k.setCurrent(task);
+  noteRequest(k, task, why, { policy: null, from: 'cpuset' }, gfp, nid, null);
+  const n = allocOrKill(k, task, gfp, 0, nid, null, 1);
+  if (n > 0) {
+    k.placements.count(why, 'cpuset', false, k.mem.zones.nid[k.allocator.lastZone] as number, n);
+  }
+  return n;
+}
+
+/**
  * One page for a request that names its node itself, such as a migration target.
  * @param from `node named` when a program or driver asked for that node, `memory offline` when the
  *   kernel empties memory, else `cpuset`.
@@ -317,7 +340,7 @@ export function allocOnNode(
   if (allocOrKill(k, task, gfp, 0, nid, nodemask, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   const isNamed = nodemask === null ? got === nid : nodemask.has(got);
-  k.placements.count(why, from, from !== 'cpuset' && isNamed, got, 1);
+  k.placements.count(why, from, !UNASKED.has(from) && isNamed, got, 1);
   return k.allocator.out[0] as Frame;
 }
 

@@ -22,6 +22,7 @@ import { MAX_SLOTS } from '../mm/swap.ts';
 import { Vmscan } from '../mm/vmscan.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import { canDemote, demotePages } from './demotion.ts';
 import type { Kernel } from './kernel.ts';
 import { trackPages } from './lru_track.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
@@ -34,7 +35,7 @@ export interface KernelReclaim {
   readonly vmscan: Vmscan;
   readonly reclaim: Reclaim;
   /** What files answer for their pages, once there are any. */
-  files: Pick<PageOwners, 'removeFromFile'> | null;
+  files: Pick<PageOwners, 'removeFromFile' | 'flush'> | null;
 }
 
 /** Switches reclaim on; again does nothing. */
@@ -45,6 +46,7 @@ export function startReclaim(k: Kernel): KernelReclaim {
   const owners: PageOwners = {
     unmap: (f) => unmapPage(k, f as Frame),
     moveToSwap: (f) => moveToSlot(k, f as Frame),
+    flush: () => k.reclaim?.files?.flush(),
     removeFromFile: (f) => k.reclaim?.files?.removeFromFile(f) ?? false,
   };
   const free = (f: Frame): void => k.allocator.free(f);
@@ -62,6 +64,12 @@ export function startReclaim(k: Kernel): KernelReclaim {
     asKswapd: (nid, run) => asKswapd(k, nid, run),
     note: (by, nid, n) => k.allocator.log?.noteReclaim(by, nid, n),
   });
+  vmscan.pages.demotion = {
+    canDemote: (nid) => canDemote(k, nid as NodeId),
+    demote: (nid, frames, isKswapd) => [
+      ...demotePages(k, nid as NodeId, frames as readonly Frame[], isKswapd),
+    ],
+  };
   k.reclaim = { vmscan, reclaim, files: null };
   reclaim.zoneReclaimMode = k.zoneReclaimMode;
   vmscan.swappiness = k.swappiness;

@@ -51,8 +51,16 @@ export function stateHash(k: Kernel): string {
       h.add(f);
     });
   }
+  for (const inode of k.inodes.values()) {
+    h.addText(`${inode.name}/${inode.nrPages}/${inode.isLinked}`);
+    inode.forEachPage((index, f) => {
+      h.add(index);
+      h.add(f);
+    });
+  }
   if (k.huge.isInUse) addPool(h, k);
   if (k.mem.held.isInUse) addHeld(h, k);
+  addServices(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
   if (k.mem.swap.isOn) addSwap(h, k);
   return h.digest();
@@ -66,6 +74,16 @@ function addHeld(h: StateHash, k: Kernel): void {
   }
   h.addColumn([...k.mem.held.orphans].sort((a, b) => a - b));
   for (const f of k.mem.held.poisoned()) h.add(f);
+}
+
+/** Merged pages, what is in pages that were written, and pages taken away. */
+function addServices(h: StateHash, k: Kernel): void {
+  if (k.nowMs > 0) h.add(k.nowMs);
+  k.ksm.tree.forEachNode((node) => h.addColumn([node.frame, node.number, node.items.size]));
+  for (const space of k.spaces.values()) {
+    const hinted = space.pageTable.marks?.hinted;
+    if (hinted !== undefined) h.addColumn([...hinted].sort((a, b) => a - b));
+  }
 }
 
 /** Entries of huge pages, and the promises of the area. */

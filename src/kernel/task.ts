@@ -7,6 +7,7 @@ import type { AllocTask } from '../mm/internal.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Cpuset } from './cpuset.ts';
 import type { Mempolicy } from './mempolicy.ts';
+import type { TaskNuma } from './numa_balancing.ts';
 
 /** Why a task is no more: it exited, or a signal killed it. */
 export type TaskEnd = 'exit' | 'SIGKILL' | 'SIGBUS';
@@ -21,11 +22,17 @@ export class Task implements AllocTask {
   interleavePrev: number;
   /** Turns left on that node under weighted interleave (il_weight). */
   interleaveWeight = 0;
+  /** Node that a page of the cache was spread to last, -1 for none (cpuset_mem_spread_rotor). */
+  spreadRotor = -1;
   memsAllowed: Nodemask;
   /** The group the task is in, which need not be a cpuset. */
   group: Cpuset;
   cpuset: Cpuset;
   mm: AddressSpace;
+  /** Processor time that the task has used, ms (sum_exec_runtime). */
+  execMs = 0;
+  /** What NUMA balancing keeps of it, once it has run with that. */
+  numa: TaskNuma | undefined;
   /** Made by fork, not started as a program. */
   isForked = false;
   end: TaskEnd | undefined;

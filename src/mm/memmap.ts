@@ -31,8 +31,10 @@ export const KIND_SHMEM = 5;
  * link = hugetlb inode, index = huge page number in it. Free in the pool: link = NIL.
  */
 export const KIND_HUGETLB = 6;
+/** Page of a disk's file: link = inode, index = page number in it. */
+export const KIND_FILE = 7;
 /** Nobody's, since its memory is broken (PG_hwpoison): never free, never given to anybody. */
-export const KIND_POISON = 7;
+export const KIND_POISON = 8;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -41,10 +43,18 @@ export const KIND_NAMES = [
   'anon',
   'shmem',
   'hugetlb',
+  'file',
   'poison',
 ] as const;
 
 export const NIL = -1;
+
+/**
+ * Is the frame a merged page of KSM? It is an anonymous page without one owner: its link is -1
+ * minus the number that KSM gave it, and its index says nothing.
+ */
+export const isMergedFrame = (map: Pick<MemMap, 'kind' | 'link'>, f: number): boolean =>
+  map.kind[f] === KIND_ANON && (map.link[f] as number) < 0;
 
 /** Bytes a touched frame costs in this table. */
 export const MEMMAP_ROW_BYTES = 12;

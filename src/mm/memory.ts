@@ -14,6 +14,7 @@ import type { Design } from '../hooks/design.ts';
 import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
+import { DirtyLimits } from './dirty.ts';
 import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
 import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
@@ -25,6 +26,7 @@ import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
+import { NODE_ITEM } from './vmstat_items.ts';
 import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
 import {
   planSnapshot,
@@ -65,6 +67,7 @@ export class Memory {
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
   readonly held: HeldPages;
+  readonly dirty: DirtyLimits;
   readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
@@ -113,8 +116,10 @@ export class Memory {
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
     this.held = new HeldPages(this.map);
+    this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
     this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
+    this.stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => this.dirty.nrDirty[nid] as number);
     this.allocator = new PageAllocator({
       zones: this.zones,
       map: this.map,
@@ -122,6 +127,7 @@ export class Memory {
       pcp: this.pcp,
       lru: this.lru,
       held: this.held,
+      dirty: this.dirty,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,

@@ -15,6 +15,7 @@ import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
 import {
   KIND_ANON,
+  KIND_FILE,
   KIND_HUGETLB,
   KIND_KERNEL,
   KIND_PAGE_TABLE,
@@ -106,8 +107,9 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
     else if (isHuge) huge.push(f as Frame);
     else {
       const kind = mem.map.kind[f] as number;
-      if (kind === KIND_ANON || kind === KIND_SHMEM) movable.push(f as Frame);
-      else if (kind === KIND_POISON) nrFree++;
+      if (kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE) {
+        movable.push(f as Frame);
+      } else if (kind === KIND_POISON) nrFree++;
       else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
     }
     f += size;

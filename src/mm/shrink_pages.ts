@@ -88,7 +88,7 @@ export class PageShrinker {
     };
     for (let i = 0; i < n; i++) settle(frames[i] as number, demotes);
     if (down.length > 0 && demotion !== null) {
-      const left = demotion.demote(node.nid, down);
+      const left = demotion.demote(node.nid, down, sc.isKswapd);
       nrReclaimed += down.length - left.length;
       for (const f of left) settle(f, false);
     }
@@ -161,6 +161,7 @@ export class PageShrinker {
     const { lru, swap, stat } = this.#p;
     if (!lru.has(f, LRU_SWAPBACKED)) {
       lru.set(f, LRU_RECLAIM);
+      this.#owners.flush();
       return false;
     }
     if (!sc.mayWritepage) return false;

@@ -5,20 +5,12 @@ import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
+import { type MachineNodes, PolicyDraw } from './generate_policy.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
-import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
-/** The nodes that a workload may name. */
-export interface MachineNodes {
-  /** All nodes, ascending, those without memory too. */
-  readonly nodes: readonly number[];
-  /** Nodes with memory at the start. */
-  readonly memoryNodes: readonly number[];
-  /** Nodes whose memory belongs to a device; named more often than others. */
-  readonly deviceNodes: readonly number[];
-  /** CPUs by node; nodes without CPUs may be absent. */
-  readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
-}
+export type { MachineNodes } from './generate_policy.ts';
+
+import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
 
 export interface GenerateOptions extends MachineNodes {
   /** Any text or number. */
@@ -58,6 +50,11 @@ interface PageRange {
   readonly offset: number;
   readonly nrPages: number;
 }
+/** Where the services that a family is about are switched. */
+const KSM = '/sys/kernel/mm/ksm';
+const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
+/** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
+const NUMBERS = [1, 1, 2, 3, 257];
 
 interface Mapped {
   readonly nrPages: number;
@@ -72,7 +69,7 @@ interface LiveTask {
 class Workload {
   readonly drafts: Draft[] = [];
   readonly #prng: Prng;
-  readonly #nodes: MachineNodes;
+  readonly #draw: PolicyDraw;
   readonly #family: Family;
   readonly #cpus: readonly number[];
   /** Each action as often as its weight says. */
@@ -83,7 +80,7 @@ class Workload {
 
   constructor(options: GenerateOptions) {
     this.#prng = new Prng(`generate/${options.family}/${options.seed}`);
-    this.#nodes = options;
+    this.#draw = new PolicyDraw(this.#prng, options, options.family);
     this.#family = options.family;
     this.#cpus = Object.values(options.cpusByNode).flat();
     if (this.#cpus.length === 0 || options.memoryNodes.length === 0) {
@@ -111,8 +108,22 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
+  /** Switches the service on that a family is about. */
+  #beginService(): void {
+    if (this.#family === 'ksm') {
+      // A look takes all of memory, so that where it begins the next time is no accident.
+      this.#sys({ verb: 'write', path: `${KSM}/pages_to_scan`, value: '100000' });
+      const value = this.#prng.chance(50) ? '0' : '1';
+      this.#sys({ verb: 'write', path: `${KSM}/merge_across_nodes`, value });
+    }
+    if (this.#family !== 'balance') return;
+    this.#sys({ verb: 'write', path: `${BALANCING}/scan_period_max_ms`, value: '200' });
+    this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
+  }
+
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
   begin(): void {
+    this.#beginService();
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -148,7 +159,7 @@ class Workload {
         this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
         return true;
       case 'set_mempolicy':
-        this.#task(task.name, { verb: 'set_mempolicy', ...this.#policy() });
+        this.#task(task.name, { verb: 'set_mempolicy', ...this.#draw.policy() });
         if (this.#prng.chance(70)) this.#task(task.name, { verb: 'get_mempolicy' });
         return true;
       case 'migrate_pages':
@@ -178,6 +189,9 @@ class Workload {
         return true;
       case 'lockall':
         this.#lockAll(task);
+        return true;
+      case 'scans':
+        this.#scans();
         return true;
       default:
         return false;
@@ -213,6 +227,17 @@ class Workload {
       case 'madvise':
         this.#madvise(task, range, mapped.kind);
         break;
+      case 'fill':
+        this.#task(task.name, { verb: 'fill', ...range, value: this.#prng.pick(NUMBERS) });
+        break;
+      case 'merge': {
+        const advice = this.#prng.pick(['mergeable', 'mergeable', 'unmergeable']);
+        this.#task(task.name, { verb: 'madvise', ...range, advice });
+        break;
+      }
+      case 'work':
+        this.#work(task, region, mapped.nrPages);
+        break;
       case 'lock':
         this.#lock(task, range);
         break;
@@ -235,7 +260,8 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
+    const most = this.#family === 'balance' ? 1 : MOST_REGIONS;
+    for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
       return;
@@ -247,9 +273,31 @@ class Workload {
     task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
     this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
+    const whole = { region, offset: 0, nrPages };
+    if (this.#family === 'ksm')
+      this.#task(task.name, { verb: 'madvise', ...whole, advice: 'mergeable' });
     if (this.#prng.chance(50)) {
       this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
     }
+  }
+
+  /** Lets ksmd merge all that it can, and looks where the pages are. */
+  #scans(): void {
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '1' });
+    this.#sys({ verb: 'ksm_scans', nrScans: 4 });
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '0' });
+    for (const file of ['pages_shared', 'pages_sharing']) {
+      this.#sys({ verb: 'read', path: `${KSM}/${file}` });
+    }
+    const { name, regions } = this.#prng.pick(this.#alive);
+    for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
+  }
+
+  /** Works on a region until its pages are where NUMA balancing wants them. */
+  #work(task: LiveTask, region: string, nrPages: number): void {
+    this.#sys({ verb: 'drop_caches' });
+    this.#task(task.name, { verb: 'work', region, offset: 0, nrPages, ms: 2500 });
+    this.#task(task.name, { verb: 'where', region });
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -283,61 +331,6 @@ class Workload {
     }
   }
 
-  /** Some nodes with memory, those of devices likelier; now and then one without memory. */
-  #someNodes(): number[] {
-    const p = this.#prng;
-    const { nodes, memoryNodes, deviceNodes } = this.#nodes;
-    const set = new Set<number>();
-    const count = p.chance(45) ? 1 : p.between(1, memoryNodes.length);
-    for (let i = 0; i < count; i++) {
-      const fromDevice = deviceNodes.length > 0 && p.chance(35);
-      set.add(p.pick(fromDevice ? deviceNodes : memoryNodes));
-    }
-    if (p.chance(4)) set.add(p.pick(nodes));
-    return [...set].sort((a, b) => a - b);
-  }
-
-  /**
-   * Nodes of a cpuset, or to bind to. Where devices alone are its memory, a task dies at once under
-   * designs that isolate the device, and the rest of a mixed workload says nothing; so a
-   * node of system memory is there too. The other families have it as chance will.
-   */
-  #livableNodes(): number[] {
-    const set = this.#someNodes();
-    if (this.#family !== 'mixed') return set;
-    const { memoryNodes, deviceNodes } = this.#nodes;
-    const system = memoryNodes.filter((nid) => !deviceNodes.includes(nid));
-    if (system.length === 0 || set.some((nid) => system.includes(nid))) return set;
-    return [...set, this.#prng.pick(system)].sort((a, b) => a - b);
-  }
-
-  #policy(): { mode: ModeArg; nodes: NodesArg } {
-    const p = this.#prng;
-    const mode = p.pick([
-      'default',
-      'local',
-      'bind',
-      'bind',
-      'bind',
-      'preferred',
-      'preferred',
-      'interleave',
-      'interleave',
-      'preferred_many',
-      'preferred_many',
-    ]);
-    const flags: string[] = [];
-    if (p.chance(15)) flags.push('static');
-    else if (p.chance(18)) flags.push('relative');
-    if (p.chance(2)) flags.push(p.pick(['static', 'relative', 'numa_balancing']));
-    const distinct = [...new Set(flags)];
-    const needsNodes = mode !== 'default' && mode !== 'local';
-    if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };
-    const named = () => (mode === 'bind' ? this.#livableNodes() : this.#someNodes());
-    const nodes = needsNodes || p.chance(2) ? named() : 'none';
-    return { mode: { mode, flags: needsNodes ? distinct : [] }, nodes };
-  }
-
   #mbind(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
     const p = this.#prng;
     const words: string[] = [];
@@ -345,7 +338,7 @@ class Workload {
     if (p.chance(18)) words.push('strict');
     const rawFlags = p.chance(1) ? p.pick([0x10, 0x80]) : 0;
     const addressOffsetBytes = p.chance(1) ? 1 : 0;
-    const policy = this.#policy();
+    const policy = this.#draw.policy();
     this.#task(task.name, {
       verb: 'mbind',
       ...range,
@@ -363,21 +356,23 @@ class Workload {
   }
 
   #setHome(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
-    const node = this.#prng.pick(this.#someNodes());
+    const node = this.#prng.pick(this.#draw.someNodes());
     const flags = this.#prng.chance(3) ? 1 : 0;
     this.#task(task.name, { verb: 'set_home', ...range, node, flags, addressOffsetBytes: 0 });
   }
 
   #movePages(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
-    const nodes = this.#prng.chance(70) ? [this.#prng.pick(this.#someNodes())] : this.#someNodes();
+    const nodes = this.#prng.chance(70)
+      ? [this.#prng.pick(this.#draw.someNodes())]
+      : this.#draw.someNodes();
     const moveAll = this.#prng.chance(20);
     this.#task(task.name, { verb: 'move_pages', ...range, nodes, moveAll });
     if (this.#prng.chance(50)) this.#task(task.name, { verb: 'where', region: range.region });
   }
 
   #migratePages(task: LiveTask): void {
-    const from = this.#someNodes();
-    const to = this.#someNodes();
+    const from = this.#draw.someNodes();
+    const to = this.#draw.someNodes();
     const other = this.#prng.pick(this.#alive);
     const pid = other === task || this.#prng.chance(50) ? {} : { pid: other.name };
     this.#task(task.name, { verb: 'migrate_pages', from, to, ...pid });
@@ -445,7 +440,7 @@ class Workload {
   }
 
   #writeMems(group: string): void {
-    const value = this.#prng.chance(4) ? '' : this.#livableNodes().join(',');
+    const value = this.#prng.chance(4) ? '' : this.#draw.livableNodes().join(',');
     this.#sys({ verb: 'write', path: `${this.#mount}/${group}/cpuset.mems`, value });
   }
 

@@ -10,6 +10,8 @@ export const FAMILIES = [
   'cpuset1',
   'mixed',
   'pins',
+  'ksm',
+  'balance',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -35,7 +37,11 @@ export type Action =
   | 'flag'
   | 'pin'
   | 'unpin'
-  | 'lockall';
+  | 'lockall'
+  | 'fill'
+  | 'merge'
+  | 'scans'
+  | 'work';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -120,6 +126,34 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     mems: 14,
     cgroup: 8,
     flag: 7,
+  },
+  ksm: {
+    mmap: 5,
+    fill: 18,
+    touch: 5,
+    where: 5,
+    merge: 4,
+    scans: 8,
+    set_mempolicy: 3,
+    mbind: 4,
+    move_pages: 4,
+    migrate_pages: 1,
+    madvise: 3,
+    munmap: 1,
+    cpu: 6,
+    fork: 3,
+    exit: 1,
+  },
+  balance: {
+    mmap: 2,
+    work: 10,
+    touch: 3,
+    where: 2,
+    set_mempolicy: 4,
+    mbind: 4,
+    move_pages: 8,
+    cpu: 10,
+    fork: 1,
   },
   mixed: {
     mmap: 5,

@@ -15,6 +15,9 @@ export const MMAP_KINDS = [
   'hugetlb-noreserve',
   'hugetlb-shared',
   'shm-hugetlb',
+  'file',
+  'file-private',
+  'text',
 ] as const;
 export type MmapKind = (typeof MMAP_KINDS)[number];
 
@@ -43,6 +46,9 @@ export const DEVICE_ADVICE = ['device', 'cpu', 'none'] as const;
 /** Words of `device_compute` and `device_policy`. */
 export const COMPUTE_WORDS = ['strided', 'random', 'hot', 'reading'] as const;
 export const DEVICE_POLICY_WORDS = ['evict', 'keep'] as const;
+
+/** What a program tells of its use of a file (posix_fadvise). */
+export const FADVICE = ['dontneed', 'willneed'] as const;
 
 /** A mode as written: a name or a raw number, with its flags as written. */
 export interface ModeArg {
@@ -85,6 +91,9 @@ export type TaskAct =
       readonly nrPages: number;
       readonly kind: MmapKind;
       readonly shift: number;
+      /** For mappings of a file: its name, and the page of it that comes first. */
+      readonly file?: string | undefined;
+      readonly at?: number | undefined;
     }
   | {
       readonly verb: 'munmap';
@@ -120,6 +129,22 @@ export type TaskAct =
       /** Left out: the whole region. */
       readonly offset?: number | undefined;
       readonly nrPages?: number | undefined;
+    }
+  /** Uses its CPU for so long, writing a byte to each page of the range, over and over. */
+  | {
+      readonly verb: 'work';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly ms: number;
+    }
+  /** Writes a number of 32 bits at the start of each page. */
+  | {
+      readonly verb: 'fill';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly value: number;
     }
   | {
       readonly verb: 'tables';
@@ -166,6 +191,21 @@ export type TaskAct =
   | { readonly verb: 'mlockall'; readonly words: readonly string[] }
   | { readonly verb: 'munlockall' }
   | { readonly verb: 'swrite'; readonly path: string; readonly value: string }
+  | {
+      readonly verb: 'readfile' | 'writefile';
+      readonly file: string;
+      /** Left out: the whole file. */
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  | {
+      readonly verb: 'fadvise';
+      readonly file: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly advice: (typeof FADVICE)[number];
+    }
+  | { readonly verb: 'fsync'; readonly file: string }
   | { readonly verb: 'exit' }
   /** The device computes on a range; its driver decides where the pages are meanwhile. */
   | {
@@ -208,6 +248,12 @@ export type TaskAct =
       readonly advice: (typeof DEVICE_ADVICE)[number];
     };
 
+/** A policy of a mount as written: `bind:0,2`; `nodes` is `none` when none are given. */
+export interface MountPolicyArg {
+  readonly mode: ModeArg;
+  readonly nodes: NodesArg;
+}
+
 /** An operation of the controller, which is under no policy and in no tested cpuset. */
 export type SysAct =
   | { readonly verb: 'write'; readonly path: string; readonly value: string }
@@ -224,15 +270,25 @@ export type SysAct =
   /** The link to a device goes down, and all memory of its node with it. */
   | { readonly verb: 'link_failure'; readonly node: number }
   | {
-      readonly verb:
-        | 'zones'
-        | 'free'
-        | 'numastat'
-        | 'hugetlb'
-        | 'states'
-        | 'fallback'
-        | 'tasks'
-        | 'drop_caches';
+      readonly verb: 'zones' | 'free' | 'numastat' | 'hugetlb' | 'states' | 'fallback' | 'tasks';
+    }
+  | { readonly verb: 'sync' | 'drop_caches' }
+  | {
+      readonly verb: 'mkfile';
+      readonly file: string;
+      readonly nrPages: number;
+      readonly isTmpfs: boolean;
+      /** mpol= of its mount. */
+      readonly mpol?: MountPolicyArg | undefined;
+    }
+  | { readonly verb: 'rmfile'; readonly file: string }
+  | { readonly verb: 'truncate'; readonly file: string; readonly nrPages: number }
+  | {
+      readonly verb: 'cached';
+      readonly file: string;
+      /** Left out: the whole file. */
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
     }
   | { readonly verb: 'vmstat'; readonly keys: readonly string[] }
   | { readonly verb: 'offline_node'; readonly node: number; readonly nrBlocks?: number | undefined }
@@ -244,7 +300,9 @@ export type SysAct =
     }
   /** Adds a swap area; those of the highest priority are filled first. */
   | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
-  | { readonly verb: 'sleep'; readonly ms: number };
+  | { readonly verb: 'sleep'; readonly ms: number }
+  /** Waits until ksmd has been through all memory so many times more. */
+  | { readonly verb: 'ksm_scans'; readonly nrScans: number };
 
 export type Act =
   | { readonly on: 'task'; readonly task: string; readonly act: TaskAct }

@@ -6,10 +6,10 @@ import {
   DEVICE_ADVICE,
   DEVICE_POLICY_WORDS,
   MADVICE,
-  MMAP_KINDS,
   type SysAct,
   type TaskAct,
 } from './ops.ts';
+import { isFileVerb, readFileAct, readFileSysAct, readKind } from './parse_files.ts';
 import type { Reader } from './reader.ts';
 import {
   type HoldVerb,
@@ -71,9 +71,12 @@ function readMmap(r: Reader, pages: PageSizes): TaskAct {
   const fallback = pages.base;
   const unit = { pageBytes: pageBytesOfKind(r.peek(1) ?? '', fallback) };
   const nrPages = r.number('PAGES, a number of pages,', unit);
-  const kind = r.oneOf('KIND', MMAP_KINDS);
-  const shift = r.numberOption(r.trailing([], ['shift']), 'shift', unit) ?? 0;
-  return { verb: 'mmap', region, nrPages, kind, shift };
+  const { kind, file } = readKind(r);
+  const rest = r.trailing([], file === undefined ? ['shift'] : ['shift', 'at']);
+  const shift = r.numberOption(rest, 'shift', unit) ?? 0;
+  if (file === undefined) return { verb: 'mmap', region, nrPages, kind, shift };
+  const at = r.numberOption(rest, 'at', unit) ?? 0;
+  return { verb: 'mmap', region, nrPages, kind, shift, file, at };
 }
 
 function readMbind(r: Reader, pages: PageSizes): TaskAct {
@@ -222,8 +225,23 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
   };
 }
 
+function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  if (verb === 'work') return { verb, ...range, ms: r.number('MS') };
+  return { verb, ...range, value: r.number('VALUE') };
+}
+
+function readDevicePolicy(r: Reader): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const policy = readFreeWord(r, 'POLICY');
+  const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
+  const threshold = given('threshold', r.numberOption(rest, 'threshold'));
+  return { verb: 'device_policy', device, policy, words: rest.words, ...threshold };
+}
+
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
+  if (isFileVerb(verb)) return readFileAct(r, verb, pages);
   switch (verb) {
     case 'cpu':
       return { verb, cpu: r.number('N, a CPU,') };
@@ -246,6 +264,9 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'read':
     case 'where':
       return readOnRange(r, verb, pages);
+    case 'work':
+    case 'fill':
+      return readUse(r, verb, pages);
     case 'tables':
       return readTables(r, pages);
     case 'mbind':
@@ -271,13 +292,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     }
     case 'device_compute':
       return readDeviceCompute(r, pages);
-    case 'device_policy': {
-      const device = readFreeWord(r, 'DEVICE');
-      const policy = readFreeWord(r, 'POLICY');
-      const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
-      const threshold = given('threshold', r.numberOption(rest, 'threshold'));
-      return { verb, device, policy, words: rest.words, ...threshold };
-    }
+    case 'device_policy':
+      return readDevicePolicy(r);
     case 'device_prefetch':
       return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
     case 'device_advise': {
@@ -329,7 +345,13 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'fallback':
     case 'tasks':
     case 'drop_caches':
+    case 'sync':
       return { verb };
+    case 'mkfile':
+    case 'rmfile':
+    case 'truncate':
+    case 'cached':
+      return readFileSysAct(r, verb, pages);
     case 'vmstat':
       return { verb, keys: r.word('KEY').split(',') };
     case 'offline_node': {
@@ -353,5 +375,7 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     }
     case 'sleep':
       return { verb, ms: r.number('MS') };
+    case 'ksm_scans':
+      return { verb, nrScans: r.number('N') };
   }
 }

@@ -69,6 +69,20 @@ function printDeviceAct(act: DeviceAct, spell: Spelling): string {
   return `${what}${words}${options.join('')}`;
 }
 
+function printGetRaw(act: Extract<TaskAct, { verb: 'get_raw' }>, spell: Spelling): string {
+  const at = act.region === undefined ? '' : ` ${spell.region(act.region)}${range(act)}`;
+  return `get_raw ${act.flags} ${act.maxnode}${at}`;
+}
+
+type HoldVerb = 'mlock' | 'munlock' | 'pin' | 'unpin' | 'mlockall' | 'munlockall';
+
+function printHoldAct(act: Extract<TaskAct, { verb: HoldVerb }>, spell: Spelling): string {
+  if (act.verb === 'munlockall') return act.verb;
+  if (act.verb === 'mlockall') return ['mlockall', ...act.words].join(' ');
+  const word = act.onFault === true ? ' onfault' : act.longterm === true ? ' longterm' : '';
+  return `${act.verb} ${spell.region(act.region)}${range(act)}${word}`;
+}
+
 function printTaskAct(act: TaskAct, spell: Spelling): string {
   switch (act.verb) {
     case 'cpu':
@@ -85,13 +99,13 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'policy_at':
     case 'node_at':
       return `${act.verb} ${spell.region(act.region)} ${act.offset}`;
-    case 'get_raw': {
-      const at = act.region === undefined ? '' : ` ${spell.region(act.region)}${range(act)}`;
-      return `get_raw ${act.flags} ${act.maxnode}${at}`;
-    }
+    case 'get_raw':
+      return printGetRaw(act, spell);
     case 'mmap': {
       const shift = option('shift', nonZero(act.shift));
-      return `mmap ${spell.region(act.region)} ${act.nrPages} ${act.kind}${shift}`;
+      const kind = act.file === undefined ? act.kind : `${act.kind}:${act.file}`;
+      const at = option('at', nonZero(act.at ?? 0));
+      return `mmap ${spell.region(act.region)} ${act.nrPages} ${kind}${shift}${at}`;
     }
     case 'mbind':
       return printMbind(act, spell);
@@ -109,14 +123,15 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'mlock':
     case 'munlock':
     case 'pin':
-    case 'unpin': {
-      const word = act.onFault === true ? ' onfault' : act.longterm === true ? ' longterm' : '';
-      return `${act.verb} ${spell.region(act.region)}${range(act)}${word}`;
-    }
+    case 'unpin':
     case 'mlockall':
-      return ['mlockall', ...act.words].join(' ');
     case 'munlockall':
-      return act.verb;
+      return printHoldAct(act, spell);
+    case 'work':
+    case 'fill': {
+      const amount = act.verb === 'work' ? act.ms : act.value;
+      return `${act.verb} ${spell.region(act.region)}${range(act)} ${amount}`;
+    }
     case 'move_pages':
       return printMovePages(act, spell);
     case 'migrate_pages': {
@@ -126,6 +141,12 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     }
     case 'madvise':
       return `madvise ${spell.region(act.region)}${range(act)} ${act.advice}`;
+    case 'readfile':
+    case 'writefile':
+    case 'fsync':
+      return `${act.verb} ${act.file}${act.verb === 'fsync' ? '' : range(act)}`;
+    case 'fadvise':
+      return `fadvise ${act.file}${range(act)} ${act.advice}`;
     case 'swrite':
       return `swrite ${act.path} ${quoteValue(act.value)}`;
     case 'device_compute':
@@ -134,6 +155,14 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'device_advise':
       return printDeviceAct(act, spell);
   }
+}
+
+/** ` tmpfs mpol=bind:0,2`, or nothing for a file on a disk. */
+function printMount(act: Extract<SysAct, { verb: 'mkfile' }>): string {
+  if (!act.isTmpfs) return '';
+  if (act.mpol === undefined) return ' tmpfs';
+  const nodes = act.mpol.nodes === 'none' ? '' : `:${printNodes(act.mpol.nodes)}`;
+  return ` tmpfs mpol=${printMode(act.mpol.mode)}${nodes}`;
 }
 
 function printSysAct(act: SysAct, spell: Spelling): string {
@@ -164,6 +193,16 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
       return `sleep ${act.ms}`;
+    case 'ksm_scans':
+      return `ksm_scans ${act.nrScans}`;
+    case 'mkfile':
+      return `mkfile ${act.file} ${act.nrPages}${printMount(act)}`;
+    case 'rmfile':
+      return `rmfile ${act.file}`;
+    case 'truncate':
+      return `truncate ${act.file} ${act.nrPages}`;
+    case 'cached':
+      return `cached ${act.file}${range(act)}`;
     default:
       return act.verb;
   }

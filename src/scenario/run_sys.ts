@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
+import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
@@ -18,6 +19,7 @@ import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { runLinkFailure } from './run_broken.ts';
+import { isFileSysAct, runFileSys } from './run_files.ts';
 import { numbers, plain } from './run_results.ts';
 
 /**
@@ -30,6 +32,7 @@ export function runSys(
   tasks: ReadonlyMap<string, Task>,
 ): OpResult {
   askForKernelBuffer(k);
+  if (isFileSysAct(act)) return runFileSys(k, act);
   switch (act.verb) {
     case 'mkdir':
       return plain(makeGroup(k, groupPath(k, act.path)));
@@ -87,10 +90,17 @@ export function runSys(
       return runLinkFailure(k, act.node);
     case 'swapon':
       return plain(swapOn(k, act.nrPages, act.priority));
-    case 'drop_caches':
-    case 'sleep':
-      return { ret: 0 };
+    default:
+      return waitFor(k, act);
   }
+}
+
+/** Operations that let time pass. */
+function waitFor(k: Kernel, act: SysAct): OpResult {
+  if (act.verb === 'ksm_scans') return plain(k.ksm.waitForScans(act.nrScans));
+  if (act.verb !== 'sleep') throw new NotModelled(`sys ${act.verb}`);
+  passTime(k, act.ms);
+  return { ret: 0 };
 }
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
@@ -203,6 +213,7 @@ function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly s
 }
 
 function writeFile(k: Kernel, path: string, value: string): number {
+  if (isServiceFile(path)) return writeServiceFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   const weights = WEIGHTS.exec(path);
@@ -213,6 +224,10 @@ function writeFile(k: Kernel, path: string, value: string): number {
 
 function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
   if (isTextFile(path)) return readText(k, path, tasks);
+  if (isServiceFile(path)) {
+    const value = readServiceFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
   if (isHugeFile(path)) {
     const value = readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };

@@ -27,12 +27,14 @@ import {
 import { hasAddresses, madvise, mmap, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
+import { fill, work } from '../kernel/services.ts';
 import type { Task } from '../kernel/task.ts';
 import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { breakPages, breaksPages } from './run_broken.ts';
 import { runDevice } from './run_device.ts';
+import { mapFile, runFile } from './run_files.ts';
 import { runHold } from './run_hold.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
@@ -90,6 +92,9 @@ export function runTask(c: TaskContext, act: TaskAct): OpResult {
     case 'touch':
     case 'read':
       return touch(c, act);
+    case 'work':
+    case 'fill':
+      return useRange(c, act);
     case 'tables':
       return tables(c, act);
     case 'where':
@@ -123,6 +128,11 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
       return runHold(c, act);
     case 'swrite':
       return writeAsTask(c, act);
+    case 'readfile':
+    case 'writefile':
+    case 'fadvise':
+    case 'fsync':
+      return runFile(k, task, act);
     case 'exit':
       exitTask(k, task, 'exit');
       return { ret: 0, exit: 0 };
@@ -144,6 +154,14 @@ const rangeOf = (
   c: TaskContext,
   act: { readonly region: string; readonly offset: number; readonly nrPages: number },
 ) => c.regions.range(act);
+
+/** Mode and flags of a policy apart. */
+export function modeOnly(arg: ModeArg): { mode: number; flags: number } {
+  return {
+    mode: modeNumber({ ...arg, flags: [] }),
+    flags: modeNumber({ ...arg, mode: 'default' }),
+  };
+}
 
 /** A mode as a number, flags included; raw numbers pass as they are. */
 export function modeNumber(arg: ModeArg): number {
@@ -196,6 +214,7 @@ function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
     return { ...plain(-ENOMEM), note };
   }
   if (act.kind.includes('hugetlb')) return mapHuge(c, act);
+  if (act.file !== undefined) return mapFile(k, task, regions, act);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
   const object = isShared
     ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages)
@@ -275,6 +294,19 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
   return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
+}
+
+/** Works on a range for some time, or fills it with a number. */
+function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
+  const { k, task } = c;
+  const { startVpn, nrPages } = c.regions.range(act);
+  for (const device of c.devices.values()) device.driver.beforeCpuUse(task, startVpn, nrPages);
+  const run =
+    act.verb === 'work'
+      ? work(k, task, startVpn, nrPages, act.ms)
+      : fill(k, task, startVpn, nrPages, act.value);
+  stopRetrying(c, run.fault);
+  return faultResult(run, 'touched', c.regions.unitOf(act.region));
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */

@@ -24,7 +24,7 @@ export const TASK_USAGE = {
   next_node: '',
   mems_allowed: '',
   get_raw: 'FLAGS MAXNODE [R OFF]',
-  mmap: 'R PAGES KIND [shift=N]',
+  mmap: 'R PAGES KIND [shift=N] [at=PAGE]',
   munmap: 'R [OFF PAGES]',
   mbind:
     'R OFF PAGES MODE[+FLAG...] NODES [strict] [move] [moveall] [lazy] [flags=N] ' +
@@ -33,6 +33,8 @@ export const TASK_USAGE = {
   touch: 'R [OFF PAGES]',
   read: 'R [OFF PAGES]',
   where: 'R [OFF PAGES]',
+  work: 'R OFF PAGES MS',
+  fill: 'R OFF PAGES VALUE',
   tables: 'R [OFF [PAGES]]',
   move_pages: 'R OFF PAGES NODE[,NODE...] [moveall] [flags=N] [pid=TASK]',
   migrate_pages: 'FROM TO [pid=TASK] [maxnode=N]',
@@ -44,6 +46,10 @@ export const TASK_USAGE = {
   pin: 'R OFF PAGES [longterm]',
   unpin: 'R OFF PAGES',
   swrite: 'PATH VALUE',
+  readfile: 'FILE [OFF PAGES]',
+  writefile: 'FILE [OFF PAGES]',
+  fadvise: 'FILE OFF PAGES ADVICE',
+  fsync: 'FILE',
   exit: '',
   device_compute:
     'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [passes=N] [stride=N] [seed=N] ' +
@@ -83,6 +89,12 @@ export const SYS_USAGE = {
   link_failure: 'N',
   swapon: 'PAGES [PRIORITY]',
   sleep: 'MS',
+  ksm_scans: 'N',
+  mkfile: 'FILE PAGES [tmpfs] [mpol=MODE[+FLAG...][:NODES]]',
+  rmfile: 'FILE',
+  truncate: 'FILE PAGES',
+  cached: 'FILE [OFF PAGES]',
+  sync: '',
 } as const;
 export type SysVerb = keyof typeof SYS_USAGE;
 
@@ -160,6 +172,12 @@ export function nameFault(name: string, letter: 'T' | 'R'): string | undefined {
   return undefined;
 }
 
+/** What is wrong with a name of a file, or undefined. */
+export const fileFault = (name: string): string | undefined =>
+  NAME.test(name)
+    ? undefined
+    : `"${name}" is no name of a file; expected a letter followed by letters, digits or _`;
+
 /** Fields of a result that `-> FIELD VALUE` may name, by verb (`sys read` for those of sys). */
 export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   cpu: ['cpu', 'node'],
@@ -172,6 +190,10 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   mmap: ['pageBytes', 'ino'],
   touch: ['touched'],
   read: ['read'],
+  work: ['touched'],
+  fill: ['touched'],
+  readfile: ['read'],
+  writefile: ['written'],
   tables: ['zeroPages'],
   exit: ['exit'],
   device_compute: ['computed', 'local', 'remote', 'moved', 'evicted'],
@@ -179,6 +201,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   fork: ['task'],
   'sys read': ['value'],
   'sys link_failure': ['free', 'used'],
+  'sys mkfile': ['ino'],
   'sys offline_node': ['blocks', 'changed', 'already'],
   'sys online_node': ['blocks', 'changed', 'already'],
 };

@@ -140,6 +140,7 @@ const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
   'page fault': 'page faults',
   'copy on write': 'copies on write',
   'shared page': 'pages of shared objects',
+  'page cache': 'pages of files in memory',
   'swap in': 'pages back from swap',
   'page table': 'page tables',
   'kernel page': 'pages of the kernel',
@@ -156,6 +157,8 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
   'long-term pin': 'moved before a driver pinned them',
+  'numa balancing': 'that NUMA balancing moved',
+  demotion: 'demoted to a lower tier',
 };
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {
