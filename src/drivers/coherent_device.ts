@@ -55,7 +55,8 @@ export class CoherentDevice {
     const away = this.#pagesOf(k, task, startVpn, nrPages, (nid) => nid !== this.nid);
     let nrRemote = away.length;
     if (this.policy !== 'stay') {
-      const alone = away.filter((f) => k.mem.map.mapcount[f] === 1);
+      const whole = [...new Set(away.map((f) => k.thp.headOf(f)))];
+      const alone = whole.filter((f) => k.thp.mapcount(f) === 1);
       migrateFrames(k, alone, targetOn(k, task, this.nid), 'device');
       nrRemote = this.#pagesOf(k, task, startVpn, nrPages, (nid) => nid !== this.nid).length;
     }
@@ -71,7 +72,8 @@ export class CoherentDevice {
     if (this.policy !== 'migrate-back') return 0;
     const here = this.#pagesOf(k, task, startVpn, nrPages, (nid) => nid === this.nid);
     const before = here.length;
-    migrateFrames(k, here, targetOn(k, task, nearestMemory(k, task)), 'device back');
+    const whole = [...new Set(here.map((f) => k.thp.headOf(f)))];
+    migrateFrames(k, whole, targetOn(k, task, nearestMemory(k, task)), 'device back');
     const after = this.#pagesOf(k, task, startVpn, nrPages, (nid) => nid === this.nid).length;
     return before - after;
   }

@@ -11,6 +11,7 @@ import type { Mempolicy } from './mempolicy.ts';
 import { policiesEqual } from './mempolicy.ts';
 import { PageTable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
+import type { ThpAdvice } from './thp.ts';
 
 export interface Vma {
   startVpn: number;
@@ -29,6 +30,8 @@ export interface Vma {
   isLocked: boolean;
   wipesOnFork: boolean;
   isKeptFromChild: boolean;
+  /** What was advised about transparent huge pages. */
+  thp: ThpAdvice;
   /** Some private page of it was once written: fork must copy its entries (anon_vma). */
   hasAnonVma: boolean;
 }
@@ -39,6 +42,8 @@ export class AddressSpace {
   #vmas: Vma[] = [];
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
+  /** Called before an area comes to end at a page in its midst. */
+  beforeCut: (vpn: number) => void = () => undefined;
 
   /** @param hugeSmall small pages in a huge one. */
   constructor(id: number, hugeSmall?: number) {
@@ -124,6 +129,7 @@ export class AddressSpace {
   #splitAt(vpn: number): void {
     const vma = this.lookup(vpn);
     if (vma === undefined || vma.startVpn === vpn) return;
+    if (this.pageTable.hasThps) this.beforeCut(vpn);
     const upper: Vma = {
       ...vma,
       startVpn: vpn,
@@ -161,6 +167,7 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.isLocked === b.isLocked &&
     a.wipesOnFork === b.wipesOnFork &&
     a.isKeptFromChild === b.isKeptFromChild &&
+    a.thp === b.thp &&
     policiesEqual(a.policy, b.policy)
   );
 }

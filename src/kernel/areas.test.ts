@@ -264,6 +264,7 @@ describe('an address space', () => {
     isLocked: false,
     wipesOnFork: false,
     isKeptFromChild: false,
+        thp: 'none',
     hasAnonVma: false,
   });
 

@@ -7,7 +7,7 @@
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Vma } from './address_space.ts';
-import { FAULT, touchPages } from './fault.ts';
+import { FAULT, touchPages, unmapPrivate } from './fault.ts';
 import {
   closeArea,
   dropInode,
@@ -23,6 +23,9 @@ import type { Kernel } from './kernel.ts';
 import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 import type { Task } from './task.ts';
+import { collapseRange } from './thp_collapse.ts';
+import { zapThps } from './thp_fault.ts';
+import { splitFreed } from './thp_split.ts';
 
 export interface MmapRequest {
   readonly startVpn: number;
@@ -57,6 +60,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     isLocked: request.isLocked,
     wipesOnFork: false,
     isKeptFromChild: false,
+    thp: 'none',
     hasAnonVma: false,
   });
   if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');
@@ -117,11 +121,12 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     zapHuge(k, task, vma, startVpn, endVpn);
     return;
   }
+  zapThps(k, task.mm, startVpn, endVpn);
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (!pteIsPage(pte)) return;
-    const f = pteFrame(pte);
-    if (map.removeMap(f) === 0 && vma.object === null) k.allocator.free(f);
+    if (vma.object === null) unmapPrivate(k, pteFrame(pte));
+    else map.removeMap(pteFrame(pte));
   });
 }
 
@@ -174,8 +179,24 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma) =>
-        vma.isLocked || vma.object !== null || isHuge(vma) ? -EINVAL : 0,
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isLocked || vma.object !== null || isHuge(vma)) return -EINVAL;
+        splitFreed(k, task.mm, start, end);
+        return 0;
+      });
+    case 'hugepage':
+    case 'nohugepage':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.thp === advice) return 0;
+        if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
+        task.mm.change(start, end, (v) => {
+          v.thp = advice;
+        });
+        return 0;
+      });
+    case 'collapse':
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
+        collapseRange(k, task, vma, start, end),
       );
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -187,13 +208,15 @@ export function madvise(
     case 'wipeonfork':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
         if (vma.object !== null || isHuge(vma)) return -EINVAL;
+        if (vma.wipesOnFork) return 0;
         task.mm.change(start, end, (v) => {
           v.wipesOnFork = true;
         });
         return 0;
       });
     case 'dontfork':
-      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isKeptFromChild) return 0;
         task.mm.change(start, end, (v) => {
           v.isKeptFromChild = true;
         });
@@ -265,9 +288,11 @@ function setLocked(task: Task, startVpn: number, nrPages: number, isLocked: bool
     const vma = task.mm.lookup(vpn);
     if (vma === undefined) return -ENOMEM;
     const end = Math.min(vma.endVpn, endVpn);
-    task.mm.change(vpn, end, (v) => {
-      v.isLocked = isLocked && !isHuge(v);
-    });
+    if (vma.isLocked !== isLocked && !isHuge(vma)) {
+      task.mm.change(vpn, end, (v) => {
+        v.isLocked = isLocked;
+      });
+    }
     vpn = end;
   }
   return 0;

@@ -40,6 +40,7 @@ export function stateHash(k: Kernel): string {
         h.add(pte);
       });
       addHuge(h, task, vma);
+      if (k.thp.isInUse) addThps(h, task, vma);
     }
   }
   for (const object of k.objects.values()) {
@@ -50,6 +51,7 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.thp.isInUse) addThpState(h, k);
   return h.digest();
 }
 
@@ -62,6 +64,20 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
     h.add(vpn);
     h.add(pte);
   }
+}
+
+/** Which pages of an area are mapped by entries of the pmd level. */
+function addThps(h: StateHash, task: Task, vma: Vma): void {
+  h.addText(vma.thp);
+  for (const [vpn] of task.mm.pageTable.thpsIn(vma.startVpn, vma.endVpn)) h.add(vpn);
+}
+
+/** Settings of transparent huge pages, and the pages there are. */
+function addThpState(h: StateHash, k: Kernel): void {
+  const { thp } = k;
+  h.addText(`${thp.enabled}/${thp.defrag}/${thp.usesZeroPage}`);
+  h.addColumn([thp.zeroFrame ?? -1, ...thp.zeroUsers, ...thp.splitQueue]);
+  thp.forEach((head, page) => h.addColumn([head, page.pmdMaps, page.refs]));
 }
 
 /** The pool of huge pages and the files behind areas of them. */

@@ -22,7 +22,12 @@ import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { VmStat } from './vmstat.ts';
-import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
+import {
+  minFreeKbytes,
+  recommendedMinFree,
+  setupLowmemReserve,
+  setupPerZoneWmarks,
+} from './watermark.ts';
 import {
   planSnapshot,
   planZones,
@@ -35,6 +40,8 @@ import { buildZonelists, type Zonelists } from './zonelist.ts';
 export interface MemoryOptions {
   /** Start from these zones instead of laying out the machine's ranges. */
   readonly zones?: readonly ZoneSnapshot[] | undefined;
+  /** Keep page blocks of every type free from the start; see keepBlocksFree. */
+  readonly keepsBlocks?: boolean | undefined;
 }
 
 /** Where a stretch of frames lies in physical memory. */
@@ -70,6 +77,8 @@ export class Memory {
   /** Node of each CPU. */
   readonly nodeOfCpu: Int32Array;
   minFreeKb = 0;
+  /** Page blocks of every type are kept free, for the sake of transparent huge pages. */
+  #keepsBlocks: boolean;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
@@ -84,6 +93,7 @@ export class Memory {
   constructor(machine: Machine, design: Design, options: MemoryOptions = {}) {
     this.machine = machine;
     this.design = design;
+    this.#keepsBlocks = options.keepsBlocks ?? false;
     this.pageBytes = machine.pageBytes;
     this.maxOrder = maxOrder(machine.arch, machine.pageBytes);
     machine.nodes.forEach((node, i) => {
@@ -324,10 +334,27 @@ export class Memory {
    */
   updateWatermarks(): void {
     const { zones, pageBytes } = this;
-    this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
+    const lowmem = this.#lowmemPages();
+    this.minFreeKb = minFreeKbytes((lowmem * pageBytes) / 1024);
+    if (this.#keepsBlocks) {
+      const recommended = recommendedMinFree(zones, this.buddy.pageblockOrder, lowmem);
+      this.minFreeKb = Math.max(this.minFreeKb, (recommended * pageBytes) / 1024);
+    }
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
     this.#setPcpLimits();
+  }
+
+  /**
+   * Transparent huge pages are allowed, which keeps page blocks of every type free from now on, or
+   * no more (set_recommended_min_free_kbytes).
+   */
+  keepBlocksFree(keeps: boolean): void {
+    if (keeps === this.#keepsBlocks) return;
+    const { minFreeKb } = this;
+    this.#keepsBlocks = keeps;
+    this.updateWatermarks();
+    if (keeps && this.minFreeKb < minFreeKb) this.setMinFreeKbytes(minFreeKb);
   }
 
   /** Spreads a new min_free_kbytes over the zones (min_free_kbytes_sysctl_handler). */

@@ -30,6 +30,7 @@ export const MADVICE = [
   'pageout',
   'hugepage',
   'nohugepage',
+  'collapse',
   'mergeable',
   'unmergeable',
 ] as const;

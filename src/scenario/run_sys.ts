@@ -11,6 +11,8 @@ import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
+import { shrinkZeroPage, splitDeferred } from '../kernel/thp_split.ts';
+import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
@@ -78,6 +80,10 @@ export function runSys(
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'drop_caches':
+      k.setCurrent(k.kthread);
+      splitDeferred(k, null);
+      shrinkZeroPage(k);
+      return { ret: 0 };
     case 'sleep':
       return { ret: 0 };
     default:
@@ -184,6 +190,7 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
 function writeFile(k: Kernel, path: string, value: string): number {
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
+  if (isThpFile(path)) return writeThpFile(k, path, value);
   const weights = WEIGHTS.exec(path);
   return weights === null
     ? writeGroupFile(k, path, value)
@@ -191,8 +198,8 @@ function writeFile(k: Kernel, path: string, value: string): number {
 }
 
 function readFile(k: Kernel, path: string): OpResult {
-  if (isHugeFile(path)) {
-    const value = readHugeFile(k, path);
+  if (isHugeFile(path) || isThpFile(path)) {
+    const value = isThpFile(path) ? readThpFile(k, path) : readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
   const sysctl = sysctlName(path);
