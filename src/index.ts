@@ -12,7 +12,7 @@ export { Nodemask } from './base/nodemask.ts';
 export { formatSizeBytes, parseSizeBytes } from './base/units.ts';
 export { type Breach, breaches, CHECKERS, type Checker, checkAll } from './checkers/index.ts';
 export { DEFAULT_DESIGNS, DESIGNS, findDesign } from './designs/index.ts';
-export type { CoherentDevice } from './drivers/coherent_device.ts';
+export type { Device } from './drivers/device.ts';
 export type {
   DecisionPoint,
   Design,

@@ -17,6 +17,9 @@ export class Prng {
   #b: number;
   #c: number;
   #counter = 1;
+  /** The last bound of `below`, and what draws must stay under to be unbiased. */
+  #bound = 0;
+  #limit = 0;
 
   /** @param seed any text; equal seeds give equal sequences. */
   constructor(seed: string) {
@@ -44,9 +47,12 @@ export class Prng {
 
   /** A whole number in [0, bound), bound 1..2^32. Unbiased. */
   below(bound: number): number {
-    const limit = 0x100000000 - (0x100000000 % bound);
+    if (bound !== this.#bound) {
+      this.#bound = bound;
+      this.#limit = 0x100000000 - (0x100000000 % bound);
+    }
     let x = this.next32();
-    while (x >= limit) x = this.next32();
+    while (x >= this.#limit) x = this.next32();
     return x % bound;
   }
 

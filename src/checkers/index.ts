@@ -5,6 +5,7 @@ import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
 import { checkFrames } from './frames.ts';
 import { checkHugePages } from './hugetlb.ts';
+import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
 import { checkZonelists } from './zonelists.ts';
@@ -22,6 +23,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   zonelists: checkZonelists,
   counters: checkCounters,
   'huge pages': checkHugePages,
+  lru: checkLru,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

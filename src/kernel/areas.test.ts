@@ -264,7 +264,7 @@ describe('an address space', () => {
     isLocked: false,
     wipesOnFork: false,
     isKeptFromChild: false,
-        thp: 'none',
+    thp: 'none',
     hasAnonVma: false,
   });
 

@@ -15,6 +15,7 @@ import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinLru, joinLruRun, markUsed } from './lru_track.ts';
 import {
   type Leaf,
   makePte,
@@ -119,6 +120,7 @@ function touchInLeaf(
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
   const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
   const base = startVpn - (startVpn % PTRS_PER_LEAF) - leafBase;
+  const { lru } = k.mem;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pte = entries[vpn - base] as number;
@@ -134,6 +136,7 @@ function touchInLeaf(
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
+    else if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
     k.mem.stat.count(PGFAULT, n);
     if (fault !== FAULT.OK) {
       const done = pte === PTE_NONE && vma.object === null ? n : 0;
@@ -187,7 +190,7 @@ function faultAnonRun(
 ): number {
   vma.hasAnonVma = true;
   const found = policyOfPage(task, vma, startVpn);
-  const { map } = k.mem;
+  const { map, lru } = k.mem;
   const { kind, link, index, mapcount } = map;
   const { out } = k.allocator;
   const space = task.mm.id;
@@ -206,6 +209,7 @@ function faultAnonRun(
       entries[vpn - base] = makePte(f, true);
       vpn++;
     }
+    if (lru.isTracking) joinLruRun(lru, out, n, vma);
   }
   return vpn - startVpn;
 }
@@ -237,6 +241,7 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   }
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+  joinLru(k.mem.lru, f, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
   if (pteIsPage(pte)) unmapPrivate(k, pteFrame(pte));
@@ -272,6 +277,7 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     }
     f = k.allocator.out[0] as Frame;
     k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);
+    joinLru(k.mem.lru, f, vma);
     object.setPage(pgoff, f);
   }
   k.mem.map.addMap(f);

@@ -42,6 +42,13 @@ describe.each(DESIGNS)('$id', (design) => {
     });
   });
 
+  test('[LRU1] [LRU4] nor when every page is on the lists of reclaim', () => {
+    check(fc.tuple(machineShape(), workload), 12, ([shape, w]) => {
+      const options = { tracksPages: true };
+      expectNoFindings({ machine: machineOf(shape), design, isExpected, options }, w);
+    });
+  });
+
   test('[FRM1] [FRM3] nor when operations make no sense', () => {
     const drawn = fc.record({
       shape: machineShape({ maxNodes: 5 }),

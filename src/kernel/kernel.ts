@@ -15,6 +15,7 @@ import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
 import { Cpuset } from './cpuset.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { trackPages } from './lru_track.ts';
 import { MoveCount } from './move_count.ts';
 import { PlacementCount } from './placement_count.ts';
 import { ShmemObject } from './shmem.ts';
@@ -33,6 +34,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly transparentHugepage?: ThpEnabled | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
+  /** Pages join the lists of reclaim from the start, whether anything uses them or not. */
+  readonly tracksPages?: boolean | undefined;
 }
 
 export class Kernel {
@@ -108,6 +111,7 @@ export class Kernel {
     this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);
     this.allocator.current = this.kthread;
     if (options.bootPool !== undefined) this.#fillBootPool(options.bootPool);
+    if (options.tracksPages === true) trackPages(this);
   }
 
   get states(): NodeStates {

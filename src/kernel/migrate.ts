@@ -34,7 +34,8 @@ export type MoveCause =
   | 'memory offline'
   | 'device'
   | 'collapse'
-  | 'device back';
+  | 'device back'
+  | 'device evict';
 
 /**
  * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
@@ -113,6 +114,7 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const link = map.link[old] as number;
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
+  k.mem.lru.migrate(old, fresh);
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;

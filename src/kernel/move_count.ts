@@ -11,14 +11,27 @@ export interface MoveRow {
   readonly nrPages: number;
 }
 
+interface Row {
+  readonly cause: MoveCause;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  n: number;
+}
+
 export class MoveCount {
-  readonly #counts = new Map<string, { cause: MoveCause; from: NodeId; to: NodeId; n: number }>();
+  readonly #counts = new Map<string, Row>();
+  /** The row counted last: pages that move together are counted together. */
+  #last: Row | undefined;
 
   count(cause: MoveCause, from: NodeId, to: NodeId, nrPages = 1): void {
-    const key = `${cause}/${from}/${to}`;
-    const row = this.#counts.get(key);
-    if (row === undefined) this.#counts.set(key, { cause, from, to, n: nrPages });
-    else row.n += nrPages;
+    let row = this.#last;
+    if (row === undefined || row.cause !== cause || row.from !== from || row.to !== to) {
+      const key = `${cause}/${from}/${to}`;
+      row = this.#counts.get(key) ?? { cause, from, to, n: 0 };
+      this.#counts.set(key, row);
+      this.#last = row;
+    }
+    row.n += nrPages;
   }
 
   /** One row per cause and pair of nodes, in the order in which they first happened. */

@@ -4,7 +4,7 @@
 //          entry covers 2^27 pages, a pud entry 2^18, a pmd entry 2^9; mm/memory.c: __pud_alloc,
 //          __pmd_alloc, __pte_alloc, free_pgtables.
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
-//          2 * frame + 2, plus 1 when writable.
+//          2 * frame + 2, plus 1 when writable; from PTE_SPECIAL on not present, but not empty.
 //          Table pages are frames of kind page table. A huge page of a pool is an entry of the pmd
 //          level, kept apart from leaves. A transparent one takes the place of a leaf, and brings
 //          the page of the leaf that will map its small pages if it is split.
@@ -19,11 +19,16 @@ const PUD_SHIFT = 27;
 
 export const PTE_NONE = 0;
 export const PTE_ZERO_PAGE = 1;
+/**
+ * Entries from here on are not present and stand for something all the same: the page is in a swap
+ * area, say. Frames end far below.
+ */
+export const PTE_SPECIAL = 0xc0000000;
 
 export const makePte = (f: number, isWritable: boolean): number => f * 2 + 2 + (isWritable ? 1 : 0);
-export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE;
+export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE && pte < PTE_SPECIAL;
 export const pteFrame = (pte: number): Frame => frame((pte - 2) >>> 1);
-export const pteIsWritable = (pte: number): boolean => pte > PTE_ZERO_PAGE && (pte & 1) !== 0;
+export const pteIsWritable = (pte: number): boolean => pteIsPage(pte) && (pte & 1) !== 0;
 
 export interface Leaf {
   /** A chunk of many leaves; this one's entries are [base, base + 512). */

@@ -340,3 +340,22 @@ export function allocOnNode(
   k.placements.count(why, from, from !== 'cpuset' && isNamed, got, 1 << order);
   return k.allocator.out[0] as Frame;
 }
+
+/**
+ * Up to `want` pages on a node and nowhere else, for a driver that moves or places many; `gfp` has
+ * __GFP_THISNODE. Returns how many; frames in allocator.out.
+ */
+export function allocManyOnNode(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  nid: NodeId,
+  want: number,
+  why: Purpose,
+): number {
+  k.setCurrent(task);
+  noteRequest(k, task, why, { policy: null, from: 'node named' }, gfp, nid, null);
+  const n = allocOrKill(k, task, gfp, 0, nid, null, want);
+  if (n > 0) k.placements.count(why, 'node named', true, nid, n);
+  return n;
+}

@@ -2,6 +2,8 @@
 // Holds    HSH1 equal histories give equal hashes; the design's name is not part of it.
 import { StateHash } from '../base/hash.ts';
 import { MIGRATE_TYPES } from '../mm/gfp.ts';
+import { NR_LRU_LISTS } from '../mm/lru.ts';
+import { NIL } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import type { Mempolicy } from './mempolicy.ts';
@@ -52,6 +54,7 @@ export function stateHash(k: Kernel): string {
   }
   if (k.huge.isInUse) addPool(h, k);
   if (k.thp.isInUse) addThpState(h, k);
+  if (k.mem.lru.isInUse) addLru(h, k);
   return h.digest();
 }
 
@@ -78,6 +81,20 @@ function addThpState(h: StateHash, k: Kernel): void {
   h.addText(`${thp.enabled}/${thp.defrag}/${thp.usesZeroPage}`);
   h.addColumn([thp.zeroFrame ?? -1, ...thp.zeroUsers, ...thp.splitQueue]);
   thp.forEach((head, page) => h.addColumn([head, page.pmdMaps, page.refs]));
+}
+
+/** The lists of pages, in order, with flags. */
+function addLru(h: StateHash, k: Kernel): void {
+  const { lru } = k.mem;
+  for (const nid of k.states.possible) {
+    for (let list = 0; list < NR_LRU_LISTS; list++) {
+      h.add(lru.count(nid, list));
+      for (let f = lru.head(nid, list); f !== NIL; f = lru.next[f] as number) {
+        h.add(f);
+        h.add(lru.flags[f] as number);
+      }
+    }
+  }
 }
 
 /** The pool of huge pages and the files behind areas of them. */

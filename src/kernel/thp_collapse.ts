@@ -13,13 +13,8 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import { unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
-import {
-  makePte,
-  PTE_NONE,
-  pteFrame,
-  pteIsPage,
-  pteIsWritable,
-} from './page_table.ts';
+import { joinLru } from './lru_track.ts';
+import { makePte, PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
@@ -92,5 +87,6 @@ function collapse(k: Kernel, task: Task, start: number): number {
   for (const f of frames) unmapPrivate(k, f);
   k.thp.claim(head, task.mm.id, start, { pmdMaps: 1, refs: 1 });
   pageTable.setThp(start, makePte(head, true), table);
+  joinLru(k.mem.lru, head, task.mm.lookup(start) ?? null, THP_ORDER);
   return 0;
 }

@@ -8,12 +8,7 @@
 //          page comes before its table page, the table page before the huge zero page. THP9 a huge
 //          page that others map too is not copied: its entry is split, and small pages are copied.
 import type { Frame } from '../base/ids.ts';
-import {
-  __GFP_MOVABLE,
-  __GFP_ZERO,
-  GFP_PGTABLE_USER,
-  GFP_TRANSHUGE,
-} from '../mm/gfp.ts';
+import { __GFP_MOVABLE, __GFP_ZERO, GFP_PGTABLE_USER, GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
@@ -28,6 +23,7 @@ import {
   policyOfPage,
 } from './fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinLru, markUsed } from './lru_track.ts';
 import {
   makePte,
   PTE_NONE,
@@ -63,7 +59,11 @@ export function touchThp(
   const pte = pageTable.getThp(startVpn);
   const done = { done: endVpn - startVpn, fault: FAULT.OK };
   if (pte !== PTE_NONE) {
-    if (!isWrite || pteIsWritable(pte)) return done;
+    if (!isWrite || pteIsWritable(pte)) {
+      const { lru } = k.mem;
+      if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+      return done;
+    }
     if (!reuse(k, task, startVpn, pte)) return undefined;
     k.mem.stat.count(PGFAULT, 1);
     return done;
@@ -135,6 +135,7 @@ function faultOnce(
     return fault;
   }
   task.mm.pageTable.setThp(start, makePte(head, true), table);
+  joinLru(k.mem.lru, head, vma, THP_ORDER);
   k.mem.stat.count(EVENT.thp_fault_alloc, 1);
   return FAULT.OK;
 }

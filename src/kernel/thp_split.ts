@@ -37,26 +37,45 @@ function splitPmdsOf(k: Kernel, head: Frame): void {
   }
 }
 
+/** A huge page leaves the list it is on; returns the flags that its pages take over, or 0. */
+function splitOnList(k: Kernel, head: Frame): number {
+  const { lru } = k.mem;
+  if (!lru.isListed(head)) return 0;
+  lru.remove(head);
+  lru.setOrder(head, 0);
+  return lru.flags[head] as number;
+}
+
 /**
  * Makes 512 pages of a huge one; those that nobody maps are free.
  * @returns how many pages are free now.
  */
 export function splitPage(k: Kernel, head: Frame): number {
-  const { map, stat } = k.mem;
+  const { map, stat, lru } = k.mem;
   splitPmdsOf(k, head);
   k.thp.forget(head);
+  const flags = splitOnList(k, head);
   const link = map.link[head] as number;
   const index = map.index[head] as number;
   let nrFreed = 0;
   for (let i = 0; i < THP_PAGES; i++) {
     const f = (head + i) as Frame;
     map.claim(f, KIND_ANON, link, index + i, map.mapcount[f] as number);
+    if (flags !== 0) lru.addNew(f, flags);
     if ((map.mapcount[f] as number) > 0) continue;
     k.allocator.free(f);
     nrFreed++;
   }
   stat.count(EVENT.thp_split_page, 1);
   return nrFreed;
+}
+
+/** Splits the huge pages that are mapped whole in a range; of the huge zero page the entry. */
+export function splitThps(k: Kernel, space: AddressSpace, startVpn: number, endVpn: number): void {
+  for (const [vpn, pte] of [...space.pageTable.thpsIn(startVpn, endVpn)]) {
+    if (pteIsPage(pte)) splitPage(k, pteFrame(pte));
+    else splitPmd(k, space, vpn);
+  }
 }
 
 /**
@@ -85,12 +104,7 @@ export function shrinkZeroPage(k: Kernel): number {
  * Pages are marked as free to take: huge pages of which that is a part are split first, as far as
  * nobody else maps them (madvise_free_huge_pmd, madvise_free_pte_range).
  */
-export function splitFreed(
-  k: Kernel,
-  space: AddressSpace,
-  startVpn: number,
-  endVpn: number,
-): void {
+export function splitFreed(k: Kernel, space: AddressSpace, startVpn: number, endVpn: number): void {
   const { pageTable } = space;
   if (!k.thp.isInUse) return;
   for (const first of pageTable.tablesIn(startVpn, endVpn)) {

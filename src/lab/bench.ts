@@ -25,15 +25,10 @@ import { findPreset } from '../machine/presets/index.ts';
 import { DecisionLog } from '../mm/decision_log.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { KIND_KERNEL, MEMMAP_ROW_BYTES } from '../mm/memmap.ts';
+import { benchDevice } from './bench_device.ts';
+import { type BenchRow, median, timeNs } from './bench_time.ts';
 
-export interface BenchRow {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  /** What the project wants to reach, in words. */
-  readonly goal?: string | undefined;
-  readonly note?: string | undefined;
-}
+export type { BenchRow } from './bench_time.ts';
 
 export interface BenchReport {
   readonly rows: readonly BenchRow[];
@@ -77,20 +72,6 @@ const SIZES: Readonly<Record<BenchOptions['size'], Sizes>> = {
 
 const START_VPN = 1 << 28;
 const stock = findDesign('stock');
-
-/** Nanoseconds that `work` takes. */
-function timeNs(work: () => void): number {
-  const start = process.hrtime.bigint();
-  work();
-  return Number(process.hrtime.bigint() - start);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const mid = sorted.length >> 1;
-  const high = sorted[mid] as number;
-  return sorted.length % 2 === 1 ? high : (high + (sorted[mid - 1] as number)) / 2;
-}
 
 interface Bed {
   readonly k: Kernel;
@@ -145,6 +126,8 @@ export function runBench(options: BenchOptions): BenchReport {
   rows.push(...benchDesigns(sizes, hashes), ...benchTracing(sizes));
   say('interleave and migration');
   rows.push(benchInterleave(sizes), benchMigration(sizes));
+  say('a device');
+  rows.push(...benchDevice(sizes.movePages, sizes.rounds));
   say('a machine of 1 TiB');
   rows.push(...benchLarge(sizes));
   return { rows, workHash: hashes.join('-') };

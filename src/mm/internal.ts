@@ -5,6 +5,7 @@ import type { Cpu } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import type { Buddy } from './buddy.ts';
 import { __GFP_ATOMIC, __GFP_HIGH, __GFP_KSWAPD_RECLAIM, __GFP_NOMEMALLOC } from './gfp.ts';
+import type { Lru } from './lru.ts';
 import type { MemMap } from './memmap.ts';
 import type { Zones } from './mmzone.ts';
 import type { NodeStates } from './node_states.ts';
@@ -29,6 +30,7 @@ export interface PageAllocatorParts {
   readonly map: MemMap;
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
+  readonly lru: Lru;
   readonly states: NodeStates;
   readonly stat: VmStat;
   readonly nodeOfCpu: Int32Array;

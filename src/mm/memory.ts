@@ -15,6 +15,7 @@ import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
 import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
+import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
@@ -67,6 +68,7 @@ export class Memory {
   readonly map: MemMap;
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
+  readonly lru: Lru;
   readonly states = new NodeStates();
   readonly stat: VmStat;
   readonly allocator: PageAllocator;
@@ -115,12 +117,14 @@ export class Memory {
     this.map = new MemMap(nrFrames);
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
+    this.lru = new Lru(this.buddy, this.nrNodeIds);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.allocator = new PageAllocator({
       zones: this.zones,
       map: this.map,
       buddy: this.buddy,
       pcp: this.pcp,
+      lru: this.lru,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,

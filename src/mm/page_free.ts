@@ -6,6 +6,7 @@ import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { AllocTask, PageAllocatorParts } from './internal.ts';
+import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
 
 /** The half of the page allocator that takes pages back. */
@@ -16,6 +17,7 @@ export class PageFreer {
   readonly #kind: Uint8Array;
   readonly #blocks: Uint16Array;
   readonly #pageblockOrder: number;
+  readonly #lru: Lru;
   #nrFreed = 0;
 
   constructor(parts: PageAllocatorParts) {
@@ -23,6 +25,7 @@ export class PageFreer {
     this.#kind = parts.map.kind;
     this.#blocks = parts.buddy.blocks;
     this.#pageblockOrder = parts.buddy.pageblockOrder;
+    this.#lru = parts.lru;
   }
 
   /** Pages freed since the last call. */
@@ -37,6 +40,7 @@ export class PageFreer {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
     this.#kind[f] = KIND_NONE;
+    if (this.#lru.isInUse) this.#lru.forget(f);
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
     const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
@@ -51,6 +55,7 @@ export class PageFreer {
     }
     assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
     this.#kind[f] = KIND_NONE;
+    if (this.#lru.isInUse) this.#lru.forget(f);
     this.#nrFreed += 1 << order;
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { scenario } from './build.ts';
 import {
   type Act,
+  DEVICE_ADVICE,
+  DEVICE_POLICY_WORDS,
   type Expectation,
   MADVICE,
   MMAP_KINDS,
@@ -102,8 +104,26 @@ const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
   }),
   record('madvise', { ...where, advice: fc.constantFrom(...MADVICE) }),
   record('swrite', { path, value }),
-  onRange('device_compute', { device: fc.constantFrom('gpu0', 'gpu1') }),
-  record('device_policy', { device: fc.constant('gpu0'), policy: fc.constant('on-fault') }),
+  onRange('device_compute', {
+    device: fc.constantFrom('gpu0', 'gpu1'),
+    words: fc.constantFrom<string[][]>([], ['reading'], ['hot'], ['random', 'reading']),
+    passes: optional(count),
+    stride: optional(count),
+    seed: optional(count),
+    accesses: optional(count),
+  }),
+  record('device_policy', {
+    device: fc.constant('gpu0'),
+    policy: fc.constant('on-fault'),
+    words: fc.subarray([...DEVICE_POLICY_WORDS]),
+    threshold: optional(count),
+  }),
+  onRange('device_prefetch', { device: fc.constantFrom('gpu0', 'cpu') }),
+  record('device_advise', {
+    ...where,
+    device: fc.constant('gpu0'),
+    advice: fc.constantFrom(...DEVICE_ADVICE),
+  }),
 );
 
 const sysAct: fc.Arbitrary<SysAct> = fc.oneof(

@@ -211,7 +211,7 @@ export class ScenarioBuilder {
   }
 
   deviceCompute(device: string, region: string, range?: PageRange): this {
-    return this.do({ verb: 'device_compute', device, region, ...range });
+    return this.do({ verb: 'device_compute', device, region, words: [], ...range });
   }
 
   /** What must come out of the last operation; may be called several times. */

@@ -27,6 +27,7 @@ const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'local',
   'remote',
   'moved',
+  'evicted',
 ]);
 /** Acts of one task on a range, after which it makes sense to ask where the range lies. */
 const RANGE_VERBS: ReadonlySet<string> = new Set([

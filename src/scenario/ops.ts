@@ -36,6 +36,12 @@ export const MADVICE = [
 ] as const;
 export type Madvice = (typeof MADVICE)[number];
 
+/** Where a program tells a driver that pages belong. */
+export const DEVICE_ADVICE = ['device', 'cpu', 'none'] as const;
+/** Words of `device_compute` and `device_policy`. */
+export const COMPUTE_WORDS = ['strided', 'random', 'hot', 'reading'] as const;
+export const DEVICE_POLICY_WORDS = ['evict', 'keep'] as const;
+
 /** A mode as written: a name or a raw number, with its flags as written. */
 export interface ModeArg {
   /** `bind`, `preferred`, ..., or the number as text. */
@@ -159,9 +165,39 @@ export type TaskAct =
       readonly region: string;
       readonly offset?: number | undefined;
       readonly nrPages?: number | undefined;
+      /** `strided`, `random`, `hot`, `reading` as written; none is a stream that writes. */
+      readonly words: readonly string[];
+      readonly passes?: number | undefined;
+      readonly stride?: number | undefined;
+      readonly seed?: number | undefined;
+      readonly accesses?: number | undefined;
     }
   /** Ask the device's driver to use a migration policy (see drivers/). */
-  | { readonly verb: 'device_policy'; readonly device: string; readonly policy: string };
+  | {
+      readonly verb: 'device_policy';
+      readonly device: string;
+      readonly policy: string;
+      /** `evict` or `keep` as written. */
+      readonly words: readonly string[];
+      readonly threshold?: number | undefined;
+    }
+  /** Bring pages to a device, or with `cpu` to the node of the task's CPU, before they are used. */
+  | {
+      readonly verb: 'device_prefetch';
+      readonly device: string;
+      readonly region: string;
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  /** Tell a driver where pages belong. */
+  | {
+      readonly verb: 'device_advise';
+      readonly device: string;
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly advice: (typeof DEVICE_ADVICE)[number];
+    };
 
 /** An operation of the controller, which is under no policy and in no tested cpuset. */
 export type SysAct =

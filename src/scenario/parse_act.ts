@@ -1,7 +1,15 @@
 // The verbs: how the words of one operation become an act.
 // Holds    Optional parts that a line leaves out are absent from the act, never `undefined`.
 
-import { MADVICE, MMAP_KINDS, type SysAct, type TaskAct } from './ops.ts';
+import {
+  COMPUTE_WORDS,
+  DEVICE_ADVICE,
+  DEVICE_POLICY_WORDS,
+  MADVICE,
+  MMAP_KINDS,
+  type SysAct,
+  type TaskAct,
+} from './ops.ts';
 import type { Reader } from './reader.ts';
 import { HUGE_PAGE_BYTES, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
 
@@ -154,6 +162,32 @@ function readFreeWord(r: Reader, what: string): string {
   return word;
 }
 
+/** R [OFF PAGES], and options may follow. */
+function readOptionalRange(r: Reader, pages: PageSizes): Partial<Range> & { region: string } {
+  const next = r.peek(1);
+  const words: readonly string[] = COMPUTE_WORDS;
+  const isWhole = next === undefined || next.includes('=') || words.includes(next);
+  return isWhole ? { region: r.name('R', 'R') } : readRange(r, pages);
+}
+
+function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const range = readOptionalRange(r, pages);
+  const rest = r.trailing(COMPUTE_WORDS, ['passes', 'stride', 'seed', 'accesses']);
+  const shapes = rest.words.filter((word) => word !== 'reading');
+  if (shapes.length > 1) r.fail(`one pattern at a time: ${shapes.join(' or ')}`, r.end - 1);
+  return {
+    verb: 'device_compute',
+    device,
+    ...range,
+    words: rest.words,
+    ...given('passes', r.numberOption(rest, 'passes')),
+    ...given('stride', r.numberOption(rest, 'stride', { pageBytes: pages.of(range.region) })),
+    ...given('seed', r.numberOption(rest, 'seed')),
+    ...given('accesses', r.numberOption(rest, 'accesses')),
+  };
+}
+
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
   switch (verb) {
@@ -201,15 +235,20 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
       const path = r.path();
       return { verb, path, value: r.value() };
     }
-    case 'device_compute': {
-      const device = readFreeWord(r, 'DEVICE');
-      return r.end - r.at > 1
-        ? { verb, device, ...readRange(r, pages) }
-        : { verb, device, region: r.name('R', 'R') };
-    }
+    case 'device_compute':
+      return readDeviceCompute(r, pages);
     case 'device_policy': {
       const device = readFreeWord(r, 'DEVICE');
-      return { verb, device, policy: readFreeWord(r, 'POLICY') };
+      const policy = readFreeWord(r, 'POLICY');
+      const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
+      const threshold = given('threshold', r.numberOption(rest, 'threshold'));
+      return { verb, device, policy, words: rest.words, ...threshold };
+    }
+    case 'device_prefetch':
+      return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
+    case 'device_advise': {
+      const device = readFreeWord(r, 'DEVICE');
+      return { verb, device, ...readRange(r, pages), advice: r.oneOf('ADVICE', DEVICE_ADVICE) };
     }
     case 'alloc_buffer':
       return readAllocBuffer(r, pages);

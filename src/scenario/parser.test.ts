@@ -145,6 +145,7 @@ describe('the thread’s words for its flow', () => {
       verb: 'device_policy',
       device: 'gpu0',
       policy: 'on-fault',
+      words: [],
     });
     expect(() => kernelLines(s)).toThrow(/"app device_policy gpu0 on-fault" needs a device/);
   });

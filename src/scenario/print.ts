@@ -51,6 +51,23 @@ function printMovePages(act: Extract<TaskAct, { verb: 'move_pages' }>, spell: Sp
   return `move_pages ${what} ${act.nodes.join(',')}${all}${flagsOption(act.rawFlags)}${pid}`;
 }
 
+type DeviceAct = Extract<TaskAct, { device: string }>;
+
+function printDeviceAct(act: DeviceAct, spell: Spelling): string {
+  if (act.verb === 'device_policy') {
+    const words = act.words.map((word) => ` ${word}`).join('');
+    return `device_policy ${act.device} ${act.policy}${words}${option('threshold', act.threshold)}`;
+  }
+  const what = `${act.verb} ${act.device} ${spell.region(act.region)}${range(act)}`;
+  if (act.verb === 'device_prefetch') return what;
+  if (act.verb === 'device_advise') return `${what} ${act.advice}`;
+  const words = act.words.map((word) => ` ${word}`).join('');
+  const options = (['passes', 'stride', 'seed', 'accesses'] as const).map((name) =>
+    option(name, act[name]),
+  );
+  return `${what}${words}${options.join('')}`;
+}
+
 function printTaskAct(act: TaskAct, spell: Spelling): string {
   switch (act.verb) {
     case 'cpu':
@@ -102,9 +119,10 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'swrite':
       return `swrite ${act.path} ${quoteValue(act.value)}`;
     case 'device_compute':
-      return `device_compute ${act.device} ${spell.region(act.region)}${range(act)}`;
     case 'device_policy':
-      return `device_policy ${act.device} ${act.policy}`;
+    case 'device_prefetch':
+    case 'device_advise':
+      return printDeviceAct(act, spell);
   }
 }
 
@@ -179,7 +197,7 @@ export function printScenario(scenario: Scenario): string {
 export function kernelLines(scenario: Scenario): string[] {
   return scenario.ops.map((op) => {
     const verb = op.act.on === 'task' ? op.act.act.verb : '';
-    if (verb === 'device_compute' || verb === 'device_policy') {
+    if (verb.startsWith('device_')) {
       const place = op.place ?? { file: `scenario ${scenario.name}` };
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,

@@ -1,10 +1,9 @@
 // Operations of a task: each turns the words of the language into one system call of the model.
-import { NotModelled, UserError } from '../base/assert.ts';
+import { NotModelled } from '../base/assert.ts';
 import { EINVAL } from '../base/errno.ts';
 import { cpuId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
-import type { CoherentDevice, DevicePolicy } from '../drivers/coherent_device.ts';
-import { DEVICE_POLICIES } from '../drivers/coherent_device.ts';
+import type { Device } from '../drivers/device.ts';
 import { MODE_FLAGS, MODE_NAMES } from '../hooks/policy_modes.ts';
 import { cpusAllowed } from '../kernel/cpuset_v1.ts';
 import { FAULT, type Fault, touchPages } from '../kernel/fault.ts';
@@ -33,6 +32,7 @@ import { isThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
+import { runDevice } from './run_device.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
@@ -45,7 +45,7 @@ export interface TaskContext {
   readonly k: Kernel;
   readonly task: Task;
   readonly regions: RegionTable;
-  readonly devices: ReadonlyMap<string, CoherentDevice>;
+  readonly devices: ReadonlyMap<string, Device>;
   /** A live task by name, for operations on another's pages. */
   readonly otherTask: (name: string) => Task | undefined;
 }
@@ -126,9 +126,10 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
       exitTask(k, task, 'exit');
       return { ret: 0, exit: 0 };
     case 'device_compute':
-      return compute(c, act);
     case 'device_policy':
-      return setDevicePolicy(c, act);
+    case 'device_prefetch':
+    case 'device_advise':
+      return runDevice(c, act);
     default:
       throw new NotModelled(act.verb);
   }
@@ -268,14 +269,14 @@ function runMbind(c: TaskContext, act: Act<'mbind'>): OpResult {
 function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const { k, task } = c;
   const { startVpn, nrPages } = c.regions.range(act);
-  for (const device of c.devices.values()) device.beforeCpuUse(k, task, startVpn, nrPages);
+  for (const device of c.devices.values()) device.driver.beforeCpuUse(task, startVpn, nrPages);
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
   return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */
-function stopRetrying(c: TaskContext, fault: Fault): void {
+export function stopRetrying(c: TaskContext, fault: Fault): void {
   if (fault === FAULT.RETRY && c.task.isAlive) exitTask(c.k, c.task, 'SIGKILL');
 }
 
@@ -316,39 +317,4 @@ function move(c: TaskContext, act: Act<'move_pages'>): OpResult {
   });
   const values = status.map((s) => (s === undefined ? 'unset' : s < 0 ? ret(s) : Number(s)));
   return { ret: ret(result), status: toRunList(values) };
-}
-
-function deviceOf(c: TaskContext, name: string): CoherentDevice {
-  const device = c.devices.get(name);
-  if (device !== undefined) return device;
-  const names = [...c.devices.keys()].join(', ') || 'none';
-  throw new UserError(`the machine has no device "${name}"; it has: ${names}`);
-}
-
-function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
-  const { k, task } = c;
-  const { startVpn, nrPages } = c.regions.range(act);
-  const done = deviceOf(c, act.device).compute(k, task, startVpn, nrPages);
-  if (done.ret < 0) return plain(done.ret);
-  if (done.fault.fault !== FAULT.OK) {
-    stopRetrying(c, done.fault.fault);
-    return faultResult(done.fault, 'computed');
-  }
-  return {
-    ret: 0,
-    computed: done.fault.done,
-    local: done.nrLocal,
-    remote: done.nrRemote,
-    moved: done.nrMoved,
-  };
-}
-
-function setDevicePolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
-  if (!DEVICE_POLICIES.includes(act.policy as DevicePolicy)) {
-    throw new UserError(
-      `"${act.policy}" is no device policy; expected ${DEVICE_POLICIES.join(', ')}`,
-    );
-  }
-  deviceOf(c, act.device).policy = act.policy as DevicePolicy;
-  return { ret: 0 };
 }

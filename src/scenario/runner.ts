@@ -3,7 +3,7 @@
 //          hash.
 import { NotModelled, UserError } from '../base/assert.ts';
 import { ENOMEM } from '../base/errno.ts';
-import { type CoherentDevice, makeDevices } from '../drivers/coherent_device.ts';
+import { type Device, makeDevices } from '../drivers/device.ts';
 import type { Design } from '../hooks/design.ts';
 import { FAULT } from '../kernel/fault.ts';
 import { exitTask, forkTask, startImage } from '../kernel/fork.ts';
@@ -18,7 +18,7 @@ import { runTask } from './run_task.ts';
 
 export class Runner {
   readonly kernel: Kernel;
-  readonly devices: ReadonlyMap<string, CoherentDevice>;
+  readonly devices: ReadonlyMap<string, Device>;
   /** Tasks by name, dead ones too. */
   readonly tasks = new Map<string, Task>();
   readonly #regions = new Map<string, RegionTable>();

@@ -2,7 +2,8 @@
 // neither can go stale.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { thread } from '../machine/presets/thread.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPreset } from '../machine/presets/index.ts';
 import { machineNodes } from './generate.ts';
 import { lintScenario } from './lint.ts';
 import { type Expectation, MADVICE, MMAP_KINDS, type Scenario } from './ops.ts';
@@ -11,12 +12,18 @@ import { kernelLines, printScenario } from './print.ts';
 import { STATEMENTS, SYS_USAGE, TASK_USAGE } from './words.ts';
 
 const FOLDER = new URL('../../scenarios/', import.meta.url);
-const MACHINE = thread();
-const NODES = machineNodes(MACHINE);
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.cdm'));
 
-const read = (text: string, file: string): Scenario =>
-  parseScenario(text, { file, pageBytes: MACHINE.pageBytes, nodes: NODES });
+/** The machine that a scenario names, or the thread's own. */
+function machineOf(text: string): Machine {
+  const name = /^machine (\S+)$/m.exec(text)?.[1] ?? 'thread';
+  return findPreset(name) as Machine;
+}
+
+function read(text: string, file: string): Scenario {
+  const machine = machineOf(text);
+  return parseScenario(text, { file, pageBytes: machine.pageBytes, nodes: machineNodes(machine) });
+}
 
 const unplaced = (s: Scenario): Scenario => ({
   ...s,
@@ -35,12 +42,12 @@ describe.each(files)('scenarios/%s', (name) => {
     expect(`${s.name}.cdm`).toBe(name);
     expect(s.title.length).toBeGreaterThan(20);
     expect(s.source).toMatch(/^generated$|^[A-Z][a-z]+ [A-Z][a-z]+, 2017-0[23]-\d\d, .{20}/);
-    expect(s.machine).toBe('thread');
+    expect(machineOf(text)?.name).toBe(s.machine);
     expect(text).toMatch(/^# [A-Z]/);
   });
 
   test('is free of what the linter warns of', () => {
-    expect(lintScenario(s, MACHINE.pageBytes)).toEqual([]);
+    expect(lintScenario(s, machineOf(text).pageBytes)).toEqual([]);
   });
 
   test('prints as a scenario that reads back equal', () => {
@@ -75,7 +82,7 @@ describe('docs/SCENARIOS.md', () => {
     (_, block) => {
       const s = read(block, 'docs/SCENARIOS.md');
       expect(s.ops.length).toBeGreaterThan(3);
-      expect(lintScenario(s, MACHINE.pageBytes)).toEqual([]);
+      expect(lintScenario(s, machineOf(text).pageBytes)).toEqual([]);
     },
   );
 

@@ -1,6 +1,14 @@
 // Arbitrary operations, sensible or not: every verb that is modelled, with arguments of every kind.
 import fc from 'fast-check';
-import type { Act, ModeArg, NodesArg, SysAct, TaskAct } from '../../src/scenario/ops.ts';
+import { DEVICE_POLICIES } from '../../src/drivers/driver.ts';
+import {
+  type Act,
+  DEVICE_ADVICE,
+  type ModeArg,
+  type NodesArg,
+  type SysAct,
+  type TaskAct,
+} from '../../src/scenario/ops.ts';
 
 const TASKS = ['T0', 'T0', 'T0', 'T1', 'T1', 'T2', 'T3'];
 const GROUPS = ['/a', '/b', '/a/x', ''];
@@ -92,11 +100,28 @@ const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
     ),
   }),
   fc.record({ verb: fc.constantFrom('mlock', 'munlock'), ...range }),
-  fc.record({ ...is('device_compute'), device: fc.nat(3).map(String), ...range }),
+  fc.record({
+    ...is('device_compute'),
+    device: fc.nat(3).map(String),
+    ...range,
+    words: fc.constantFrom<string[][]>([], ['random'], ['hot'], ['strided'], ['reading']),
+    passes: fc.constantFrom(1, 1, 2, 4),
+    seed: fc.nat(9),
+  }),
   fc.record({
     ...is('device_policy'),
     device: fc.nat(3).map(String),
-    policy: fc.constantFrom('migrate', 'migrate-back', 'stay'),
+    policy: fc.constantFrom(...DEVICE_POLICIES),
+    words: fc.constantFrom<string[][]>([], ['evict'], ['keep']),
+    threshold: fc.constantFrom(1, 256, 65535),
+  }),
+  fc.record({ ...is('device_prefetch'), device: fc.nat(3).map(String), ...range }),
+  fc.record({ ...is('device_prefetch'), device: fc.constant('cpu'), ...range }),
+  fc.record({
+    ...is('device_advise'),
+    device: fc.nat(3).map(String),
+    ...range,
+    advice: fc.constantFrom(...DEVICE_ADVICE),
   }),
 );
 

@@ -73,6 +73,8 @@ export interface Played {
   readonly steps: readonly Step[];
   /** Result of the last operation. */
   readonly last: OpResult;
+  /** Runs one more line, which may name what the text has named by slot (T0, R0). */
+  readonly more: (line: string) => OpResult;
 }
 
 export interface PlayInput {
@@ -99,5 +101,10 @@ export function play(text: string, input: PlayInput = {}): Played {
   );
   expect(wrong, `under ${design.id}`).toEqual([]);
   const last = steps.at(-1)?.result ?? { ret: 0 };
-  return { kernel: session.kernel, session, steps, last };
+  const more = (line: string): OpResult => {
+    const [op] = parseScenario(line, { file: 'more.cdm', pageBytes }).ops;
+    if (op === undefined) throw new Error(`no operation: ${line}`);
+    return session.runner.run(op);
+  };
+  return { kernel: session.kernel, session, steps, last, more };
 }

@@ -8,15 +8,18 @@ import { nodeId } from '../base/ids.ts';
 import { checkAll } from '../checkers/index.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { stock } from '../designs/stock.ts';
+import type { Machine } from '../machine/machine.ts';
+import { findPreset } from '../machine/presets/index.ts';
 import { Runner } from '../scenario/runner.ts';
-import { CoherentDevice, DEVICE_POLICIES, makeDevices } from './coherent_device.ts';
+import { Device, makeDevices } from './device.ts';
+import { DEVICE_POLICIES, Driver } from './driver.ts';
 
 describe('compute', () => {
   test('[DRV2] migrate: pages come to the device and stay there when a CPU uses them', () => {
     play(`
       T0 mmap R0 8 anon
       T0 touch R0 0 4
-      T0 device_compute gpu0 R0 -> 0; computed 8; local 8; remote 0; moved 8
+      T0 device_compute gpu0 R0 -> 0; computed 8; local 8; remote 0; moved 4
       T0 where R0 -> nodes 2:8
       T0 touch R0
       T0 where R0 -> nodes 2:8
@@ -28,6 +31,7 @@ describe('compute', () => {
     const { kernel } = play(`
       T0 device_policy gpu0 migrate-back
       T0 mmap R0 8 anon
+      T0 touch R0
       T0 device_compute gpu0 R0 -> moved 8
       T0 read R0 0 2
       T0 where R0 -> nodes 0:2 2:6
@@ -71,7 +75,7 @@ describe('compute', () => {
       T0 mmap R0 64 anon
       T0 device_compute gpu0 R0
     `);
-    expect(last['local']).toBe((last['moved'] as number) ?? -1);
+    expect(last['moved']).toBe(0);
     expect(last['remote']).toBeGreaterThan(0);
     expect((last['local'] as number) + (last['remote'] as number)).toBe(64);
   });
@@ -107,6 +111,134 @@ describe('compute', () => {
   });
 });
 
+describe('the driver', () => {
+  test('[DRV8] a page that the device is first to use gets its frame there', () => {
+    play(`
+      T0 mmap R0 8 anon
+      T0 touch R0 0 2
+      T0 device_policy gpu0 stay
+      T0 device_compute gpu0 R0 -> local 6; remote 2; moved 0
+      T0 where R0 -> nodes 0:2 2:6
+    `);
+  });
+
+  test('[DRV9] unless a policy that binds or prefers says otherwise', () => {
+    play(`
+      T0 mmap R0 8 anon
+      T0 mbind R0 0 8 bind 0,1
+      T0 device_compute gpu0 R0 -> local 0; remote 8; moved 0
+      T0 where R0 -> nodes 0:8
+      T0 mmap R1 8 anon
+      T0 mbind R1 0 8 preferred_many 1,2
+      T0 device_compute gpu0 R1 -> local 8
+      T0 mmap R2 8 anon
+      T0 mbind R2 0 8 interleave 0,1
+      T0 device_compute gpu0 R2 -> local 8
+    `);
+  });
+
+  test('[DRV10] counters: a block comes when the device has reached it often enough', () => {
+    play(`
+      T0 mmap R0 1024 anon
+      T0 touch R0
+      T0 device_policy gpu0 counters threshold=256
+      T0 device_compute gpu0 R0 0 512 random accesses=1 passes=1 seed=1 -> computed 512
+      T0 device_compute gpu0 R0 512 100 accesses=1 -> local 0; remote 100; moved 0
+      T0 device_compute gpu0 R0 512 100 accesses=1 -> remote 100; moved 0
+      T0 device_compute gpu0 R0 512 100 accesses=1 -> local 100; moved 512
+      T0 where R0 512 512 -> nodes 2:512
+    `);
+  });
+
+  test('[DRV11] without room the block that was used least recently goes to the CPUs', () => {
+    const { kernel } = play(`
+      T0 mmap R0 12000 anon
+      T0 mmap R1 8000 anon
+      T0 touch R0
+      T0 touch R1
+      T0 device_compute gpu0 R0 -> moved 12000
+      T0 device_compute gpu0 R1 -> local 8000; moved 8000
+      T0 device_compute gpu0 R1 -> moved 0; local 8000
+    `);
+    const evicted = kernel.moves.rows().find((row) => row.cause === 'device evict');
+    expect(evicted).toMatchObject({ from: 2, to: 0 });
+    expect(evicted?.nrPages).toBeGreaterThan(3000);
+    expect((evicted?.nrPages ?? 0) % 512).toBe(0);
+  });
+
+  test('[DRV11] whoever the block belongs to; keep: nothing is sent away', () => {
+    play(`
+      fork T0 T1
+      T0 mmap R0 12000 anon
+      T0 device_compute gpu0 R0 -> local 12000
+      T1 mmap R1 8000 anon
+      T1 device_compute gpu0 R1 -> local 8000; remote 0
+      T1 exit
+      T0 device_policy gpu0 migrate keep
+      T0 mmap R2 20000 anon
+      T0 device_compute gpu0 R2 -> moved 0
+      T0 where R0 -> nodes 0:4096 2:7904
+    `);
+  });
+
+  test('[DRV12] a block that comes back three times after evictions stays where it is then', () => {
+    const { kernel } = play(`
+      T0 mmap R0 20000 anon
+      T0 touch R0
+      T0 device_compute gpu0 R0 passes=12
+    `);
+    const moved = kernel.moves.rows().find((row) => row.cause === 'device');
+    const thrice = 20000 + 3 * 20000;
+    expect(moved?.nrPages).toBeGreaterThan(20000);
+    expect(moved?.nrPages).toBeLessThanOrEqual(thrice);
+  });
+
+  test('[DRV13] prefetch brings pages whatever the policy, to the device or to the CPU', () => {
+    play(`
+      T0 mmap R0 8 anon
+      T0 touch R0
+      T0 device_policy gpu0 stay
+      T0 device_prefetch gpu0 R0 0 4 -> 0; moved 4
+      T0 where R0 -> nodes 0:4 2:4
+      T0 device_prefetch cpu R0 -> moved 4
+      T0 where R0 -> nodes 0:8
+    `);
+  });
+
+  test('[DRV14] advice: cpu keeps pages off the device, device keeps them there', () => {
+    play(`
+      T0 device_policy gpu0 migrate-back
+      T0 mmap R0 1024 anon
+      T0 touch R0
+      T0 device_advise gpu0 R0 0 512 cpu
+      T0 device_advise gpu0 R0 512 512 device
+      T0 device_compute gpu0 R0 -> local 512; remote 512; moved 512
+      T0 touch R0
+      T0 where R0 -> nodes 0:512 2:512
+      T0 device_advise gpu0 R0 0 1024 none
+      T0 touch R0
+      T0 where R0 -> nodes 0:1024
+    `);
+  });
+
+  test('[DRV15] one device reaches the memory of another like any other node', () => {
+    const machine = findPreset('thread') as Machine;
+    const { session } = play(
+      `
+      T0 mmap R0 8 anon
+      T0 device_compute gpu0 R0 -> local 8
+      T0 device_policy gpu1 stay
+      T0 device_compute gpu1 R0 -> local 0; remote 8; moved 0
+      T0 device_policy gpu1 migrate
+      T0 device_compute gpu1 R0 -> local 8; moved 8
+      `,
+      { machine },
+    );
+    const gpu1 = session.runner.devices.get('gpu1');
+    expect([...(gpu1?.visits ?? [])].filter((n) => n > 0)).toEqual([8, 8]);
+  });
+});
+
 test('[DRV1] compute changes where pages are, never what is mapped, under any design', () => {
   const drawn = fc.record({
     shape: machineShape({ kinds: ['boot', 'device', 'device in boot memory'] }),
@@ -137,8 +269,8 @@ test('[DRV1] compute changes where pages are, never what is mapped, under any de
     if (task?.isAlive !== true) return;
     const { startVpn } = runner.regionsOf('T0').range({ region: 'R0' });
     for (const device of makeDevices(k).values()) {
-      device.policy = policy;
-      const { ret, fault, nrLocal, nrRemote } = device.compute(k, task, startVpn, 240);
+      device.driver.policy = policy;
+      const { ret, fault, nrLocal, nrRemote } = device.compute(task, startVpn, 240);
       if (ret === 0 && fault.fault === 0) expect(nrLocal + nrRemote).toBe(240);
       if (!task.isAlive) break;
       const mapped = (): number[] => {
@@ -149,7 +281,7 @@ test('[DRV1] compute changes where pages are, never what is mapped, under any de
         return pages;
       };
       const before = mapped();
-      device.beforeCpuUse(k, task, startVpn, 240);
+      device.driver.beforeCpuUse(task, startVpn, 240);
       expect(mapped()).toEqual(before);
       const isExpected = (text: string) => /^promise: .*\(page table, policy: task\)/.test(text);
       expect(checkAll(k).filter((text) => !isExpected(text))).toEqual([]);
@@ -159,10 +291,10 @@ test('[DRV1] compute changes where pages are, never what is mapped, under any de
 
 test('[DRV7] devices are found by the nodes that name them, one driver each', () => {
   const { kernel } = play('T0 get_mempolicy');
-  expect([...makeDevices(kernel)].map(([name, d]) => `${name} ${d.nid} ${d.policy}`)).toEqual([
-    'gpu0 2 migrate',
-  ]);
-  expect(new CoherentDevice('x', nodeId(9)).name).toBe('x');
+  expect(
+    [...makeDevices(kernel)].map(([name, d]) => `${name} ${d.driver.nid} ${d.driver.policy}`),
+  ).toEqual(['gpu0 2 migrate']);
+  expect(new Device(kernel, 'x', new Driver(kernel, nodeId(9), nodeId(0))).name).toBe('x');
   expect(() => play('T0 mmap R0 4 anon\nT0 device_compute nope R0')).toThrow(
     /no device "nope".*gpu0/,
   );

@@ -1,0 +1,249 @@
+// A device that computes on the pages of a task: it walks ranges of addresses, through the task's
+// own page tables, and its driver sees to the pages that are not where the device wants them.
+// Models   the thread's flow (Khandual, 2017-02-21); a device MMU that shares the page tables of
+//          the process (ATS, as NVLink and C2C have it); several devices, each of which reaches the
+//          others' memory like any other node.
+// Omits    page tables of the device's own (HMM); caches of the device.
+// Holds    DRV1.
+import { ENODEV } from '../base/errno.ts';
+import type { NodeId } from '../base/ids.ts';
+import { FAULT, type Fault, type FaultRun, touchPages } from '../kernel/fault.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import {
+  type Leaf,
+  type PageTable,
+  PTRS_PER_LEAF,
+  pteFrame,
+  pteIsPage,
+} from '../kernel/page_table.ts';
+import type { Task } from '../kernel/task.ts';
+import { DEFAULT_STRIDE_PAGES, type Pattern, Visits } from './access_pattern.ts';
+import { Driver, type Need } from './driver.ts';
+
+/** Bytes of one access of a device. */
+const ACCESS_BYTES = 128;
+/** Visits are taken in stretches of this many. */
+const STRETCH = 4096;
+
+/** How a device walks a range; by default once, page after page, writing. */
+export interface Walk {
+  readonly pattern?: Pattern | undefined;
+  /** Times over the range. */
+  readonly passes?: number | undefined;
+  /** For `strided`, pages. */
+  readonly stridePages?: number | undefined;
+  /** For `random` and `hot`. */
+  readonly seed?: number | undefined;
+  /**
+   * Accesses of 128 bytes that a visit stands for: by default all of the page, or one where visits
+   * are drawn.
+   */
+  readonly accesses?: number | undefined;
+  readonly isRead?: boolean | undefined;
+}
+
+export interface ComputeResult {
+  /** 0; -ENODEV when the device has no memory node online. */
+  readonly ret: number;
+  /** Visits done, and what stopped the device. */
+  readonly fault: FaultRun;
+  /** Visits of pages on the device's own node. */
+  readonly nrLocal: number;
+  /** Visits of pages that the device reached elsewhere. */
+  readonly nrRemote: number;
+  /** Pages that came to the device, or with `toCpu` that left it. */
+  readonly nrMoved: number;
+  /** Pages that left it to make room. */
+  readonly nrEvicted: number;
+}
+
+export class Device {
+  readonly name: string;
+  readonly driver: Driver;
+  /** Visits of pages so far, by the node they were on. */
+  readonly visits: Float64Array;
+  readonly #k: Kernel;
+  readonly #offsets = new Int32Array(STRETCH);
+  #done = 0;
+  #local = 0;
+
+  constructor(k: Kernel, name: string, driver: Driver) {
+    this.#k = k;
+    this.name = name;
+    this.driver = driver;
+    this.visits = new Float64Array(k.mem.nrNodeIds);
+  }
+
+  /** The device computes on pages of a task. */
+  compute(task: Task, startVpn: number, nrPages: number, walk: Walk = {}): ComputeResult {
+    const { pattern = 'stream', passes = 1 } = walk;
+    const isWhole = pattern === 'stream' || pattern === 'strided';
+    const accesses = walk.accesses ?? (isWhole ? this.#k.mem.pageBytes / ACCESS_BYTES : 1);
+    const need: Need = { task, isWrite: walk.isRead !== true, accesses, isPrefetch: false };
+    return this.#work(() => {
+      for (let pass = 0; pass < passes; pass++) {
+        const fault =
+          pattern === 'stream'
+            ? this.#stream(need, startVpn, nrPages)
+            : this.#scatter(need, startVpn, this.#visitsOf(walk, nrPages, pass));
+        if (fault !== FAULT.OK) return fault;
+      }
+      return FAULT.OK;
+    });
+  }
+
+  /** Brings pages to the device ahead of its use; those that are not there yet are made there. */
+  prefetch(task: Task, startVpn: number, nrPages: number): ComputeResult {
+    const need: Need = { task, isWrite: true, accesses: 0, isPrefetch: true };
+    return this.#work(() => this.#stream(need, startVpn, nrPages));
+  }
+
+  /** Brings pages from the device to the node of the task's CPU. */
+  prefetchToCpu(task: Task, startVpn: number, nrPages: number): ComputeResult {
+    const fault = touchPages(this.#k, task, startVpn, nrPages, true);
+    const nrMoved =
+      fault.fault === FAULT.OK ? this.driver.sendBack(task, startVpn, nrPages, false) : 0;
+    return { ret: 0, fault, nrLocal: 0, nrRemote: 0, nrMoved, nrEvicted: 0 };
+  }
+
+  #visitsOf(walk: Walk, nrPages: number, pass: number): Visits {
+    const { pattern = 'stream', stridePages = DEFAULT_STRIDE_PAGES, seed = 0 } = walk;
+    return new Visits(pattern, nrPages, stridePages, `${seed}/${pass}`);
+  }
+
+  /** Runs a piece of work and says what came of it. */
+  #work(run: () => Fault): ComputeResult {
+    const { driver } = this;
+    const { nrBrought, nrEvicted } = driver;
+    this.#done = 0;
+    this.#local = 0;
+    const isThere = this.#k.states.memory.has(driver.nid);
+    const fault = isThere ? run() : FAULT.OK;
+    return {
+      ret: isThere ? 0 : -ENODEV,
+      fault: { done: this.#done, fault },
+      nrLocal: this.#local,
+      nrRemote: this.#done - this.#local,
+      nrMoved: driver.nrBrought - nrBrought,
+      nrEvicted: driver.nrEvicted - nrEvicted,
+    };
+  }
+
+  /** Page after page, a block at a time. */
+  #stream(need: Need, startVpn: number, nrPages: number): Fault {
+    const { driver } = this;
+    const { task } = need;
+    const endVpn = startVpn + nrPages;
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const end = Math.min(endVpn, driver.blockEnd(vpn));
+      if (driver.countHere(task, vpn, end) === end - vpn) this.#stop(end - vpn, FAULT.OK);
+      else {
+        const run = driver.serve(need, vpn, end);
+        this.#visit(task, vpn, run.fault === FAULT.OK ? end : vpn + run.done);
+        if (run.fault !== FAULT.OK) return run.fault;
+      }
+      driver.noteUse(task, vpn);
+      vpn = end;
+    }
+    return FAULT.OK;
+  }
+
+  /** Pages in any order. */
+  #scatter(need: Need, startVpn: number, visits: Visits): Fault {
+    const { driver } = this;
+    const { task } = need;
+    const out = this.#offsets;
+    const leaves = new LeafView(task, startVpn, visits.nrPages);
+    const firstBlock = Math.floor(startVpn / driver.blockPages);
+    const slots = new Int32Array(Math.ceil(visits.nrPages / driver.blockPages) + 1).fill(-1);
+    let blockStart = 0;
+    let blockEnd = 0;
+    for (let n = visits.fill(out); n > 0; n = visits.fill(out)) {
+      let nrHere = 0;
+      for (let i = 0; i < n; i++) {
+        const vpn = startVpn + (out[i] as number);
+        const pte = leaves.get(vpn);
+        if (pteIsPage(pte) && driver.isHere(pteFrame(pte))) nrHere++;
+        else {
+          const run = driver.serve(need, vpn, vpn + 1);
+          if (run.fault !== FAULT.OK) return this.#stop(nrHere, run.fault);
+          this.#visit(task, vpn, vpn + 1);
+        }
+        if (vpn >= blockStart && vpn < blockEnd) continue;
+        blockEnd = driver.blockEnd(vpn);
+        blockStart = blockEnd - driver.blockPages;
+        const block = Math.floor(blockStart / driver.blockPages) - firstBlock;
+        let slot = slots[block] as number;
+        if (slot < 0) slot = slots[block] = driver.slotOf(task, vpn);
+        driver.noteUseOf(slot);
+      }
+      this.#stop(nrHere, FAULT.OK);
+    }
+    return FAULT.OK;
+  }
+
+  /** Adds visits of pages on the device that were not counted yet. */
+  #stop(nrHere: number, fault: Fault): Fault {
+    this.#done += nrHere;
+    this.#local += nrHere;
+    this.#count(this.driver.nid, nrHere);
+    return fault;
+  }
+
+  /** Counts visits of pages of one block that are there, by node. */
+  #visit(task: Task, startVpn: number, endVpn: number): void {
+    const { driver } = this;
+    const nr = endVpn - startVpn;
+    const here = driver.countHere(task, startVpn, endVpn);
+    this.#done += nr;
+    this.#local += here;
+    this.#count(driver.nid, here);
+    if (here === nr) return;
+    task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+      if (!pteIsPage(pte) || driver.isHere(pteFrame(pte))) return;
+      this.#count(this.#k.allocator.nidOf(pteFrame(pte)), 1);
+    });
+  }
+
+  #count(nid: NodeId, n: number): void {
+    this.visits[nid] = (this.visits[nid] as number) + n;
+  }
+}
+
+/** Leaves of a range at hand: visits in any order would look most of them up anew. */
+class LeafView {
+  readonly #pageTable: PageTable;
+  readonly #first: number;
+  readonly #leaves: (Leaf | undefined)[];
+
+  constructor(task: Task, startVpn: number, nrPages: number) {
+    this.#pageTable = task.mm.pageTable;
+    this.#first = Math.floor(startVpn / PTRS_PER_LEAF);
+    const last = Math.floor((startVpn + nrPages - 1) / PTRS_PER_LEAF);
+    this.#leaves = new Array(last - this.#first + 1).fill(undefined);
+  }
+
+  /** The entry of a page of the range. */
+  get(vpn: number): number {
+    const i = Math.floor(vpn / PTRS_PER_LEAF) - this.#first;
+    let leaf = this.#leaves[i];
+    if (leaf === undefined) {
+      leaf = this.#pageTable.leafOf(vpn);
+      if (leaf === undefined) return this.#pageTable.get(vpn);
+      this.#leaves[i] = leaf;
+    }
+    return leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number;
+  }
+}
+
+/** The devices of a machine, by name. A device has one driver, for the first node that names it. */
+export function makeDevices(k: Kernel): Map<string, Device> {
+  const devices = new Map<string, Device>();
+  for (const node of k.machine.nodes) {
+    if (node.device === undefined || devices.has(node.device)) continue;
+    const spec = k.machine.devices.find((d) => d.name === node.device);
+    const driver = new Driver(k, node.id, spec?.homeNode ?? node.id);
+    devices.set(node.device, new Device(k, node.device, driver));
+  }
+  return devices;
+}

@@ -1,0 +1,361 @@
+// The driver of a device with coherent memory: where the pages that its device uses are to be, and
+// what it does when they are elsewhere or when there is no room.
+// Models   the public GPU driver (595.45.04): first frames by residency (residency.ts), migration
+//          at the first touch or by access counters, advice, prefetch, __GFP_THISNODE with
+//          __GFP_RETRY_MAYFAIL, no reclaim below 4 % free, eviction of what was used least
+//          recently, whoever's it is, and an end to it when a block only goes to and fro; and the
+//          driver of the thread's flow, which brings pages back when a CPU uses them.
+//          A transparent huge page is split before it moves (migrate_vma_collect_pmd); one of which
+//          small pages are mapped singly stays where it is.
+// Omits    time: thrashing is counted in returns of a block, not in microseconds. A counter that
+//          reaches its threshold is served at once, not in batches of notifications.
+// Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
+// Holds    DRV1 a driver changes where pages are, never what is mapped.
+import { NotModelled } from '../base/assert.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
+import type { Vma } from '../kernel/address_space.ts';
+import { allocTables, FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
+import { isHuge } from '../kernel/hugetlb_area.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { migrateFrames, targetOn } from '../kernel/migrate.ts';
+import { type FrameSpan, frameSpanOf, insertVma, migrateVma } from '../kernel/migrate_vma.ts';
+import {
+  type Leaf,
+  makePte,
+  PTE_NONE,
+  PTRS_PER_LEAF,
+  pteFrame,
+  pteIsPage,
+} from '../kernel/page_table.ts';
+import type { Task } from '../kernel/task.ts';
+import { splitThps } from '../kernel/thp_split.ts';
+import {
+  __GFP_COMP,
+  __GFP_NOWARN,
+  __GFP_RECLAIM,
+  __GFP_RETRY_MAYFAIL,
+  __GFP_THISNODE,
+  GFP_HIGHUSER_MOVABLE,
+} from '../mm/gfp.ts';
+import { ADVICE, type Advice, BlockTable } from './block_table.ts';
+import { nearestSystemMemory, residencyOf } from './residency.ts';
+
+/** What the driver does about pages that are elsewhere. */
+export const DEVICE_POLICIES = ['migrate', 'migrate-back', 'counters', 'stay'] as const;
+/**
+ * `migrate`: to the device when it first uses a page, and there it stays. `migrate-back`: and back
+ * to the CPU's node when a CPU uses it again. `counters`: a block of pages, once the device has
+ * reached it often enough over the link. `stay`: never.
+ */
+export type DevicePolicy = (typeof DEVICE_POLICIES)[number];
+
+/** Bytes of a block: what counters count, what moves by counter, and what is evicted. */
+const BLOCK_BYTES = 2 * 1024 * 1024;
+/** Accesses over the link after which a block moves, 1..65535. */
+const DEFAULT_THRESHOLD = 256;
+/** Below this share of free frames the driver asks without reclaim. */
+const SKIP_RECLAIM_PERCENT = 4;
+/** A block that came back this often after evictions is left where it is. */
+const THRASH_RETURNS = 3;
+
+const GFP_DEVICE =
+  GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
+
+/** What the driver is asked to see to. */
+export interface Need {
+  readonly task: Task;
+  readonly isWrite: boolean;
+  /** Accesses that the device makes to each page. */
+  readonly accesses: number;
+  /** Whatever the policy says, the pages are to come now. */
+  readonly isPrefetch: boolean;
+}
+
+export class Driver {
+  readonly k: Kernel;
+  /** The node of the device's memory. */
+  readonly nid: NodeId;
+  /** The node of the CPUs that the device hangs on. */
+  readonly homeNode: NodeId;
+  policy: DevicePolicy = 'migrate';
+  /** Accesses over the link after which a block moves, under `counters`. */
+  threshold = DEFAULT_THRESHOLD;
+  /** May it send away what was used least recently, to make room? */
+  evicts = true;
+  /** Pages that it brought to the device, and that it sent away to make room, so far. */
+  nrBrought = 0;
+  nrEvicted = 0;
+  readonly #blocks: BlockTable;
+  /** Pages of a block that lie under one leaf of a page table: a block never crosses a leaf. */
+  readonly blockPages: number;
+  readonly #span: FrameSpan | undefined;
+
+  constructor(k: Kernel, nid: NodeId, homeNode: NodeId) {
+    this.k = k;
+    this.nid = nid;
+    this.homeNode = homeNode;
+    this.blockPages = Math.min(PTRS_PER_LEAF, Math.max(1, BLOCK_BYTES / k.mem.pageBytes));
+    this.#blocks = new BlockTable(this.blockPages);
+    this.#span = frameSpanOf(k, nid);
+  }
+
+  /** Where the block of a page ends. */
+  blockEnd(vpn: number): number {
+    return (Math.floor(vpn / this.blockPages) + 1) * this.blockPages;
+  }
+
+  isHere(f: Frame): boolean {
+    const span = this.#span;
+    if (span === undefined) return this.k.allocator.nidOf(f) === this.nid;
+    return f >= span.start && f < span.end;
+  }
+
+  /** Pages of [startVpn, endVpn), all under one leaf, that are on the device. */
+  countHere(task: Task, startVpn: number, endVpn: number): number {
+    const leaf = task.mm.pageTable.leafOf(startVpn);
+    if (leaf === undefined) {
+      const thp = task.mm.pageTable.getThp(startVpn);
+      return pteIsPage(thp) && this.isHere(pteFrame(thp)) ? endVpn - startVpn : 0;
+    }
+    const { entries, base } = leaf;
+    const first = base + (startVpn % PTRS_PER_LEAF);
+    const end = first + (endVpn - startVpn);
+    let n = 0;
+    if (this.#span === undefined) {
+      for (let i = first; i < end; i++) {
+        const pte = entries[i] as number;
+        if (pteIsPage(pte) && this.isHere(pteFrame(pte))) n++;
+      }
+      return n;
+    }
+    // Entries rise with frames: those of the device's frames are between these two.
+    const low = makePte(this.#span.start, false);
+    const high = makePte(this.#span.end, false);
+    for (let i = first; i < end; i++) {
+      const pte = entries[i] as number;
+      if (pte >= low && pte < high) n++;
+    }
+    return n;
+  }
+
+  /** The device used a block: among those that the driver brought, it is the last to be evicted. */
+  noteUse(task: Task, vpn: number): void {
+    this.noteUseOf(this.slotOf(task, vpn));
+  }
+
+  /** The number under which the driver knows the block of a page. */
+  slotOf(task: Task, vpn: number): number {
+    return this.#blocks.slotOf(task.mm.id, vpn);
+  }
+
+  /** As noteUse, by the block's number. */
+  noteUseOf(slot: number): void {
+    if (this.#blocks.isBrought(slot)) this.#blocks.use(slot);
+  }
+
+  /** Notes for the blocks of a range where the program wants them. */
+  advise(task: Task, startVpn: number, nrPages: number, advice: Advice): void {
+    this.#eachBlock(startVpn, startVpn + nrPages, (vpn) => {
+      this.#blocks.advise(this.#blocks.slotOf(task.mm.id, vpn), advice);
+    });
+  }
+
+  /**
+   * Sees to pages of one block that are not all on the device: empty ones get a frame where they
+   * are to reside, and the policy says whether others come.
+   */
+  serve(need: Need, startVpn: number, endVpn: number): FaultRun {
+    const { task, isPrefetch } = need;
+    const slot = this.#blocks.slotOf(task.mm.id, startVpn);
+    const advice = this.#blocks.adviceOf(slot);
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const vma = task.mm.lookup(vpn);
+      if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
+      if (isHuge(vma)) this.#refuseHuge();
+      const end = Math.min(endVpn, vma.endVpn);
+      const isOurs = isPrefetch || residencyOf(this.k, task, vma, vpn, this, advice) === this.nid;
+      const run = this.#fill(need, vma, vpn, end, isOurs, slot);
+      if (run.fault !== FAULT.OK) return { done: vpn - startVpn + run.done, fault: run.fault };
+      if (isOurs && (isPrefetch || this.#isDue(need, vpn, end, slot))) {
+        const isWhole = this.policy === 'counters' && !isPrefetch;
+        const start = isWhole ? Math.max(vma.startVpn, this.blockEnd(vpn) - this.blockPages) : vpn;
+        const stop = isWhole ? Math.min(vma.endVpn, this.blockEnd(vpn)) : end;
+        this.#bring(task, start, stop, slot);
+      }
+      vpn = end;
+    }
+    return { done: endVpn - startVpn, fault: FAULT.OK };
+  }
+
+  /**
+   * A CPU is about to use pages: under `migrate-back` they come to its node first, unless the
+   * program advised that they belong to the device.
+   */
+  beforeCpuUse(task: Task, startVpn: number, nrPages: number): void {
+    if (this.policy === 'migrate-back') this.sendBack(task, startVpn, nrPages, true);
+  }
+
+  /**
+   * Sends pages to the node of the task's CPU. Returns pages moved.
+   * @param heedsAdvice leaves alone what belongs to the device by advice.
+   */
+  sendBack(task: Task, startVpn: number, nrPages: number, heedsAdvice: boolean): number {
+    const nid = nearestSystemMemory(this.k, this.k.localNode(task));
+    let nrMoved = 0;
+    this.#eachBlock(startVpn, startVpn + nrPages, (vpn, end) => {
+      const slot = this.#blocks.slotOf(task.mm.id, vpn);
+      if (heedsAdvice && this.#blocks.adviceOf(slot) === ADVICE.PREFER_DEVICE) return;
+      const here = this.#pagesHere(task, vpn, end);
+      if (here.length === 0) return;
+      migrateFrames(this.k, here, targetOn(this.k, task, nid), 'device back');
+      const left = this.#pagesHere(task, vpn, end).length;
+      nrMoved += here.length - left;
+      if (left === 0) this.#blocks.forget(slot);
+    });
+    return nrMoved;
+  }
+
+  /** Empty pages get a frame: on the device if they reside there, else as at a CPU's fault. */
+  #fill(
+    { task, isWrite }: Need,
+    vma: Vma,
+    startVpn: number,
+    endVpn: number,
+    isOurs: boolean,
+    slot: number,
+  ): FaultRun {
+    const isThp = task.mm.pageTable.getThp(startVpn) !== PTE_NONE;
+    if (isOurs && isWrite && vma.object === null && !isThp) {
+      const tables = allocTables(this.k, task, startVpn, 'cpu');
+      if (tables !== FAULT.OK) return { done: 0, fault: tables };
+      let empty = countEmpty(task, startVpn, endVpn);
+      while (empty > 0) {
+        vma.hasAnonVma = true;
+        const filled = insertVma(this.k, task, startVpn, endVpn, this.nid, this.#gfp());
+        if (filled > 0) this.#blocks.use(slot);
+        empty -= filled;
+        if (empty > 0 && !this.#makeRoom(task, slot, empty)) break;
+      }
+    }
+    return touchPages(this.k, task, startVpn, endVpn - startVpn, isWrite);
+  }
+
+  /** Is it time for pages that are elsewhere to come? Counts what accesses they get meanwhile. */
+  #isDue({ task, accesses }: Need, startVpn: number, endVpn: number, slot: number): boolean {
+    if (this.policy === 'stay' || this.#blocks.nrReturnsOf(slot) >= THRASH_RETURNS) return false;
+    if (this.policy !== 'counters') return true;
+    const nrAway = endVpn - startVpn - this.countHere(task, startVpn, endVpn);
+    if (this.#blocks.countRemote(slot, nrAway * accesses) < this.threshold) return false;
+    this.#blocks.clearCounter(slot);
+    return true;
+  }
+
+  /** Brings the pages of a range to the device, making room as far as the driver may. */
+  #bring(task: Task, startVpn: number, endVpn: number, slot: number): void {
+    splitThps(this.k, task.mm, startVpn, endVpn);
+    for (;;) {
+      const gfp = this.#gfp();
+      const run = migrateVma(this.k, task, startVpn, endVpn, this.nid, gfp, 'device');
+      this.nrBrought += run.nrMoved;
+      if (run.nrMoved > 0) this.#blocks.use(slot);
+      if (run.nrLeft === 0) break;
+      if (!this.#makeRoom(task, slot, run.nrLeft)) return;
+    }
+    this.#bringOthers(task, startVpn, endVpn);
+  }
+
+  /** Brings pages of shared objects that nobody else maps. */
+  #bringOthers(task: Task, startVpn: number, endVpn: number): void {
+    const { map } = this.k.mem;
+    const away = (): Frame[] => {
+      const frames: Frame[] = [];
+      task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+        if (!pteIsPage(pte)) return;
+        const f = pteFrame(pte);
+        if (this.isHere(f) || this.k.thp.isPart(f)) return;
+        if (map.mapcount[f] === 1) frames.push(f);
+      });
+      return frames;
+    };
+    const frames = away();
+    if (frames.length === 0) return;
+    migrateFrames(this.k, frames, targetOn(this.k, task, this.nid), 'device');
+    this.nrBrought += frames.length - away().length;
+  }
+
+  /**
+   * Sends blocks that were used least recently to the CPUs' memory until `nrWanted` pages are free.
+   * Returns false when there is none but the one in work.
+   */
+  #makeRoom(task: Task, slot: number, nrWanted: number): boolean {
+    if (!this.evicts) return false;
+    let nrFreed = 0;
+    while (nrFreed < nrWanted) {
+      const victim = this.#blocks.leastRecent(slot);
+      if (victim === undefined) break;
+      nrFreed += this.#evict(task, victim);
+    }
+    this.nrEvicted += nrFreed;
+    return nrFreed > 0;
+  }
+
+  #evict(asking: Task, victim: number): number {
+    this.#blocks.evict(victim);
+    const mm = this.k.spaces.get(this.#blocks.spaceOf(victim));
+    const owner = this.k.liveTasks().find((task) => task.mm === mm);
+    if (owner === undefined) return 0;
+    const start = this.#blocks.startVpnOf(victim);
+    const end = start + this.blockPages;
+    const here = this.#pagesHere(owner, start, end);
+    const nid = nearestSystemMemory(this.k, this.homeNode);
+    migrateFrames(this.k, here, targetOn(this.k, asking, nid), 'device evict');
+    return here.length - this.#pagesHere(owner, start, end).length;
+  }
+
+  /** How the driver asks for a frame: without reclaim when few are free. */
+  #gfp(): number {
+    const { zones } = this.k.mem;
+    let free = 0;
+    let managed = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.nid[z] !== this.nid) continue;
+      free += zones.free[z] as number;
+      managed += zones.managed[z] as number;
+    }
+    return free * 100 < managed * SKIP_RECLAIM_PERCENT ? GFP_DEVICE & ~__GFP_RECLAIM : GFP_DEVICE;
+  }
+
+  #pagesHere(task: Task, startVpn: number, endVpn: number): Frame[] {
+    const frames: Frame[] = [];
+    for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, endVpn)) {
+      if (this.isHere(pteFrame(pte))) this.#refuseHuge();
+    }
+    splitThps(this.k, task.mm, startVpn, endVpn);
+    task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+      if (!pteIsPage(pte) || this.k.thp.isPart(pteFrame(pte))) return;
+      if (this.isHere(pteFrame(pte))) frames.push(pteFrame(pte));
+    });
+    return frames;
+  }
+
+  #refuseHuge(): never {
+    throw new NotModelled('huge pages that a device would use');
+  }
+
+  #eachBlock(startVpn: number, endVpn: number, visit: (vpn: number, end: number) => void): void {
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const end = Math.min(endVpn, this.blockEnd(vpn));
+      visit(vpn, end);
+      vpn = end;
+    }
+  }
+}
+
+/** Entries of [startVpn, endVpn), all under one leaf that exists, that are empty. */
+function countEmpty(task: Task, startVpn: number, endVpn: number): number {
+  const { entries, base } = task.mm.pageTable.leafOf(startVpn) as Leaf;
+  const first = base + (startVpn % PTRS_PER_LEAF);
+  let n = 0;
+  for (let i = first; i < first + (endVpn - startVpn); i++) if (entries[i] === PTE_NONE) n++;
+  return n;
+}

@@ -1,0 +1,76 @@
+// When users' pages join the lists that reclaim looks at, and when they are marked as used.
+// Models   linux@v6.1 mm/swap.c: lru_cache_add_inactive_or_unevictable, folio_add_lru;
+//          mm/mlock.c: mlock_folio, munlock_folio; the accessed and dirty bits that a CPU sets.
+// Omits    the batches of a CPU (lru_add_drain): a page joins its list at once.
+// Holds    LRU4 while tracking is on, every small page of a user is on a list. LRU5 tracking that
+//          comes on late finds pages in this order: address spaces by number, in each by address;
+//          then shared objects by number, in each by page; a page met again stays where it is.
+import type { Frame } from '../base/ids.ts';
+import {
+  LRU_DIRTY,
+  LRU_MLOCKED,
+  LRU_SWAPBACKED,
+  LRU_UNEVICTABLE_PAGE,
+  LRU_YOUNG,
+  type Lru,
+} from '../mm/lru.ts';
+import type { Vma } from './address_space.ts';
+import { isHuge } from './hugetlb_area.ts';
+import type { Kernel } from './kernel.ts';
+import { pteFrame, pteIsPage } from './page_table.ts';
+import { THP_ORDER } from './thp.ts';
+
+/** Flags of a page just faulted in and written to. */
+const FRESH = LRU_SWAPBACKED | LRU_YOUNG | LRU_DIRTY;
+const LOCKED = LRU_MLOCKED | LRU_UNEVICTABLE_PAGE;
+
+/** Switches tracking on, for whoever can use the lists from now on; again does nothing. */
+export function trackPages(k: Kernel): void {
+  const { lru } = k.mem;
+  if (lru.isTracking) return;
+  lru.prepare();
+  lru.isTracking = true;
+  for (const space of k.spaces.values()) {
+    for (const vma of space.vmas) {
+      if (isHuge(vma)) continue;
+      space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
+        if (!pteIsPage(pte)) return;
+        const f = k.thp.headOf(pteFrame(pte));
+        joinLru(lru, f, vma, k.thp.isPart(f) ? THP_ORDER : 0);
+      });
+    }
+  }
+  for (const object of k.objects.values()) {
+    object.forEachPage((_index, f) => joinLru(lru, f, null));
+  }
+}
+
+/**
+ * A page of anonymous or shared memory joins its list; `vma` is the area it was faulted in for.
+ * @param order of a transparent huge page, by its first frame.
+ */
+export function joinLru(lru: Lru, f: Frame, vma: Vma | null, order = 0): void {
+  if (!lru.isTracking || lru.isListed(f)) return;
+  lru.addNew(f, vma?.isLocked === true ? FRESH | LOCKED : FRESH, order);
+}
+
+/** The same for frames just given for one area: the first `n` of `frames`. */
+export function joinLruRun(lru: Lru, frames: Int32Array, n: number, vma: Vma): void {
+  const flags = vma.isLocked ? FRESH | LOCKED : FRESH;
+  for (let i = 0; i < n; i++) lru.addNew(frames[i] as number, flags);
+}
+
+/** A CPU uses a page that is mapped: the bits of its entry. */
+export function markUsed(lru: Lru, f: Frame, isWrite: boolean): void {
+  lru.set(f, isWrite ? LRU_YOUNG | LRU_DIRTY : LRU_YOUNG);
+}
+
+/** A locked area maps the page: reclaim leaves it alone (mlock_folio). */
+export function mlockPage(lru: Lru, f: Frame): void {
+  if (lru.isListed(f)) lru.move(f, LOCKED, 0);
+}
+
+/** No locked area maps the page any more (munlock_folio). */
+export function munlockPage(lru: Lru, f: Frame): void {
+  if (lru.isListed(f)) lru.move(f, 0, LOCKED);
+}

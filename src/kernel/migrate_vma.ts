@@ -1,0 +1,172 @@
+// Moving a task's own pages by the hundred, for the driver of a device: collect them from one leaf
+// of the page table, allocate all targets, move the entries, free the old frames.
+// Models   linux@v6.1 mm/migrate_device.c: migrate_vma_setup, migrate_vma_pages,
+//          migrate_vma_finalize, as far as anonymous pages of one owner go; pages that are not
+//          there yet may get a first frame on the target node (migrate_vma_insert_page).
+// Omits    pages that others map, shared objects and huge pages: migrate.ts moves those one by one.
+// Holds    MIG1.
+import type { Frame, NodeId } from '../base/ids.ts';
+import { MAX_RUN } from '../mm/internal.ts';
+import { KIND_ANON } from '../mm/memmap.ts';
+import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
+import type { Kernel } from './kernel.ts';
+import type { MoveCause } from './migrate.ts';
+import { type Leaf, makePte, PTE_NONE, PTRS_PER_LEAF, pteFrame, pteIsPage } from './page_table.ts';
+import { allocManyOnNode } from './policy_alloc.ts';
+import type { Task } from './task.ts';
+
+/** Entries of the leaf in work that are to move, by their place in it. */
+const chosen = new Int32Array(PTRS_PER_LEAF);
+/** Targets, kept while old frames are freed. */
+const fresh = new Int32Array(MAX_RUN);
+
+/** Frames of a node, when they are one stretch; a page is on the node if its frame is in it. */
+export interface FrameSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Lowest and highest frame of a node, or undefined when another node's lie in between. */
+export function frameSpanOf(k: Kernel, nid: NodeId): FrameSpan | undefined {
+  const { zones } = k.mem;
+  let start = Number.POSITIVE_INFINITY;
+  let end = 0;
+  for (let z = 0; z < zones.nr; z++) {
+    if (zones.nid[z] !== nid) continue;
+    start = Math.min(start, zones.startFrame[z] as number);
+    end = Math.max(end, zones.endFrame[z] as number);
+  }
+  for (let z = 0; z < zones.nr; z++) {
+    if (zones.nid[z] === nid) continue;
+    const isApart =
+      (zones.endFrame[z] as number) <= start || (zones.startFrame[z] as number) >= end;
+    if (!isApart) return undefined;
+  }
+  return end === 0 ? undefined : { start, end };
+}
+
+/**
+ * Moves the anonymous pages of [startVpn, endVpn) that the task alone maps and that are not on
+ * `nid` to that node, as many as there is room for, lowest first. The range lies under one leaf.
+ * @returns pages moved, and pages that found no room.
+ */
+export function migrateVma(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  endVpn: number,
+  nid: NodeId,
+  gfp: number,
+  cause: MoveCause,
+): { readonly nrMoved: number; readonly nrLeft: number } {
+  const leaf = task.mm.pageTable.leafOf(startVpn);
+  if (leaf === undefined) return { nrMoved: 0, nrLeft: 0 };
+  const nr = collect(k, task, leaf, startVpn, endVpn, nid);
+  let done = 0;
+  while (done < nr) {
+    const n = allocManyOnNode(k, task, gfp, nid, Math.min(nr - done, MAX_RUN), 'migration target');
+    if (n === 0) break;
+    fresh.set(k.allocator.out.subarray(0, n));
+    moveEntries(k, task, leaf, startVpn, done, n, nid, cause);
+    done += n;
+  }
+  k.mem.stat.count(PGMIGRATE_SUCCESS, done);
+  return { nrMoved: done, nrLeft: nr - done };
+}
+
+/** Notes the places in the leaf of the pages that are to move; returns how many. */
+function collect(
+  k: Kernel,
+  task: Task,
+  { entries, base }: Leaf,
+  startVpn: number,
+  endVpn: number,
+  nid: NodeId,
+): number {
+  const { kind, link, mapcount } = k.mem.map;
+  const space = task.mm.id;
+  const first = startVpn % PTRS_PER_LEAF;
+  const end = first + (endVpn - startVpn);
+  let nr = 0;
+  for (let i = first; i < end; i++) {
+    const pte = entries[base + i] as number;
+    if (!pteIsPage(pte)) continue;
+    const f = pteFrame(pte);
+    if (kind[f] !== KIND_ANON || mapcount[f] !== 1 || link[f] !== space) continue;
+    if (k.allocator.nidOf(f) === nid) continue;
+    chosen[nr++] = i;
+  }
+  return nr;
+}
+
+/** Moves `n` entries, from the `done`-th chosen on, to the fresh frames. */
+function moveEntries(
+  k: Kernel,
+  task: Task,
+  { entries, base }: Leaf,
+  startVpn: number,
+  done: number,
+  n: number,
+  nid: NodeId,
+  cause: MoveCause,
+): void {
+  const { map } = k.mem;
+  const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
+  let from = -1 as NodeId;
+  let nrFrom = 0;
+  for (let j = 0; j < n; j++) {
+    const i = chosen[done + j] as number;
+    const pte = entries[base + i] as number;
+    const old = pteFrame(pte);
+    const f = fresh[j] as Frame;
+    map.claim(f, KIND_ANON, task.mm.id, leafVpn + i, 1);
+    entries[base + i] = makePte(f, (pte & 1) !== 0);
+    const was = k.allocator.nidOf(old);
+    if (was !== from) {
+      if (nrFrom > 0) k.moves.count(cause, from, nid, nrFrom);
+      from = was;
+      nrFrom = 0;
+    }
+    nrFrom++;
+    k.allocator.free(old);
+  }
+  if (nrFrom > 0) k.moves.count(cause, from, nid, nrFrom);
+}
+
+/**
+ * Gives the empty pages of [startVpn, endVpn), all in one private area and under one leaf that
+ * exists, first frames on `nid` (migrate_vma_insert_page).
+ * @returns pages filled; the rest stays empty when the node has no room.
+ */
+export function insertVma(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  endVpn: number,
+  nid: NodeId,
+  gfp: number,
+): number {
+  const { entries, base } = task.mm.pageTable.leafOf(startVpn) as Leaf;
+  const { map } = k.mem;
+  const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
+  let filled = 0;
+  let vpn = startVpn;
+  while (vpn < endVpn) {
+    if (entries[base + vpn - leafVpn] !== PTE_NONE) {
+      vpn++;
+      continue;
+    }
+    let end = vpn + 1;
+    while (end < endVpn && entries[base + end - leafVpn] === PTE_NONE) end++;
+    const want = Math.min(end - vpn, MAX_RUN);
+    const n = allocManyOnNode(k, task, gfp, nid, want, 'page fault');
+    if (n === 0) return filled;
+    for (let j = 0; j < n; j++, vpn++) {
+      const f = k.allocator.out[j] as Frame;
+      map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+      entries[base + vpn - leafVpn] = makePte(f, true);
+    }
+    filled += n;
+  }
+  return filled;
+}

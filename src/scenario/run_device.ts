@@ -1,0 +1,107 @@
+// Operations that a task asks of a device: compute, prefetch, advice, and how its driver is to act.
+import { UserError } from '../base/assert.ts';
+import type { Pattern } from '../drivers/access_pattern.ts';
+import { ADVICE } from '../drivers/block_table.ts';
+import type { ComputeResult, Device } from '../drivers/device.ts';
+import { DEVICE_POLICIES, type DevicePolicy } from '../drivers/driver.ts';
+import { FAULT } from '../kernel/fault.ts';
+import type { OpResult, TaskAct } from './ops.ts';
+import { faultResult, plain } from './run_results.ts';
+import { stopRetrying, type TaskContext } from './run_task.ts';
+
+type Act<V extends TaskAct['verb']> = Extract<TaskAct, { verb: V }>;
+type DeviceAct = Extract<TaskAct, { device: string }>;
+
+const MAX_THRESHOLD = 65535;
+
+/** Runs one operation of a device. */
+export function runDevice(c: TaskContext, act: DeviceAct): OpResult {
+  switch (act.verb) {
+    case 'device_compute':
+      return compute(c, act);
+    case 'device_policy':
+      return setPolicy(c, act);
+    case 'device_prefetch':
+      return prefetch(c, act);
+    case 'device_advise':
+      return advise(c, act);
+  }
+}
+
+function deviceOf(c: TaskContext, name: string): Device {
+  const device = c.devices.get(name);
+  if (device !== undefined) return device;
+  const names = [...c.devices.keys()].join(', ') || 'none';
+  throw new UserError(`the machine has no device "${name}"; it has: ${names}`);
+}
+
+function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
+  const { startVpn, nrPages } = c.regions.range(act);
+  const shape = act.words.find((word) => word !== 'reading');
+  const done = deviceOf(c, act.device).compute(c.task, startVpn, nrPages, {
+    pattern: shape as Pattern | undefined,
+    passes: act.passes,
+    stridePages: act.stride,
+    seed: act.seed,
+    accesses: act.accesses,
+    isRead: act.words.includes('reading'),
+  });
+  if (done.ret < 0) return plain(done.ret);
+  if (done.fault.fault !== FAULT.OK) return stopped(c, done);
+  const { nrLocal, nrRemote, nrMoved, nrEvicted } = done;
+  return {
+    ret: 0,
+    computed: done.fault.done,
+    local: nrLocal,
+    remote: nrRemote,
+    moved: nrMoved,
+    ...(nrEvicted > 0 ? { evicted: nrEvicted } : {}),
+  };
+}
+
+function stopped(c: TaskContext, done: ComputeResult): OpResult {
+  stopRetrying(c, done.fault.fault);
+  return faultResult(done.fault, 'computed');
+}
+
+function prefetch(c: TaskContext, act: Act<'device_prefetch'>): OpResult {
+  const { startVpn, nrPages } = c.regions.range(act);
+  const toCpu = act.device === 'cpu';
+  const devices = toCpu ? [...c.devices.values()] : [deviceOf(c, act.device)];
+  let nrMoved = 0;
+  let nrEvicted = 0;
+  for (const device of devices) {
+    const done = toCpu
+      ? device.prefetchToCpu(c.task, startVpn, nrPages)
+      : device.prefetch(c.task, startVpn, nrPages);
+    if (done.ret < 0) return plain(done.ret);
+    if (done.fault.fault !== FAULT.OK) return stopped(c, done);
+    nrMoved += done.nrMoved;
+    nrEvicted += done.nrEvicted;
+  }
+  return { ret: 0, moved: nrMoved, ...(nrEvicted > 0 ? { evicted: nrEvicted } : {}) };
+}
+
+const ADVICE_OF = { device: ADVICE.PREFER_DEVICE, cpu: ADVICE.PREFER_CPU, none: ADVICE.NONE };
+
+function advise(c: TaskContext, act: Act<'device_advise'>): OpResult {
+  const { startVpn, nrPages } = c.regions.range(act);
+  deviceOf(c, act.device).driver.advise(c.task, startVpn, nrPages, ADVICE_OF[act.advice]);
+  return { ret: 0 };
+}
+
+function setPolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
+  if (!DEVICE_POLICIES.includes(act.policy as DevicePolicy)) {
+    throw new UserError(
+      `"${act.policy}" is no device policy; expected ${DEVICE_POLICIES.join(', ')}`,
+    );
+  }
+  if (act.threshold !== undefined && (act.threshold < 1 || act.threshold > MAX_THRESHOLD)) {
+    throw new UserError(`threshold=${act.threshold}: expected 1..${MAX_THRESHOLD} accesses`);
+  }
+  const { driver } = deviceOf(c, act.device);
+  driver.policy = act.policy as DevicePolicy;
+  if (act.threshold !== undefined) driver.threshold = act.threshold;
+  if (act.words.length > 0) driver.evicts = act.words.includes('evict');
+  return { ret: 0 };
+}
