@@ -12,13 +12,17 @@ import {
   freeHugeFrames,
   HUGE,
   hugeMappings,
+  KERNEL,
   type Mapping,
   mappings,
   NONE,
   SHMEM,
+  SMALL_IN_THP,
   smallInHuge,
   stretchesOf,
   TABLE,
+  THP,
+  thpFrames,
   untouched,
   usedHugeFrames,
   zoneOfFrame,
@@ -78,7 +82,22 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       ofObjects.add(f);
     });
   }
-  for (const f of counts.keys()) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  const ofThps = new Set<number>();
+  for (const head of thpFrames(k)) {
+    for (let f = head; f < head + SMALL_IN_THP; f++) {
+      own(owners, f, `huge page at frame ${head}`, THP);
+      ofThps.add(f);
+    }
+  }
+  const { zeroFrame } = k.thp;
+  if (zeroFrame !== undefined) {
+    for (let i = 0; i < SMALL_IN_THP; i++) {
+      own(owners, zeroFrame + i, 'huge zero page', i === 0 ? KERNEL : NONE);
+    }
+  }
+  for (const f of counts.keys()) {
+    if (!ofObjects.has(f) && !ofThps.has(f)) own(owners, f, 'private page', ANON);
+  }
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
   return owners;
@@ -141,7 +160,7 @@ export function checkFrames(k: Kernel): readonly string[] {
       map.kind[f] === kind,
       () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,
     );
-    if (kind !== ANON && kind !== SHMEM && kind !== HUGE) continue;
+    if (kind !== ANON && kind !== SHMEM && kind !== HUGE && kind !== THP) continue;
     const mapped = (kind === HUGE ? huge : counts).get(f) ?? 0;
     findings.expect(
       map.mapcount[f] === mapped,

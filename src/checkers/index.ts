@@ -8,6 +8,7 @@ import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkThps } from './thp.ts';
 import { checkZonelists } from './zonelists.ts';
 
 export { FreshPages } from './fresh_pages.ts';
@@ -24,6 +25,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   counters: checkCounters,
   'huge pages': checkHugePages,
   lru: checkLru,
+  'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

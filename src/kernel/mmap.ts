@@ -23,6 +23,7 @@ import type { Kernel } from './kernel.ts';
 import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 import type { Task } from './task.ts';
+import type { ThpAdvice } from './thp.ts';
 import { collapseRange } from './thp_collapse.ts';
 import { zapThps } from './thp_fault.ts';
 import { splitFreed } from './thp_split.ts';
@@ -186,14 +187,9 @@ export function madvise(
       });
     case 'hugepage':
     case 'nohugepage':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.thp === advice) return 0;
-        if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
-        task.mm.change(start, end, (v) => {
-          v.thp = advice;
-        });
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
+        adviseThp(task, vma, start, end, advice),
+      );
     case 'collapse':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
         collapseRange(k, task, vma, start, end),
@@ -232,6 +228,16 @@ export function madvise(
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** Notes whether an area is to have transparent huge pages (hugepage_madvise). */
+function adviseThp(task: Task, vma: Vma, start: number, end: number, advice: ThpAdvice): number {
+  if (vma.thp === advice) return 0;
+  if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
+  task.mm.change(start, end, (v) => {
+    v.thp = advice;
+  });
+  return 0;
 }
 
 const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>

@@ -80,7 +80,9 @@ function addThpState(h: StateHash, k: Kernel): void {
   const { thp } = k;
   h.addText(`${thp.enabled}/${thp.defrag}/${thp.usesZeroPage}`);
   h.addColumn([thp.zeroFrame ?? -1, ...thp.zeroUsers, ...thp.splitQueue]);
-  thp.forEach((head, page) => h.addColumn([head, page.pmdMaps, page.refs]));
+  thp.forEach((head, page) => {
+    h.addColumn([head, page.pmdMaps, page.refs]);
+  });
 }
 
 /** The lists of pages, in order, with flags. */

@@ -142,7 +142,7 @@ export class TransparentHuge {
     for (const [head, page] of this.#pages) visit(head, page);
   }
 
-  /** How many entries map a frame, by itself or with the huge page it is part of (page_mapcount). */
+  /** Entries that map a frame, by itself or with the huge page it is part of (page_mapcount). */
   mapcount(f: number): number {
     const own = this.#mem.map.mapcount[f] as number;
     return this.isPart(f) ? own + this.pageOf(f).pmdMaps : own;

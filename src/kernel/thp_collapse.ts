@@ -19,7 +19,10 @@ import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 
-/** Collapses every whole huge page's place in a range. Returns 0, -EINVAL or -ENOMEM. */
+/**
+ * Collapses every whole huge page's place in a range.
+ * @returns 0; -EINVAL where that is not possible, and for a range within one place; -ENOMEM.
+ */
 export function collapseRange(
   k: Kernel,
   task: Task,
@@ -31,8 +34,9 @@ export function collapseRange(
   const isAnon = vma.object === null && vma.huge === null && vma.hasAnonVma;
   if (!isAnon || !isSuitable || vma.thp === 'nohugepage') return -EINVAL;
   const first = Math.ceil(startVpn / THP_PAGES) * THP_PAGES;
-  let error = 0;
-  for (let vpn = first; vpn + THP_PAGES <= endVpn; vpn += THP_PAGES) {
+  const end = Math.floor(endVpn / THP_PAGES) * THP_PAGES;
+  let error = end < first ? -EINVAL : 0;
+  for (let vpn = first; vpn < end; vpn += THP_PAGES) {
     const result = collapse(k, task, vpn);
     if (result === -ENOMEM) return result;
     if (result !== 0) error = result;

@@ -11,7 +11,7 @@ import { cpusetOf } from '../guest/protocol.ts';
 import { randomMachine } from '../guest/random_machine.ts';
 import type { Machine } from '../machine/machine.ts';
 import { generateScenario, machineNodes } from '../scenario/generate.ts';
-import { FAMILIES } from '../scenario/generate_weights.ts';
+import { FAMILIES, type Family } from '../scenario/generate_weights.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { kernelLines } from '../scenario/print.ts';
 import { type CaseOutcome, type CaseVerdict, conformCase } from './conform.ts';
@@ -30,6 +30,8 @@ export interface FuzzTarget {
   /** Words for the kernel's command line, `{device}` for the device nodes. */
   readonly append: string;
   readonly maxNodes?: number | undefined;
+  /** The family of all cases; left out, several take turns. */
+  readonly family?: Family | undefined;
 }
 
 export interface FuzzCase {
@@ -42,17 +44,21 @@ export interface FuzzCase {
 /** The boot that a case belongs to. */
 export const bootOf = (number: number): number => Math.floor(number / CASES_PER_BOOT);
 
-/**
- * All families but cpusets of version 1: cases of a boot share a kernel, which has its cpusets in
- * one hierarchy.
- */
-const FUZZED = FAMILIES.filter((family) => family !== 'cpuset1');
+/** Families of a run that names none. A case stays the same as long as this list does. */
+const MIX: readonly Family[] = ['policy', 'mbind', 'shared', 'cpuset2', 'mixed'];
 
-/** Case `number` of a seed. */
-export function fuzzCase(seed: string, number: number): FuzzCase {
+/**
+ * Families that a run may name. Not cpusets of version 1: cases of a boot share a kernel, which has
+ * its cpusets in one hierarchy.
+ */
+export const FUZZED: readonly Family[] = FAMILIES.filter((family) => family !== 'cpuset1');
+
+/** Case `number` of a seed; of one family, or of any of the mix. */
+export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
-  const family = p.pick(FUZZED);
+  const picked = p.pick(MIX);
+  const family = only ?? picked;
   const scenario = generateScenario({
     ...machineNodes(machine),
     seed: `${seed}/${number}`,
@@ -156,7 +162,7 @@ export async function fuzzBoot(
   numbers: readonly number[],
   target: FuzzTarget,
 ): Promise<FuzzBoot> {
-  const cases = numbers.map((number) => fuzzCase(seed, number));
+  const cases = numbers.map((number) => fuzzCase(seed, number, target.family));
   const first = cases[0] as FuzzCase;
   const guest = guestMachine(first.machine);
   const given = cases.map((c) => c.given);
@@ -194,7 +200,7 @@ export async function shrinkCase(
   target: FuzzTarget,
   onRound?: (nrOps: number) => void,
 ): Promise<ShrunkDifference | undefined> {
-  const { machine, given } = fuzzCase(seed, number);
+  const { machine, given } = fuzzCase(seed, number, target.family);
   const guest = guestMachine(machine);
   const ofLines = (lines: readonly string[]): GivenCase => ({ ...given, lines });
   const judgeOne = async (lines: readonly string[]): Promise<Judged> => {

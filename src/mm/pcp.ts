@@ -3,11 +3,12 @@
 // Models   linux@v6.1 mm/page_alloc.c: rmqueue_pcplist, __rmqueue_pcplist, free_unref_page_commit,
 //          nr_pcp_free, free_pcppages_bulk, drain_pages.
 // State    One array of words. First a stretch of CTL_WORDS for each zone and CPU: pages on its
-//          lists, the most it may hold, free factor, then four words for each of its rings, one a
-//          block order 0..3 and type (ring = order * 3 + type), and one for whole page blocks of any
-//          type. Behind them lie the rings: blocks words[base + (i & mask)] for i in [head, tail). A ring's size, mask + 1, is a power of
-//          two, and 0 until it is first used. Blocks are taken from and returned to the head,
-//          refilled and drained at the tail. Head and tail wrap at 32 bits.
+//          lists, the most it may hold, free factor, then four words for each of its rings: one a
+//          block order 0..3 and type (ring = order * 3 + type), and one for whole page blocks of
+//          any type. Behind them lie the rings: blocks words[base + (i & mask)] for i in
+//          [head, tail). A ring's size, mask + 1, is a power of two, and 0 until it is first used.
+//          Blocks are taken from and returned to the head, refilled and drained at the tail. Head
+//          and tail wrap at 32 bits.
 // Holds    PCP1 a CPU holds fewer than pcpHigh pages of a zone after a free.
 import { assert } from '../base/assert.ts';
 import type { Brand, Frame, ZoneIndex } from '../base/ids.ts';

@@ -44,6 +44,8 @@ export function machineNodes(machine: Machine): MachineNodes {
 
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
+/** Few, so that no node runs full. */
+const MOST_HUGE_REGIONS = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
@@ -52,7 +54,12 @@ const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusiv
 interface Mapped {
   readonly nrPages: number;
   readonly kind: MmapKind;
+  /** Pages from the region's place, where a huge page could begin, to its start. */
+  readonly shift: number;
 }
+
+/** Small pages in a transparent huge one. */
+const THP_PAGES = 512;
 
 interface LiveTask {
   readonly name: string;
@@ -100,8 +107,26 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
-  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  /** What a workload begins with: settings, or groups. */
   begin(): void {
+    if (this.#family === 'thp') this.#allowHugePages();
+    else this.#makeGroups();
+  }
+
+  /** Transparent huge pages for all or for those who ask, with khugepaged asleep. */
+  #allowHugePages(): void {
+    const p = this.#prng;
+    const set = (file: string, value: string): void => {
+      this.#sys({ verb: 'write', path: `/sys/kernel/mm/transparent_hugepage/${file}`, value });
+    };
+    set('khugepaged/scan_sleep_millisecs', '4000000000');
+    set('defrag', p.pick(['always', 'defer', 'defer+madvise', 'madvise', 'never']));
+    if (p.chance(25)) set('use_zero_page', '0');
+    set('enabled', p.chance(70) ? 'always' : 'madvise');
+  }
+
+  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  #makeGroups(): void {
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -169,7 +194,7 @@ class Workload {
 
   #stepOnRegion(task: LiveTask, action: Action, region: string): void {
     const mapped = task.regions.get(region) as Mapped;
-    const range = { region, ...this.#range(mapped.nrPages) };
+    const range = { region, ...this.#rangeOf(mapped) };
     switch (action) {
       case 'touch':
         this.#task(task.name, { verb: 'touch', ...range });
@@ -204,6 +229,18 @@ class Workload {
     }
   }
 
+  /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
+  #rangeOf({ nrPages, shift }: Mapped): { offset: number; nrPages: number } {
+    const p = this.#prng;
+    if (this.#family !== 'thp' || p.chance(30)) return this.#range(nrPages);
+    const edges = [0, nrPages];
+    for (let at = THP_PAGES - (shift % THP_PAGES); at < nrPages; at += THP_PAGES) edges.push(at);
+    const any = (): number => (p.chance(75) ? p.pick(edges) : p.between(0, nrPages));
+    const [a, b] = [any(), any()];
+    const offset = Math.min(a, b, nrPages - 1);
+    return { offset, nrPages: Math.max(1, Math.max(a, b) - offset) };
+  }
+
   /** A stretch of a region, at its very start or end more often than chance has it. */
   #range(size: number): { offset: number; nrPages: number } {
     const p = this.#prng;
@@ -215,7 +252,8 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
+    const most = this.#family === 'thp' ? MOST_HUGE_REGIONS : MOST_REGIONS;
+    for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
       return;
@@ -224,12 +262,26 @@ class Workload {
     const sharing = this.#family === 'shared' ? 75 : this.#family === 'mixed' ? 25 : 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
-    task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
-    this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
-    if (this.#prng.chance(50)) {
-      this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
+    const isThp = this.#family === 'thp';
+    const mapped = isThp ? this.#hugeRegion() : { nrPages, kind, shift };
+    task.regions.set(region, mapped);
+    this.#task(task.name, { verb: 'mmap', region, ...mapped });
+    if (isThp && this.#prng.chance(40)) {
+      const all = { offset: 0, nrPages: mapped.nrPages };
+      this.#task(task.name, { verb: 'madvise', region, ...all, advice: 'hugepage' });
     }
+    if (this.#prng.chance(50)) {
+      this.#task(task.name, { verb: 'touch', region, ...this.#rangeOf(mapped) });
+    }
+  }
+
+  /** A region with room for a few huge pages, or for none if it begins badly. */
+  #hugeRegion(): Mapped {
+    const p = this.#prng;
+    const nrPages = p.chance(50) ? THP_PAGES * p.between(1, 3) : p.between(64, 3 * THP_PAGES);
+    const kind = p.pick(['anon', 'anon', 'anon', 'anon', 'anon-populate', 'anon-locked'] as const);
+    return { nrPages, kind, shift: p.chance(40) ? p.between(1, THP_PAGES) : 0 };
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -354,7 +406,9 @@ class Workload {
     kind: MmapKind,
   ): void {
     const common = ['dontneed', 'populate_read', 'populate_write'];
-    const more = kind === 'anon' ? ['free', 'dontneed'] : ['remove', 'remove'];
+    const isAnon = kind.startsWith('anon');
+    const more = isAnon ? ['free', 'dontneed'] : ['remove', 'remove'];
+    if (this.#family === 'thp') more.push('hugepage', 'nohugepage', 'hugepage', 'collapse');
     const advice = this.#prng.pick([...common, ...more]);
     this.#task(task.name, { verb: 'madvise', ...range, advice });
   }

@@ -2,7 +2,15 @@
 // `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
 
 /** Kinds of workload; `mixed` has something of all. */
-export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'cpuset1', 'mixed'] as const;
+export const FAMILIES = [
+  'policy',
+  'mbind',
+  'shared',
+  'cpuset2',
+  'cpuset1',
+  'mixed',
+  'thp',
+] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export type Action =
@@ -109,6 +117,24 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     mems: 14,
     cgroup: 8,
     flag: 7,
+  },
+  thp: {
+    mmap: 7,
+    touch: 22,
+    read: 5,
+    where: 10,
+    look: 5,
+    set_mempolicy: 8,
+    mbind: 9,
+    set_home: 1,
+    move_pages: 7,
+    migrate_pages: 3,
+    madvise: 12,
+    lock: 2,
+    munmap: 4,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
   },
   mixed: {
     mmap: 5,

@@ -9,6 +9,7 @@ import { UserError } from '../../base/assert.ts';
 import { kernelVerdicts, planBoots } from '../../lab/fuzz_plan.ts';
 import { differenceText } from '../../lab/fuzz_report.ts';
 import {
+  FUZZED,
   type FuzzBoot,
   type FuzzOutcome,
   type FuzzTarget,
@@ -16,6 +17,7 @@ import {
   shrinkCase,
 } from '../../lab/kernel_fuzz.ts';
 import { machineToJson } from '../../machine/schema.ts';
+import type { Family } from '../../scenario/generate_weights.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { addKernelOptions, type KernelOptions, readKernelOptions } from '../kernel_options.ts';
 import { describe, readNumber } from '../options.ts';
@@ -26,6 +28,7 @@ interface FuzzOptions extends KernelOptions {
   readonly cases: number;
   readonly seed: string;
   readonly jobs: number;
+  readonly family?: Family;
   readonly only?: readonly number[];
   readonly out?: string;
   readonly record?: boolean;
@@ -45,12 +48,19 @@ function readSeed(text: string): string {
   return text;
 }
 
+function readFamily(text: string): Family {
+  const family = FUZZED.find((f) => f === text);
+  if (family !== undefined) return family;
+  throw new InvalidArgumentError(`expected one of ${FUZZED.join(', ')}.`);
+}
+
 export function addKernelFuzz(kernel: Command, io: Io): void {
   const command = kernel
     .command('fuzz')
     .option('--cases <N>', 'how many random scenarios', readNumber, 100)
     .option('--seed <S>', 'a number or word; equal seeds give equal cases', readSeed, '1')
     .option('--only <N,..>', 'only the cases of these numbers', readNumbers)
+    .option('--family <F>', `only cases of this family: ${FUZZED.join(', ')}`, readFamily)
     .option('--jobs <N>', 'guests that run at a time', readNumber, 2)
     .option('--out <DIR>', 'folder of what was done and found; kernel-fuzz-SEED when left out')
     .option('--record', 'keep every case as a record that `cdmlab conform` reads')
@@ -72,6 +82,7 @@ export function addKernelFuzz(kernel: Command, io: Io): void {
 /** Options that the cases and their outcomes depend on, as the command has them. */
 function sameCases(options: FuzzOptions): string {
   const words = [`--seed ${options.seed}`];
+  if (options.family !== undefined) words.push(`--family ${options.family}`);
   if (options.design !== 'stock') words.push(`--design ${options.design}`);
   const texts = {
     kernel: options.kernel,
@@ -86,7 +97,8 @@ function sameCases(options: FuzzOptions): string {
 
 async function fuzz(io: Io, options: FuzzOptions): Promise<void> {
   const { design, append, tools } = readKernelOptions(options);
-  const target: FuzzTarget = { tools, design, append, maxNodes: options.maxNodes };
+  const { maxNodes, family } = options;
+  const target: FuzzTarget = { tools, design, append, maxNodes, family };
   const folder = new FuzzFolder(options.out ?? `kernel-fuzz-${options.seed}`, sameCases(options));
   const done = options.only === undefined ? folder.outcomes() : [];
   const plan = planBoots(options.only ?? options.cases, new Set(done.map((o) => o.number)));
