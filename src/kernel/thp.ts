@@ -1,6 +1,6 @@
 // Transparent huge pages: the settings, the pages there are, and how often each is mapped.
-// Models   linux@v6.1 mm/huge_memory.c: transparent_hugepage_flags, hugepage_vma_check,
-//          transhuge_vma_suitable, vma_thp_gfp_mask, get_huge_zero_page, put_huge_zero_page,
+// Models   linux@v6.1 mm/huge_memory.c: transparent_hugepage_flags, hugepage_init,
+//          hugepage_vma_check, transhuge_vma_suitable, vma_thp_gfp_mask, get_huge_zero_page, put_huge_zero_page,
 //          deferred_split_huge_page, free_transhuge_page; mm/rmap.c: page_add_anon_rmap,
 //          page_remove_rmap, page_remove_anon_compound_rmap as far as counting goes.
 // Omits    khugepaged; huge pages of shared memory and of files; which of several deposited tables
@@ -66,9 +66,15 @@ export class TransparentHuge {
   /** Address spaces that have ever mapped it; each keeps it until it ends. */
   readonly zeroUsers = new Set<number>();
 
+  /** @param enabled as the command line has it. */
   constructor(mem: Memory, enabled: ThpEnabled = 'never') {
     this.#mem = mem;
-    this.enable(enabled);
+    if (mem.hasRoomForThps) this.enable(enabled);
+    else {
+      this.defrag = 'never';
+      this.usesZeroPage = false;
+      this.khugepaged.set('defrag', 0);
+    }
   }
 
   get enabled(): ThpEnabled {

@@ -56,6 +56,8 @@ export interface Segment {
 const STRUCT_PAGE_BYTES = 64;
 /** Frames must fit page table entries and 32-bit columns with room to spare. */
 const MAX_FRAMES = 2 ** 30;
+/** With less boot memory, the kernel starts with transparent huge pages switched off. */
+const LEAST_BYTES_FOR_THPS = 512 * 1024 * 1024;
 /** What a kernel image and its early tables take of the first node. */
 const KERNEL_IMAGE_BYTES = 32 * 1024 * 1024;
 
@@ -80,7 +82,7 @@ export class Memory {
   readonly nodeOfCpu: Int32Array;
   minFreeKb = 0;
   /** Page blocks of every type are kept free, for the sake of transparent huge pages. */
-  #keepsBlocks: boolean;
+  #keepsBlocks = false;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
@@ -95,7 +97,6 @@ export class Memory {
   constructor(machine: Machine, design: Design, options: MemoryOptions = {}) {
     this.machine = machine;
     this.design = design;
-    this.#keepsBlocks = options.keepsBlocks ?? false;
     this.pageBytes = machine.pageBytes;
     this.maxOrder = maxOrder(machine.arch, machine.pageBytes);
     machine.nodes.forEach((node, i) => {
@@ -141,7 +142,18 @@ export class Memory {
     this.hasMemoryComeLater = this.blocks.some((block) => block.zone !== undefined);
     this.#setStates();
     this.rebuild();
+    this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
+  }
+
+  /** Has it enough boot memory for transparent huge pages to be of use (hugepage_init)? */
+  get hasRoomForThps(): boolean {
+    const { zones, pageBytes } = this;
+    let pages = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.type[z] !== ZONE_MOVABLE) pages += zones.managed[z] as number;
+    }
+    return pages * pageBytes >= LEAST_BYTES_FOR_THPS;
   }
 
   /** Distance between two nodes as the machine's firmware states it. */

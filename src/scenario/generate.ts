@@ -113,16 +113,25 @@ class Workload {
     else this.#makeGroups();
   }
 
-  /** Transparent huge pages for all or for those who ask, with khugepaged asleep. */
+  /**
+   * Transparent huge pages for all or for those who ask. khugepaged wakes when the first area asks
+   * for them: one that it must leave alone makes it look, find nothing, and sleep from then on.
+   */
   #allowHugePages(): void {
     const p = this.#prng;
     const set = (file: string, value: string): void => {
       this.#sys({ verb: 'write', path: `/sys/kernel/mm/transparent_hugepage/${file}`, value });
     };
+    const decoy = { region: 'R31', nrPages: THP_PAGES };
     set('khugepaged/scan_sleep_millisecs', '4000000000');
+    set('khugepaged/max_ptes_none', '0');
+    this.#task('T0', { verb: 'mmap', ...decoy, kind: 'anon', shift: 0 });
+    this.#task('T0', { verb: 'touch', ...decoy, offset: 0, nrPages: 1 });
     set('defrag', p.pick(['always', 'defer', 'defer+madvise', 'madvise', 'never']));
-    if (p.chance(25)) set('use_zero_page', '0');
+    set('use_zero_page', p.chance(75) ? '1' : '0');
     set('enabled', p.chance(70) ? 'always' : 'madvise');
+    this.#task('T0', { verb: 'madvise', ...decoy, offset: 0, advice: 'hugepage' });
+    this.#sys({ verb: 'sleep', ms: 30 });
   }
 
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
@@ -232,12 +241,17 @@ class Workload {
   /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
   #rangeOf({ nrPages, shift }: Mapped): { offset: number; nrPages: number } {
     const p = this.#prng;
-    if (this.#family !== 'thp' || p.chance(30)) return this.#range(nrPages);
-    const edges = [0, nrPages];
-    for (let at = THP_PAGES - (shift % THP_PAGES); at < nrPages; at += THP_PAGES) edges.push(at);
-    const any = (): number => (p.chance(75) ? p.pick(edges) : p.between(0, nrPages));
+    if (this.#family !== 'thp') return this.#range(nrPages);
+    if (p.chance(30)) {
+      const any = this.#range(nrPages);
+      return { ...any, offset: shift + any.offset };
+    }
+    const end = shift + nrPages;
+    const edges = [shift, end];
+    for (let at = THP_PAGES; at < end; at += THP_PAGES) if (at > shift) edges.push(at);
+    const any = (): number => (p.chance(75) ? p.pick(edges) : p.between(shift, end));
     const [a, b] = [any(), any()];
-    const offset = Math.min(a, b, nrPages - 1);
+    const offset = Math.min(a, b, end - 1);
     return { offset, nrPages: Math.max(1, Math.max(a, b) - offset) };
   }
 
@@ -268,7 +282,7 @@ class Workload {
     task.regions.set(region, mapped);
     this.#task(task.name, { verb: 'mmap', region, ...mapped });
     if (isThp && this.#prng.chance(40)) {
-      const all = { offset: 0, nrPages: mapped.nrPages };
+      const all = { offset: mapped.shift, nrPages: mapped.nrPages };
       this.#task(task.name, { verb: 'madvise', region, ...all, advice: 'hugepage' });
     }
     if (this.#prng.chance(50)) {
@@ -309,7 +323,8 @@ class Workload {
     else if (verb === 'get' || region === undefined) {
       this.#task(task.name, { verb: 'get_mempolicy' });
     } else {
-      const offset = this.#prng.below((task.regions.get(region) as Mapped).nrPages);
+      const { nrPages, shift } = task.regions.get(region) as Mapped;
+      const offset = this.#prng.below(nrPages) + (this.#family === 'thp' ? shift : 0);
       const asked = verb === 'policy' ? 'policy_at' : 'node_at';
       this.#task(task.name, { verb: asked, region, offset });
     }
