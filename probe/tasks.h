@@ -34,6 +34,14 @@ static long now_ms(void) {
   return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/** Reads /proc/T<n>/FILE of a tested task, or any other file, into `file_text`; see slurp. */
+static long slurp_named(const char *path) {
+  int t, at = 0;
+  if (sscanf(path, "/proc/T%d/%n", &t, &at) != 1 || at == 0) return slurp(path);
+  if (t < 0 || t >= MAX_TASKS || tasks[t].life != LIFE_ALIVE) return -ENOENT;
+  return slurp_f("/proc/%d/%s", tasks[t].pid, path + at);
+}
+
 /** Takes note of tasks that have ended. */
 static void reap(void) {
   int status, pid;

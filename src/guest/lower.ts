@@ -87,10 +87,17 @@ function sysAct(act: SysAct, node: Renumber, cpu: Renumber): SysAct {
   if (act.verb === 'offline_node' || act.verb === 'online_node') {
     return { ...act, node: node(act.node) };
   }
+  if (act.verb === 'read') return { ...act, path: pathOfNode(act.path, node) };
   if (act.verb !== 'write') return act;
+  const path = pathOfNode(act.path, node);
+  if (path !== act.path) return { ...act, path };
   if (act.path.endsWith('.mems')) return { ...act, value: listValue(act.value, node) };
   return act.path.endsWith('.cpus') ? { ...act, value: listValue(act.value, cpu) } : act;
 }
+
+/** A path with the guest's number of the node whose directory it goes through. */
+const pathOfNode = (path: string, node: Renumber): string =>
+  path.replace(/\/node(\d+)(?=\/)/, (_whole, id: string) => `/node${node(Number(id))}`);
 
 /** A list of numbers as the kernel's files take it; anything else as it stands. */
 function listValue(value: string, renumber: Renumber): string {

@@ -135,8 +135,15 @@ function touchInLeaf(
         n = run & RUN_DONE;
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
-    } else if (isWrite && !pteIsWritable(pte)) fault = copyOnWrite(k, task, vma, vpn, pte);
-    else if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+    } else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
+      fault = copyOnWrite(k, task, vma, vpn, pte);
+    } else {
+      // No fault: the CPU itself notes the use of the page, and that it was written to.
+      if (isWrite && !pteIsWritable(pte)) entries[vpn - base] = makePte(pteFrame(pte), true);
+      if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+      vpn++;
+      continue;
+    }
     k.mem.stat.count(PGFAULT, n);
     if (fault !== FAULT.OK) {
       const done = pte === PTE_NONE && vma.object === null ? n : 0;
@@ -222,10 +229,6 @@ export const allocationFailed = (k: Kernel): Fault =>
 function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
   const { map } = k.mem;
   const { pageTable } = task.mm;
-  if (vma.object !== null) {
-    pageTable.set(vpn, makePte(pteFrame(pte), true));
-    return FAULT.OK;
-  }
   if (pteIsPage(pte) && isOnlyOwner(k, pteFrame(pte))) {
     const f = pteFrame(pte);
     map.link[k.thp.headOf(f)] = task.mm.id;
@@ -279,9 +282,11 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     k.mem.map.claim(f, KIND_SHMEM, object.id, pgoff, 0);
     joinLru(k.mem.lru, f, vma);
     object.setPage(pgoff, f);
+    if (!isWrite) object.noteUse(pgoff, false);
   }
+  if (isWrite) object.noteUse(pgoff, true);
   k.mem.map.addMap(f);
-  task.mm.pageTable.set(vpn, makePte(f, true));
+  task.mm.pageTable.set(vpn, makePte(f, isWrite));
   return FAULT.OK;
 }
 
@@ -299,6 +304,6 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
     const f = object.page(vma.pgoff + (v - vma.startVpn));
     if (f === undefined) continue;
     k.mem.map.addMap(f);
-    pageTable.set(v, makePte(f, true));
+    pageTable.set(v, makePte(f, false));
   }
 }

@@ -65,12 +65,15 @@ export const isHuge = (vma: Vma): vma is HugeVma => vma.huge !== null;
 export const hugeIndex = (vma: HugeVma, vpn: number): number =>
   Math.floor((vma.pgoff + (vpn - vma.startVpn)) / vma.huge.inode.nrSmall);
 
+/** Are the huge pages of the machine of the one size that is modelled, 2 MiB? */
+export const hasHugePages = ({ machine, mem }: Kernel): boolean =>
+  mem.pageBytes === 4096 || (machine.arch === 'ppc64' && mem.pageBytes === 65536);
+
 /** @throws NotModelled on machines whose huge pages are of another size than 2 MiB. */
 export function requireHugePages(k: Kernel): void {
-  const { pageBytes } = k.mem;
-  const isRadix = k.machine.arch === 'ppc64' && pageBytes === 65536;
-  if (pageBytes !== 4096 && !isRadix) {
-    throw new NotModelled(`HugeTLB on ${k.machine.arch} with pages of ${pageBytes / 1024} KiB`);
+  if (!hasHugePages(k)) {
+    const kib = k.mem.pageBytes / 1024;
+    throw new NotModelled(`HugeTLB on ${k.machine.arch} with pages of ${kib} KiB`);
   }
 }
 

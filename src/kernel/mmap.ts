@@ -20,7 +20,7 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 import type { Task } from './task.ts';
 import type { ThpAdvice } from './thp.ts';
@@ -126,8 +126,12 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (!pteIsPage(pte)) return;
-    if (vma.object === null) unmapPrivate(k, pteFrame(pte));
-    else map.removeMap(pteFrame(pte));
+    if (vma.object === null) {
+      unmapPrivate(k, pteFrame(pte));
+      return;
+    }
+    if (pteIsWritable(pte)) vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
+    map.removeMap(pteFrame(pte));
   });
 }
 

@@ -4,7 +4,8 @@
 //          entry covers 2^27 pages, a pud entry 2^18, a pmd entry 2^9; mm/memory.c: __pud_alloc,
 //          __pmd_alloc, __pte_alloc, free_pgtables.
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
-//          2 * frame + 2, plus 1 when writable; from PTE_SPECIAL on not present, but not empty.
+//          2 * frame + 2, plus 1 when writable (of a shared area: when it was written to); from
+//          PTE_SPECIAL on not present, but not empty.
 //          Table pages are frames of kind page table. A huge page of a pool is an entry of the pmd
 //          level, kept apart from leaves. A transparent one takes the place of a leaf, and brings
 //          the page of the leaf that will map its small pages if it is split.
@@ -320,6 +321,13 @@ export class PageTable {
     for (const { tableFrame } of this.#thps.values()) yield tableFrame;
     yield* this.#pmds.values();
     yield* this.#puds.values();
+  }
+
+  /** Frames of the tables of the two lower levels, which alone count as page tables. */
+  *lowerTableFrames(): IterableIterator<Frame> {
+    for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
+    for (const { tableFrame } of this.#thps.values()) yield tableFrame;
+    yield* this.#pmds.values();
   }
 
   /** Bytes of model state of the leaves. */

@@ -21,6 +21,8 @@ export class ShmemObject {
   readonly nrPages: number;
   readonly #pages: Uint32Array;
   #policies: PolicyRange[] = [];
+  /** Pages that a read brought and no fault has written to since (without PG_dirty). */
+  readonly #clean = new Set<number>();
   /**
    * A SysV segment: it lives on without mappings, its areas never merge, and a read fault maps no
    * pages around (shm_vm_ops has close and no map_pages).
@@ -45,12 +47,24 @@ export class ShmemObject {
     this.#pages[index] = f + 1;
   }
 
+  /** A read brought the page, and no fault has written to it since; an entry may have. */
+  isClean(index: number): boolean {
+    return this.#clean.has(index);
+  }
+
+  /** A fresh page was read (`isWrite` false), or a page was written to. */
+  noteUse(index: number, isWrite: boolean): void {
+    if (!isWrite) this.#clean.add(index);
+    else if (this.#clean.size > 0) this.#clean.delete(index);
+  }
+
   /** Takes pages [start, end) out and gives them to `release`. */
   removePages(start: number, end: number, release: (f: Frame) => void): void {
     for (let i = start; i < Math.min(end, this.nrPages); i++) {
       const stored = this.#pages[i] as number;
       if (stored === 0) continue;
       this.#pages[i] = 0;
+      this.#clean.delete(i);
       release((stored - 1) as Frame);
     }
   }

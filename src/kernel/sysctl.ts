@@ -9,8 +9,9 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL } from '../base/errno.ts';
 import type { Kernel } from './kernel.ts';
+import { SYSCTL_DEFAULTS } from './sysctl_defaults.ts';
 
-const SYSCTL = /^\/proc\/sys\/vm\/(\w+)$/;
+const SYSCTL = /^\/proc\/sys\/vm\/([\w-]+)$/;
 
 /** Name of the setting that a path stands for, or undefined for other files. */
 export const sysctlName = (path: string): string | undefined => SYSCTL.exec(path)?.[1];
@@ -35,5 +36,7 @@ export function writeSysctl(k: Kernel, name: string, value: string): number {
 export function readSysctl(k: Kernel, name: string): string {
   if (name === 'zone_reclaim_mode') return String(k.zoneReclaimMode);
   if (name === 'min_free_kbytes') return String(k.mem.minFreeKb);
+  const untouched = SYSCTL_DEFAULTS[name];
+  if (untouched !== undefined) return untouched;
   throw new NotModelled(`/proc/sys/vm/${name}`);
 }

@@ -9,10 +9,12 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import { followMemory } from '../kernel/cpuset.ts';
+import { isTextFile } from '../observe/files.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { sameRunLists } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
+import { type CountsPair, compareFileText, compareVmstat } from './file_text.ts';
 import {
   caseOptions,
   designOfCase,
@@ -43,7 +45,7 @@ export interface CaseOutcome {
 /** Fields that say nothing about placement, or that no two runs share. */
 const IGNORED = new Set(['note', 'klog', 'oom', 'ino', 'killedBy', 'freeAtOom']);
 /** Fields that count pages of the whole machine: compared loosely, if at all. */
-const LOOSE = new Set(['free', 'zones', 'numastat']);
+const LOOSE = new Set(['free', 'zones', 'numastat', 'vmstat']);
 /** Pages by which whole-machine counters may differ (FORMAT.md: a few hundred). */
 const COUNTER_TOLERANCE = 600;
 
@@ -123,8 +125,10 @@ function runCase(
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
   let isPoolShort = false;
   const numastat: NumastatPair = { was: undefined, real: undefined };
+  const vmstat: CountsPair = { ours: undefined, theirs: undefined };
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
+    let op: Op;
     const isWithin = workAt === i - 0.5 && / mems_allowed$/.test(step.op);
     if (i > workAt) {
       workAt = Number.POSITIVE_INFINITY;
@@ -134,7 +138,7 @@ function runCase(
     k.defersCpusetWork = delay !== undefined;
     if (delay !== undefined) workAt = i + delay;
     try {
-      const op = parseOpLine(step.op, { file: c.id, line: i + 1 });
+      op = parseOpLine(step.op, { file: c.id, line: i + 1 });
       takeInode(runner, op, step);
       result = runner.run(op);
       if (isWithin) {
@@ -151,9 +155,17 @@ function runCase(
     const spread = { tolerance, isolated };
     isPoolShort ||= runner.kernel.huge.isShort;
     const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
+    const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
     const difference =
-      compareResults(result, step.result, spread, poolTolerance) ??
-      compareNumastat(result, step.result, numastat, Math.max(COUNTER_TOLERANCE, tolerance));
+      compareFile(op, result, step.result) ??
+      compareResults(
+        withoutText(op, result),
+        withoutText(op, step.result),
+        spread,
+        poolTolerance,
+      ) ??
+      compareNumastat(result, step.result, numastat, counterTolerance) ??
+      compareVmstat(countsOf(result), countsOf(step.result), vmstat, counterTolerance);
     if (difference === undefined) continue;
     if (isDeathAtTheEnd(result, step.result, tolerance)) {
       return { outcome: { verdict: 'equal', comparedSteps: i } };
@@ -195,6 +207,25 @@ function compareFallback(runner: Runner, c: OracleCase): string | undefined {
   }
   return undefined;
 }
+
+/** The file of /proc or /sys that an operation reads, or undefined. */
+function fileOf({ act }: Op): string | undefined {
+  if (act.on !== 'sys' || act.act.verb !== 'read') return undefined;
+  return isTextFile(act.act.path) ? act.act.path : undefined;
+}
+
+/** Texts of files are compared by their own rules, and left out of the comparison of results. */
+function compareFile(op: Op, model: OpResult, real: OpResult): string | undefined {
+  const path = fileOf(op);
+  if (path === undefined || model.ret !== real.ret) return undefined;
+  return compareFileText(path, String(model['value'] ?? ''), String(real['value'] ?? ''));
+}
+
+const withoutText = (op: Op, result: OpResult): OpResult =>
+  fileOf(op) === undefined ? result : { ...result, value: undefined };
+
+const countsOf = (result: OpResult): Record<string, number> | undefined =>
+  result['vmstat'] as Record<string, number> | undefined;
 
 const EXACT: Spread = { tolerance: 0, isolated: new Set() };
 

@@ -89,6 +89,11 @@ export class PerCpuLists {
     return n;
   }
 
+  /** Pages of a zone on the lists of one CPU. */
+  countOn(z: number, cpu: number): number {
+    return this.#words[this.listOf(z, cpu) + CTL_COUNT] as number;
+  }
+
   listOf(z: number, cpu: number): CpuList {
     return ((z * this.#nrCpus + cpu) * CTL_WORDS) as CpuList;
   }

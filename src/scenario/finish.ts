@@ -3,7 +3,7 @@
 // Holds    Slots depend only on which names there are and in what order they first appear; no two
 //          names share a slot.
 import { type Place, UserError } from '../base/assert.ts';
-import { regionOf, tasksOf } from './acts.ts';
+import { regionOf, renameInPath, tasksOf } from './acts.ts';
 import type { Act, Expectation, Op } from './ops.ts';
 import { printAct } from './print.ts';
 import { MAX_REGIONS, MAX_TASKS, slotOf } from './words.ts';
@@ -104,6 +104,10 @@ export function underOneName(draft: Draft, firstTask: string): Draft {
     return { ...draft, act: { ...act, parent: rename(act.parent), child: rename(act.child) } };
   }
   if (act.on === 'sys') {
+    if (act.act.verb === 'read') {
+      const path = renameInPath(act.act.path, rename);
+      return { ...draft, act: { ...act, act: { ...act.act, path } } };
+    }
     if (act.act.verb !== 'move') return draft;
     return { ...draft, act: { ...act, act: { ...act.act, task: rename(act.act.task) } } };
   }

@@ -2,6 +2,7 @@
 // for a real kernel.
 // Holds    PRN1 what is printed reads back equal. PRN2 one act prints in one way only.
 import { UserError } from '../base/assert.ts';
+import { renameInPath } from './acts.ts';
 import { printExpectations } from './expect.ts';
 import { quoteValue } from './lexer.ts';
 import type { Act, ModeArg, NodesArg, Op, Scenario, SysAct, TaskAct } from './ops.ts';
@@ -131,6 +132,7 @@ function printSysAct(act: SysAct, spell: Spelling): string {
     case 'write':
       return `write ${act.path} ${quoteValue(act.value)}`;
     case 'read':
+      return `read ${renameInPath(act.path, spell.task)}`;
     case 'mkdir':
     case 'rmdir':
       return `${act.verb} ${act.path}`;

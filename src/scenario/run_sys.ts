@@ -14,6 +14,8 @@ import type { Task } from '../kernel/task.ts';
 import { shrinkZeroPage, splitDeferred } from '../kernel/thp_split.ts';
 import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import { isTextFile, readTextFile, View } from '../observe/files.ts';
+import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { numbers, plain } from './run_results.ts';
@@ -36,7 +38,7 @@ export function runSys(
     case 'write':
       return isHugeFile(act.path) ? writePool(k, act) : plain(writeFile(k, act.path, act.value));
     case 'read':
-      return readFile(k, act.path);
+      return readFile(k, act.path, tasks);
     case 'move': {
       const task = taskOf(act.task);
       if ('ret' in task) return task;
@@ -62,6 +64,8 @@ export function runSys(
           k.states.online.toArray().map((nid) => [nid, k.mem.stat.numastat(nid)]),
         ),
       };
+    case 'vmstat':
+      return vmstatRow(k, tasks, act.keys);
     case 'hugetlb':
       return { ret: 0, hugetlb: poolRows(k) };
     case 'states':
@@ -86,8 +90,6 @@ export function runSys(
       return { ret: 0 };
     case 'sleep':
       return { ret: 0 };
-    default:
-      throw new NotModelled(`sys ${act.verb}`);
   }
 }
 
@@ -187,6 +189,19 @@ function writeWeight(k: Kernel, nid: number, value: string): number {
   return 0;
 }
 
+/** A file as text, without the line end, as the test program on a real kernel reads it. */
+function readText(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
+  const text = readTextFile(new View(k, tasks), path);
+  return text === undefined ? plain(-ENOENT) : { ret: 0, value: text.trimEnd() };
+}
+
+/** Counters of /proc/vmstat by name; a name that is none is left out. */
+function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly string[]): OpResult {
+  const view = new View(k, tasks);
+  const rows = keys.map((key) => [key, vmstatValue(view, key)] as const);
+  return { ret: 0, vmstat: Object.fromEntries(rows.filter(([, n]) => n !== undefined)) };
+}
+
 function writeFile(k: Kernel, path: string, value: string): number {
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
@@ -197,7 +212,8 @@ function writeFile(k: Kernel, path: string, value: string): number {
     : writeWeight(k, Number(weights[1]), value);
 }
 
-function readFile(k: Kernel, path: string): OpResult {
+function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
+  if (isTextFile(path)) return readText(k, path, tasks);
   if (isHugeFile(path) || isThpFile(path)) {
     const value = isThpFile(path) ? readThpFile(k, path) : readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };

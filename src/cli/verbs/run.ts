@@ -9,6 +9,15 @@ import { type RegionPlacement, Session, type Step } from '../../lab/session.ts';
 import { printAct } from '../../scenario/print.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { describe, readParameter } from '../options.ts';
+import {
+  addShowOptions,
+  exportedWords,
+  noSuchStep,
+  type Shown,
+  type ShowOptions,
+  showFiles,
+  shownText,
+} from '../show_files.ts';
 import { facts, formatTable } from '../table.ts';
 import {
   count,
@@ -21,7 +30,7 @@ import {
   unjudgedNote,
 } from '../words.ts';
 
-interface RunOptions {
+interface RunOptions extends ShowOptions {
   readonly design: string;
   readonly machine?: string;
   readonly param?: Record<string, string>;
@@ -37,6 +46,7 @@ export function addRun(program: Command, io: Io): void {
     .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
     .option('--json', 'steps with whole results as JSON, and nothing else')
     .action((name: string, options: RunOptions) => run(io, name, options));
+  addShowOptions(command);
   describe(
     command,
     [
@@ -52,27 +62,37 @@ interface Ran {
   readonly steps: readonly Step[];
   readonly notModelled: string | undefined;
   readonly stateHash: string;
+  /** Files of /proc and /sys that were asked for. */
+  readonly shown: Shown;
 }
 
-function runAll({ scenario, machine }: LoadedScenario, design: Design): Ran {
+function runAll({ scenario, machine }: LoadedScenario, design: Design, options: ShowOptions): Ran {
   const session = new Session({ machine, design, scenario });
   const steps: Step[] = [];
   let notModelled: string | undefined;
+  let shown: Shown | undefined;
   try {
-    for (let step = session.step(); step !== undefined; step = session.step()) steps.push(step);
+    for (let step = session.step(); step !== undefined; step = session.step()) {
+      steps.push(step);
+      if (steps.length === options.at) shown = showFiles(session, options);
+    }
   } catch (error) {
     if (!(error instanceof NotModelled)) throw error;
     notModelled = error.message;
   }
-  return { steps, notModelled, stateHash: session.hash() };
+  if (options.at !== undefined && shown === undefined) throw noSuchStep(options.at, steps.length);
+  shown ??= showFiles(session, options);
+  return { steps, notModelled, stateHash: session.hash(), shown };
 }
 
 function run(io: Io, name: string, options: RunOptions): void {
   const design = findDesign(options.design);
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
-  const ran = runAll(loaded, design);
+  const ran = runAll(loaded, design, options);
   if (options.json === true) printJson(io, jsonOf(loaded, design, ran));
   else io.out(runText(io, name, options, loaded, design, ran) + unjudgedNote(loaded.unjudged));
+  if (options.json !== true && ran.shown.files.size > 0) io.out(`\n${shownText(ran.shown)}`);
+  if (options.export !== undefined) io.err(exportedWords(ran.shown, options.export));
   if (ran.steps.some((step) => step.failed.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (ran.notModelled !== undefined) {
     io.err(`not modelled: ${ran.notModelled}`);
@@ -100,6 +120,7 @@ function jsonOf(
     ...(unjudged === undefined ? {} : { unjudged }),
     ...(ran.notModelled === undefined ? {} : { notModelled: ran.notModelled }),
     stateHash: ran.stateHash,
+    ...(ran.shown.files.size === 0 ? {} : { files: Object.fromEntries(ran.shown.files) }),
   };
 }
 
