@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { makePte, pteFrame } from '../kernel/page_table.ts';
 import { CHECKERS, checkAll } from './index.ts';
 
-/** A huge page mapped whole by two tasks, another mapped in part, and a third by its owner alone. */
+/** A huge page mapped whole by two tasks, another mapped in part, a third by its owner alone. */
 function healthy() {
   const { kernel: k, session } = play(`
     sys write /sys/kernel/mm/transparent_hugepage/use_zero_page 1

@@ -1,8 +1,9 @@
 // Transparent huge pages: the settings, the pages there are, and how often each is mapped.
 // Models   linux@v6.1 mm/huge_memory.c: transparent_hugepage_flags, hugepage_init,
-//          hugepage_vma_check, transhuge_vma_suitable, vma_thp_gfp_mask, get_huge_zero_page, put_huge_zero_page,
-//          deferred_split_huge_page, free_transhuge_page; mm/rmap.c: page_add_anon_rmap,
-//          page_remove_rmap, page_remove_anon_compound_rmap as far as counting goes.
+//          hugepage_vma_check, transhuge_vma_suitable, vma_thp_gfp_mask, get_huge_zero_page,
+//          put_huge_zero_page, deferred_split_huge_page, free_transhuge_page; mm/rmap.c:
+//          page_add_anon_rmap, page_remove_rmap, page_remove_anon_compound_rmap as far as counting
+//          goes.
 // Omits    khugepaged; huge pages of shared memory and of files; which of several deposited tables
 //          a split takes; huge pages on machines whose pages are not of 4 KiB.
 // State    one record a huge page, by its first frame: entries of the pmd level that map it, and
@@ -236,11 +237,11 @@ export class TransparentHuge {
     this.#mem.allocator.freeBlock(head, THP_ORDER);
   }
 
-  /** Huge pages that are mapped whole on a node (NR_ANON_THPS). */
+  /** Small pages of the huge ones that are mapped whole, on a node (NR_ANON_THPS). */
   mappedOn(nid: number): number {
     let n = 0;
     for (const [head, page] of this.#pages) {
-      if (page.pmdMaps > 0 && this.#mem.allocator.nidOf(head) === nid) n++;
+      if (page.pmdMaps > 0 && this.#mem.allocator.nidOf(head) === nid) n += THP_PAGES;
     }
     return n;
   }

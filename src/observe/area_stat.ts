@@ -9,6 +9,7 @@ import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage, pteIsWritable } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { THP_PAGES } from '../kernel/thp.ts';
 import { LRU_ACTIVE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { lockedFrames } from './census.ts';
@@ -18,6 +19,8 @@ import type { View } from './view.ts';
 export interface AreaStat {
   pages: number;
   anon: number;
+  /** Pages that entries of the pmd level map, in whole transparent huge pages. */
+  anonHuge: number;
   dirty: number;
   /** On the active list, or on none that reclaim looks at (locked). */
   active: number;
@@ -45,6 +48,7 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
   const stat: AreaStat = {
     pages: 0,
     anon: 0,
+    anonHuge: 0,
     dirty: 0,
     active: 0,
     mostMapped: 0,
@@ -64,9 +68,12 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     }
     return stat;
   }
+  for (const [, pte] of pageTable.thpsIn(vma.startVpn, vma.endVpn)) {
+    if (pteIsPage(pte)) stat.anonHuge += THP_PAGES;
+  }
   pageTable.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) return;
-    const isAnon = k.mem.map.kind[pteFrame(pte)] === KIND_ANON;
+    const isAnon = isPrivate(k, pteFrame(pte));
     const index = vma.pgoff + (vpn - vma.startVpn);
     const isClean = !isAnon && !pteIsWritable(pte) && vma.object?.isClean(index) === true;
     const isActive = locked.has(pteFrame(pte)) || isOn(k, pteFrame(pte), LRU_ACTIVE);
@@ -79,7 +86,10 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
 const isOn = ({ mem }: Kernel, f: Frame, flag: number): boolean =>
   mem.lru.isInUse && mem.lru.has(f, flag);
 
-const mappersOf = (k: Kernel, pte: number): number => k.mem.map.mapcount[pteFrame(pte)] as number;
+const isPrivate = (k: Kernel, f: Frame): boolean =>
+  k.mem.map.kind[f] === KIND_ANON || k.thp.isPart(f);
+
+const mappersOf = (k: Kernel, pte: number): number => k.thp.mapcount(pteFrame(pte));
 
 function countPage(
   k: Kernel,

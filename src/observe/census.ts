@@ -8,7 +8,7 @@ import type { Frame } from '../base/ids.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
-import { KIND_ANON, KIND_SHMEM } from '../mm/memmap.ts';
+import { KIND_ANON, KIND_SHMEM, KIND_THP } from '../mm/memmap.ts';
 
 /** Pages by zone. */
 export interface Census {
@@ -56,7 +56,9 @@ function countFrames(k: Kernel, census: Census): void {
         f >= (zones.virginNext[z] as number) && blockEnd <= (zones.virginEnd[z] as number);
       for (; !isUntouched && f < blockEnd; f++) {
         if (kind[f] === KIND_ANON) bump(census.anon, z);
-        else if (kind[f] === KIND_SHMEM) {
+        else if (kind[f] === KIND_THP) {
+          if (k.thp.mapcount(f) > 0) bump(census.anon, z);
+        } else if (kind[f] === KIND_SHMEM) {
           bump(census.shmem, z);
           if ((mapcount[f] as number) > 0) bump(census.shmemMapped, z);
         }
