@@ -4,6 +4,7 @@
 //          block is as it was, and there are no huge pages beyond those of the boot.
 #ifndef PROBE_MACHINE_H
 #define PROBE_MACHINE_H
+#include "swap.h"
 #include "tasks.h"
 #include <ftw.h>
 #include <sys/mount.h>
@@ -224,6 +225,7 @@ static void undo_all(void) {
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
   remove_segments();
+  swap_off_all();
   while (nr_knobs > 0) {
     nr_knobs--;
     if (strstr(knobs[nr_knobs].path, "hugepages") == NULL)

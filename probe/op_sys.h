@@ -47,6 +47,11 @@ static int sys_sleep(const char *name) {
   return out_done(0);
 }
 
+static int sys_swapon(const char *name) {
+  (void)name;
+  return out_done(swap_on(atol(word(2)), is_number(word(3)) ? atoi(word(3)) : -1));
+}
+
 static int sys_read(const char *name) {
   (void)name;
   slurp("/proc/sys/vm/stat_refresh"); // what CPUs have counted for themselves is added up

@@ -49,6 +49,7 @@ static const struct {
     {"rmdir", sys_rmdir},
     {"move", sys_move},
     {"drop_caches", sys_drop_caches},
+    {"swapon", sys_swapon},
     {"sleep", sys_sleep},
     {"read", sys_read},
     {"online_node", sys_online},

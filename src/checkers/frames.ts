@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
+  cachedFrames,
   FREE_BLOCK,
   freeBlocks,
   freeHugeFrames,
@@ -95,7 +96,8 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       own(owners, zeroFrame + i, 'huge zero page', i === 0 ? KERNEL : NONE);
     }
   }
-  for (const f of counts.keys()) {
+  const ofUsers = new Set([...counts.keys(), ...cachedFrames(k)]);
+  for (const f of ofUsers) {
     if (!ofObjects.has(f) && !ofThps.has(f)) own(owners, f, 'private page', ANON);
   }
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');

@@ -8,6 +8,7 @@ import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkSwap } from './swap.ts';
 import { checkThps } from './thp.ts';
 import { checkZonelists } from './zonelists.ts';
 
@@ -25,6 +26,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   counters: checkCounters,
   'huge pages': checkHugePages,
   lru: checkLru,
+  swap: checkSwap,
   'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,

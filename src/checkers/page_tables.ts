@@ -37,7 +37,11 @@ function checkEntry(k: Kernel, space: Space, vpn: number, entry: Entry, findings
     findings.expect(vma.object === null, () => `${text} of a shared area is the zero page`);
     return;
   }
-  if (entry.is === 'hole') return;
+  if (entry.is === 'slot') {
+    findings.expect(vma.object === null, () => `${text} of a shared area stands for a slot`);
+    return;
+  }
+  if (entry.is !== 'page') return;
   const { frame, isWritable } = entry;
   if (vma.object === null) {
     findings.expect(vma.hasAnonVma, () => `${text} is mapped, and fork would not copy its entry`);

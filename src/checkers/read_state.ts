@@ -20,15 +20,23 @@ export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 export const TYPES = 4;
 export const MOVABLE_TYPE = 1;
 
-/** The three meanings of a page table entry. */
+/** Entries from here on are not present; the lower half of them stands for slots of swap areas. */
+const SPECIAL = 3 * 2 ** 30;
+const SLOTS = 2 ** 29;
+
+/** The meanings of a page table entry. */
 export type Entry =
   | { readonly is: 'hole' }
   | { readonly is: 'zero page' }
+  | { readonly is: 'slot'; readonly slot: number }
+  | { readonly is: 'special' }
   | { readonly is: 'page'; readonly frame: number; readonly isWritable: boolean };
 
 export function readEntry(pte: number): Entry {
   if (pte === 0) return { is: 'hole' };
   if (pte === 1) return { is: 'zero page' };
+  if (pte >= SPECIAL + SLOTS) return { is: 'special' };
+  if (pte >= SPECIAL) return { is: 'slot', slot: pte - SPECIAL };
   return { is: 'page', frame: Math.floor(pte / 2) - 1, isWritable: pte % 2 === 1 };
 }
 
@@ -192,12 +200,20 @@ export function freeHugeFrames(k: Kernel): { nid: number; frame: number }[] {
   return found;
 }
 
+/** Frames of pages that are in memory only because a slot's contents were read. */
+export function cachedFrames(k: Kernel): number[] {
+  const frames: number[] = [];
+  for (const stored of k.mem.swap.cache) if (stored !== 0) frames.push(stored - 1);
+  return frames;
+}
+
 /**
- * Frames of users' small pages: private ones by their entries, shared ones by their objects. Of a
- * transparent huge page all frames, mapped or not.
+ * Frames of users' small pages: private ones by their entries, shared ones by their objects, either
+ * by their slots. Of a transparent huge page all frames, mapped or not.
  */
 export function userFrames(k: Kernel): Set<number> {
   const frames = new Set(mappings(k).map((m) => m.frame));
+  for (const f of cachedFrames(k)) frames.add(f);
   for (const head of thpFrames(k)) {
     for (let i = 0; i < SMALL_IN_THP; i++) frames.add(head + i);
   }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { GuestMachine } from './guest_machine.ts';
 import type { GuestTools } from './host.ts';
 import { initramfs } from './initramfs.ts';
+import { neededModules, readModules } from './modules.ts';
 import { type CaseText, type GuestOutput, opsText, ProtocolReader } from './protocol.ts';
 import { qemuArguments, shellCommand } from './qemu.ts';
 
@@ -43,7 +44,8 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
   const initrd = join(folder, 'initramfs.cpio');
   const ops = opsText(cases);
   writeFileSync(join(folder, 'ops'), ops);
-  writeFileSync(initrd, initramfs({ init: readFileSync(tools.probe), ops }));
+  const modules = readModules(tools.kernel, neededModules(ops));
+  writeFileSync(initrd, initramfs({ init: readFileSync(tools.probe), ops, modules }));
   const words = qemuArguments(machine, {
     accel: tools.accel,
     kernel: tools.kernel,

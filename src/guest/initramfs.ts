@@ -6,6 +6,8 @@
 export interface InitramfsContent {
   readonly init: Uint8Array;
   readonly ops: string;
+  /** Modules of the kernel that the test program loads, by name without `.ko`. */
+  readonly modules?: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
 interface Entry {
@@ -45,12 +47,20 @@ function entryBytes(entry: Entry, inode: number): Buffer[] {
 }
 
 /** The archive. */
-export function initramfs({ init, ops }: InitramfsContent): Buffer {
+export function initramfs({ init, ops, modules = new Map() }: InitramfsContent): Buffer {
   const entries: Entry[] = [
-    ...['dev', 'proc', 'sys', 'tmp', 'cpuset'].map((name) => ({ name, mode: DIRECTORY })),
+    ...['dev', 'proc', 'sys', 'tmp', 'cpuset', 'modules'].map((name) => ({
+      name,
+      mode: DIRECTORY,
+    })),
     { name: 'dev/console', mode: CONSOLE, device: [5, 1] },
     { name: 'init', mode: PROGRAM, content: init },
     { name: 'ops', mode: TEXT, content: Buffer.from(ops) },
+    ...[...modules].map(([name, content]) => ({
+      name: `modules/${name}.ko`,
+      mode: TEXT,
+      content,
+    })),
   ];
   const parts = entries.flatMap((entry, i) => entryBytes(entry, i + 1));
   return Buffer.concat([...parts, ...entryBytes({ name: 'TRAILER!!!', mode: 0 }, 0)]);

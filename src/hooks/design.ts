@@ -86,6 +86,14 @@ export interface DesignAnswers {
    * return_unused_surplus_pages, hugetlb_register_all_nodes).
    */
   readonly hugetlbNodes?: (view: NodesView) => Nodemask;
+  /** When a daemon would be woken: does kswapd run for the node (wakeup_kswapd)? */
+  readonly kswapdRuns?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When a request frees pages itself: may it do so on the node (shrink_zones)? Stock Linux asks
+   * list, nodemask and cpuset only, so that a gate which keeps the request off the node's pages
+   * does not keep it from driving others' pages out.
+   */
+  readonly directReclaim?: (nid: NodeId, view: NodesView) => boolean;
 }
 
 /** What the design promises, as a property that checkers test. */

@@ -34,6 +34,8 @@ export interface Vma {
   thp: ThpAdvice;
   /** Some private page of it was once written: fork must copy its entries (anon_vma). */
   hasAnonVma: boolean;
+  /** Where pages of it were last read from a swap area with those around them. */
+  readAhead?: { readonly vpn: number; readonly window: number; readonly hits: number } | undefined;
 }
 
 export class AddressSpace {

@@ -20,6 +20,7 @@ import {
   type Leaf,
   makePte,
   PTE_NONE,
+  PTE_SPECIAL,
   PTE_ZERO_PAGE,
   PTRS_PER_LEAF,
   pteFrame,
@@ -34,6 +35,7 @@ import {
   taskPolicy,
 } from './policy_alloc.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropPage, isSharedWithSlot, swapIn, swapInShared } from './swap_fault.ts';
 import type { Task } from './task.ts';
 import { touchThp } from './thp_fault.ts';
 
@@ -135,7 +137,8 @@ function touchInLeaf(
         n = run & RUN_DONE;
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
-    } else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
+    } else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
+    else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
       fault = copyOnWrite(k, task, vma, vpn, pte);
     } else {
       // No fault: the CPU itself notes the use of the page, and that it was written to.
@@ -233,6 +236,7 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
     const f = pteFrame(pte);
     map.link[k.thp.headOf(f)] = task.mm.id;
     pageTable.set(vpn, makePte(f, true));
+    if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
     return FAULT.OK;
   }
   vma.hasAnonVma = true;
@@ -255,13 +259,24 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
  * Does one entry alone refer to a page? A small page of a huge one is shared as long as any other
  * entry maps any of that, even one of the same task.
  */
-const isOnlyOwner = (k: Kernel, f: Frame): boolean =>
-  k.thp.isPart(f) ? k.thp.pageOf(f).refs === 1 : k.mem.map.mapcount[f] === 1;
+function isOnlyOwner(k: Kernel, f: Frame): boolean {
+  if (k.thp.isPart(f)) return k.thp.pageOf(f).refs === 1;
+  return k.mem.map.mapcount[f] === 1 && !isSharedWithSlot(k, f);
+}
 
 /** An entry of a leaf maps a private page no more; what nobody maps is free. */
 export function unmapPrivate(k: Kernel, f: Frame): void {
   if (k.thp.isPart(f)) k.thp.removeSmallMap(f);
-  else if (k.mem.map.removeMap(f) === 0) k.allocator.free(f);
+  else if (k.mem.map.removeMap(f) === 0) dropPage(k, f);
+}
+
+/** A page in a swap area comes back; a write to one that others have too then copies it. */
+function faultSwap(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
+  if (swapIn(k, task, vma, vpn, isWrite, policyOfPage(task, vma, vpn)) !== 0) {
+    return allocationFailed(k);
+  }
+  const pte = task.mm.pageTable.get(vpn);
+  return isWrite && !pteIsWritable(pte) ? copyOnWrite(k, task, vma, vpn, pte) : FAULT.OK;
 }
 
 function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {
@@ -272,6 +287,11 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
   }
   const pgoff = vma.pgoff + (vpn - vma.startVpn);
   let f = object.page(pgoff);
+  if (f === undefined && object.slot(pgoff) !== undefined) {
+    const back = swapInShared(k, task, object, pgoff, policyOfPage(task, vma, vpn));
+    if (back === -1) return allocationFailed(k);
+    f = back;
+  }
   if (f === undefined) {
     const found = policyOfPage(task, vma, vpn);
     const n = pgoff + object.ino;

@@ -19,9 +19,10 @@ import {
   makePte,
   type PageTable,
   PTE_NONE,
-  PTE_ZERO_PAGE,
   pteFrame,
   pteIsPage,
+  pteIsSwap,
+  pteSlot,
 } from './page_table.ts';
 import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
@@ -165,7 +166,8 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
 function copyLeaf(k: Kernel, from: PageTable, to: PageTable, startVpn: number, endVpn: number) {
   from.walk(startVpn, endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
-      to.set(vpn, PTE_ZERO_PAGE);
+      to.set(vpn, pte);
+      if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
       return;
     }
     const f = pteFrame(pte);

@@ -18,6 +18,7 @@ import { HugeInode } from './hugetlb_area.ts';
 import { trackPages } from './lru_track.ts';
 import { MoveCount } from './move_count.ts';
 import { PlacementCount } from './placement_count.ts';
+import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
 import { type ThpEnabled, TransparentHuge } from './thp.ts';
@@ -66,6 +67,10 @@ export class Kernel {
   readonly interleaveWeights = new Map<number, number>();
   /** /proc/sys/vm/zone_reclaim_mode. */
   zoneReclaimMode = 0;
+  /** /proc/sys/vm/swappiness. */
+  swappiness = 60;
+  /** Reclaim, once there is something that it could free (startReclaim). */
+  reclaim: KernelReclaim | null = null;
   /** Address spaces in use, by id. */
   readonly spaces = new Map<number, AddressSpace>();
   /**

@@ -18,11 +18,11 @@ import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
-import { THP_ORDER } from './thp.ts';
 
 /** Flags of a page just faulted in and written to. */
 const FRESH = LRU_SWAPBACKED | LRU_YOUNG | LRU_DIRTY;
-const LOCKED = LRU_MLOCKED | LRU_UNEVICTABLE_PAGE;
+/** Flags of a page that a locked area maps. */
+export const LOCKED_PAGE = LRU_MLOCKED | LRU_UNEVICTABLE_PAGE;
 
 /** Switches tracking on, for whoever can use the lists from now on; again does nothing. */
 export function trackPages(k: Kernel): void {
@@ -34,9 +34,8 @@ export function trackPages(k: Kernel): void {
     for (const vma of space.vmas) {
       if (isHuge(vma)) continue;
       space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        if (!pteIsPage(pte)) return;
-        const f = k.thp.headOf(pteFrame(pte));
-        joinLru(lru, f, vma, k.thp.isPart(f) ? THP_ORDER : 0);
+        if (!pteIsPage(pte) || k.thp.isPart(pteFrame(pte))) return;
+        joinLru(lru, pteFrame(pte), vma);
       });
     }
   }
@@ -45,18 +44,15 @@ export function trackPages(k: Kernel): void {
   }
 }
 
-/**
- * A page of anonymous or shared memory joins its list; `vma` is the area it was faulted in for.
- * @param order of a transparent huge page, by its first frame.
- */
-export function joinLru(lru: Lru, f: Frame, vma: Vma | null, order = 0): void {
+/** A page of anonymous or shared memory joins its list; `vma` is the area it was faulted in for. */
+export function joinLru(lru: Lru, f: Frame, vma: Vma | null): void {
   if (!lru.isTracking || lru.isListed(f)) return;
-  lru.addNew(f, vma?.isLocked === true ? FRESH | LOCKED : FRESH, order);
+  lru.addNew(f, vma?.isLocked === true ? FRESH | LOCKED_PAGE : FRESH);
 }
 
 /** The same for frames just given for one area: the first `n` of `frames`. */
 export function joinLruRun(lru: Lru, frames: Int32Array, n: number, vma: Vma): void {
-  const flags = vma.isLocked ? FRESH | LOCKED : FRESH;
+  const flags = vma.isLocked ? FRESH | LOCKED_PAGE : FRESH;
   for (let i = 0; i < n; i++) lru.addNew(frames[i] as number, flags);
 }
 
@@ -67,10 +63,10 @@ export function markUsed(lru: Lru, f: Frame, isWrite: boolean): void {
 
 /** A locked area maps the page: reclaim leaves it alone (mlock_folio). */
 export function mlockPage(lru: Lru, f: Frame): void {
-  if (lru.isListed(f)) lru.move(f, LOCKED, 0);
+  if (lru.isListed(f)) lru.move(f, LOCKED_PAGE, 0);
 }
 
 /** No locked area maps the page any more (munlock_folio). */
 export function munlockPage(lru: Lru, f: Frame): void {
-  if (lru.isListed(f)) lru.move(f, 0, LOCKED);
+  if (lru.isListed(f)) lru.move(f, 0, LOCKED_PAGE);
 }

@@ -29,7 +29,7 @@ import {
   showPolicy,
 } from './mempolicy.ts';
 import { migrateFrames } from './migrate.ts';
-import { PTE_NONE, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, PTE_ZERO_PAGE, pteFrame, pteIsPage, pteIsSwap } from './page_table.ts';
 import { allocUserPages, taskPolicy } from './policy_alloc.ts';
 import { MPOL_MF_STRICT, MPOL_MF_VALID, queuePages } from './queue_pages.ts';
 import type { Task } from './task.ts';
@@ -148,7 +148,8 @@ export function getMempolicy(
 /** The node of a page, which is faulted in for reading first (lookup_node). */
 function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
   const { pageTable } = task.mm;
-  if (pageTable.get(vpn) === PTE_NONE && pageTable.getHuge(vpn) === PTE_NONE) {
+  const isHere = (entry: number): boolean => entry !== PTE_NONE && !pteIsSwap(entry);
+  if (!isHere(pageTable.get(vpn)) && pageTable.getHuge(vpn) === PTE_NONE) {
     const { fault } = touchPages(k, task, vpn, 1, false, 'gup');
     if (fault === FAULT.SIGBUS) return -EFAULT;
     if (fault !== FAULT.OK) return -ENOMEM;

@@ -115,6 +115,7 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   k.mem.lru.migrate(old, fresh);
+  k.mem.swap.migrate(old, fresh);
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;

@@ -20,8 +20,10 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
+import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
+import { dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 import type { ThpAdvice } from './thp.ts';
 import { collapseRange } from './thp_collapse.ts';
@@ -103,8 +105,17 @@ function cutsHugePage(task: Task, vpn: number): boolean {
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
   if (object.isSegment || isMapped(k, object)) return;
-  object.removePages(0, object.nrPages, (f) => k.allocator.free(f));
+  freePages(k, object, 0, object.nrPages);
   k.objects.delete(object.id);
+}
+
+function freePages(k: Kernel, object: ShmemObject, start: number, end: number): void {
+  object.removePages(
+    start,
+    end,
+    (f) => k.allocator.free(f),
+    (slot) => dropSlot(k, slot),
+  );
 }
 
 const isMapped = (k: Kernel, object: ShmemObject): boolean =>
@@ -125,6 +136,7 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   zapThps(k, task.mm, startVpn, endVpn);
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
+    if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     if (!pteIsPage(pte)) return;
     if (vma.object === null) {
       unmapPrivate(k, pteFrame(pte));
@@ -176,6 +188,9 @@ export function madvise(
 ): number {
   const endVpn = startVpn + nrPages;
   if (nrPages === 0) return 0;
+  if (advice === 'collapse') {
+    return walkVmas(task, startVpn, endVpn, (...part) => collapseRange(k, task, ...part));
+  }
   switch (advice) {
     case 'dontneed':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -187,6 +202,7 @@ export function madvise(
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
         if (vma.isLocked || vma.object !== null || isHuge(vma)) return -EINVAL;
         splitFreed(k, task.mm, start, end);
+        giveUp(k, task, start, end);
         return 0;
       });
     case 'hugepage':
@@ -194,9 +210,10 @@ export function madvise(
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
         adviseThp(task, vma, start, end, advice),
       );
-    case 'collapse':
+    case 'cold':
+    case 'pageout':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
-        collapseRange(k, task, vma, start, end),
+        coldOrPageout(k, task, vma, start, end, advice === 'pageout'),
       );
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -268,7 +285,7 @@ function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages
       });
     }
   }
-  object.removePages(start, start + nrPages, (f) => k.allocator.free(f));
+  freePages(k, object, start, start + nrPages);
 }
 
 /** mlock: marks the areas, then faults every page in. Returns 0, -ENOMEM for holes, -EAGAIN. */

@@ -10,14 +10,14 @@ import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
 import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
-import { PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap } from './page_table.ts';
 import type { Task } from './task.ts';
 
 /**
  * The frame behind an address as move_pages sees it; of a huge page the first.
  * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT
  * for
- *   pages of a shared mapping and huge pages that are not mapped here.
+ *   pages of a shared mapping and huge pages that are not mapped here, and pages in a swap area.
  */
 export function followPage(task: Task, vpn: number): Frame | number {
   const vma = task.mm.lookup(vpn);
@@ -28,7 +28,7 @@ export function followPage(task: Task, vpn: number): Frame | number {
   }
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return pteFrame(pte);
-  return vma.object === null ? -EFAULT : -ENOENT;
+  return vma.object === null && !pteIsSwap(pte) ? -EFAULT : -ENOENT;
 }
 
 /** Node of each page, or a negative errno (move_pages without nodes). */
@@ -46,6 +46,7 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
     }
     task.mm.pageTable.walk(start, end, (vpn, pte) => {
       if (pteIsPage(pte)) nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
+      else if (pteIsSwap(pte)) nodes[vpn - startVpn] = -ENOENT;
     });
   }
   return nodes;

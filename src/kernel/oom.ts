@@ -14,7 +14,7 @@ import { MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
 import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
-import { pteIsPage } from './page_table.ts';
+import { pteIsPage, pteIsSwap } from './page_table.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -58,7 +58,23 @@ function isEligible(task: Task, asking: Task, nodemask: Nodemask | null): boolea
 /** Pages that a task uses: those it maps, and those of its page tables. */
 function badness(task: Task): number {
   const tables = [...task.mm.pageTable.tableFrames()].length;
-  return residentPages(task) + tables + (task.isForked ? 0 : FILE_PAGES_OF_FIRST_PROGRAM);
+  return (
+    residentPages(task) +
+    swappedPages(task) +
+    tables +
+    (task.isForked ? 0 : FILE_PAGES_OF_FIRST_PROGRAM)
+  );
+}
+
+/** Pages of a task that are in swap areas (MM_SWAPENTS). */
+function swappedPages(task: Task): number {
+  let n = 0;
+  for (const vma of task.mm.vmas) {
+    task.mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
+      if (pteIsSwap(pte)) n++;
+    });
+  }
+  return n;
 }
 
 /** Pages that a task's page tables map; huge pages do not count (get_mm_rss). */

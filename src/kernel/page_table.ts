@@ -12,6 +12,7 @@
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud. THP2 where a transparent
 //          huge page is mapped there is no leaf.
 import { type Frame, frame } from '../base/ids.ts';
+import { MAX_SLOTS } from '../mm/swap.ts';
 
 export const PTRS_PER_LEAF = 512;
 const LEAF_SHIFT = 9;
@@ -25,6 +26,12 @@ export const PTE_ZERO_PAGE = 1;
  * area, say. Frames end far below.
  */
 export const PTE_SPECIAL = 0xc0000000;
+/** Entries from PTE_SPECIAL to here name slots of swap areas. */
+const PTE_SWAP_END = PTE_SPECIAL + MAX_SLOTS;
+
+export const makeSwapPte = (slot: number): number => PTE_SPECIAL + slot;
+export const pteIsSwap = (pte: number): boolean => pte >= PTE_SPECIAL && pte < PTE_SWAP_END;
+export const pteSlot = (pte: number): number => pte - PTE_SPECIAL;
 
 export const makePte = (f: number, isWritable: boolean): number => f * 2 + 2 + (isWritable ? 1 : 0);
 export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE && pte < PTE_SPECIAL;

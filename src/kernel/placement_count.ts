@@ -10,6 +10,7 @@ export const PURPOSES = [
   'page fault',
   'copy on write',
   'shared page',
+  'swap in',
   'page table',
   'kernel page',
   'migration target',

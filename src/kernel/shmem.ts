@@ -2,11 +2,13 @@
 // policy that belongs to the object instead of to a task or an area.
 // Models   linux@v6.1 mm/shmem.c: shmem_get_folio, shmem_pseudo_vma_init; mm/mempolicy.c:
 //          mpol_set_shared_policy, mpol_shared_policy_lookup, shared_policy_replace.
-// Omits    tmpfs mounts and their mpol= option, swap.
-// State    pages: frame + 1 by page number in the object, 0 when not there.
+// Omits    tmpfs mounts and their mpol= option.
+// State    pages: frame + 1 by page number in the object, 0 when not there, an entry as page tables
+//          have it when a swap area has it.
 // Holds    SHM1 ranges of the shared policy ascend and do not overlap.
 import type { Frame } from '../base/ids.ts';
 import type { Mempolicy } from './mempolicy.ts';
+import { makeSwapPte, pteIsSwap, pteSlot } from './page_table.ts';
 
 interface PolicyRange {
   readonly start: number;
@@ -40,7 +42,17 @@ export class ShmemObject {
   /** The frame of a page, or undefined when the object has none there. */
   page(index: number): Frame | undefined {
     const stored = this.#pages[index] as number;
-    return stored === 0 ? undefined : ((stored - 1) as Frame);
+    return stored === 0 || pteIsSwap(stored) ? undefined : ((stored - 1) as Frame);
+  }
+
+  /** Slot of a page that a swap area has, or undefined. */
+  slot(index: number): number | undefined {
+    const stored = this.#pages[index] as number;
+    return pteIsSwap(stored) ? pteSlot(stored) : undefined;
+  }
+
+  setSlot(index: number, slot: number): void {
+    this.#pages[index] = makeSwapPte(slot);
   }
 
   setPage(index: number, f: Frame): void {
@@ -58,14 +70,20 @@ export class ShmemObject {
     else if (this.#clean.size > 0) this.#clean.delete(index);
   }
 
-  /** Takes pages [start, end) out and gives them to `release`. */
-  removePages(start: number, end: number, release: (f: Frame) => void): void {
+  /** Takes pages [start, end) out and gives them, and the slots of others, back. */
+  removePages(
+    start: number,
+    end: number,
+    release: (f: Frame) => void,
+    releaseSlot: (slot: number) => void,
+  ): void {
     for (let i = start; i < Math.min(end, this.nrPages); i++) {
       const stored = this.#pages[i] as number;
       if (stored === 0) continue;
       this.#pages[i] = 0;
       this.#clean.delete(i);
-      release((stored - 1) as Frame);
+      if (pteIsSwap(stored)) releaseSlot(pteSlot(stored));
+      else release((stored - 1) as Frame);
     }
   }
 
@@ -106,7 +124,15 @@ export class ShmemObject {
   forEachPage(visit: (index: number, f: Frame) => void): void {
     for (let i = 0; i < this.nrPages; i++) {
       const stored = this.#pages[i] as number;
-      if (stored !== 0) visit(i, (stored - 1) as Frame);
+      if (stored !== 0 && !pteIsSwap(stored)) visit(i, (stored - 1) as Frame);
+    }
+  }
+
+  /** Visits every page of the object that a swap area has. */
+  forEachSlot(visit: (index: number, slot: number) => void): void {
+    for (let i = 0; i < this.nrPages; i++) {
+      const stored = this.#pages[i] as number;
+      if (pteIsSwap(stored)) visit(i, pteSlot(stored));
     }
   }
 }

@@ -55,6 +55,7 @@ export function stateHash(k: Kernel): string {
   if (k.huge.isInUse) addPool(h, k);
   if (k.thp.isInUse) addThpState(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
+  if (k.mem.swap.isOn) addSwap(h, k);
   return h.digest();
 }
 
@@ -83,6 +84,19 @@ function addThpState(h: StateHash, k: Kernel): void {
   thp.forEach((head, page) => {
     h.addColumn([head, page.pmdMaps, page.refs]);
   });
+}
+
+/** Slots: who stands for them, and which page has them. */
+function addSwap(h: StateHash, k: Kernel): void {
+  const { swap } = k.mem;
+  for (const area of swap.areas) h.addColumn([area.priority, area.nrSlots, area.next]);
+  h.addColumn(swap.count);
+  h.addColumn(swap.cache);
+  h.addColumn(swap.shadow);
+  h.addColumn(swap.ahead);
+  for (const object of k.objects.values()) {
+    object.forEachSlot((index, slot) => h.addColumn([index, slot]));
+  }
 }
 
 /** The lists of pages, in order, with flags. */

@@ -22,6 +22,13 @@ export function writeSysctl(k: Kernel, name: string, value: string): number {
   const number = Number(value);
   if (name === 'zone_reclaim_mode') {
     k.zoneReclaimMode = number;
+    if (k.reclaim !== null) k.reclaim.reclaim.zoneReclaimMode = number;
+    return 0;
+  }
+  if (name === 'swappiness') {
+    if (number > 200) return -EINVAL;
+    k.swappiness = number;
+    if (k.reclaim !== null) k.reclaim.vmscan.swappiness = number;
     return 0;
   }
   if (name === 'min_free_kbytes') {
@@ -35,6 +42,7 @@ export function writeSysctl(k: Kernel, name: string, value: string): number {
 /** Reads a setting, as text without a line end. */
 export function readSysctl(k: Kernel, name: string): string {
   if (name === 'zone_reclaim_mode') return String(k.zoneReclaimMode);
+  if (name === 'swappiness') return String(k.swappiness);
   if (name === 'min_free_kbytes') return String(k.mem.minFreeKb);
   const untouched = SYSCTL_DEFAULTS[name];
   if (untouched !== undefined) return untouched;

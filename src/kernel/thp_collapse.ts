@@ -5,6 +5,7 @@
 // Omits    khugepaged itself, which does the same every ten seconds; files and shared memory.
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
+import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -13,8 +14,7 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import { unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru } from './lru_track.ts';
-import { makePte, PTE_NONE, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { makePte, PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
@@ -62,6 +62,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   const frames: Frame[] = [];
   let isWritable = false;
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
+    if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
@@ -91,6 +92,5 @@ function collapse(k: Kernel, task: Task, start: number): number {
   for (const f of frames) unmapPrivate(k, f);
   k.thp.claim(head, task.mm.id, start, { pmdMaps: 1, refs: 1 });
   pageTable.setThp(start, makePte(head, true), table);
-  joinLru(k.mem.lru, head, task.mm.lookup(start) ?? null, THP_ORDER);
   return 0;
 }

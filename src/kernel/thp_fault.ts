@@ -23,7 +23,6 @@ import {
   policyOfPage,
 } from './fault.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru, markUsed } from './lru_track.ts';
 import {
   makePte,
   PTE_NONE,
@@ -59,11 +58,7 @@ export function touchThp(
   const pte = pageTable.getThp(startVpn);
   const done = { done: endVpn - startVpn, fault: FAULT.OK };
   if (pte !== PTE_NONE) {
-    if (!isWrite || pteIsWritable(pte)) {
-      const { lru } = k.mem;
-      if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
-      return done;
-    }
+    if (!isWrite || pteIsWritable(pte)) return done;
     if (!reuse(k, task, startVpn, pte)) return undefined;
     k.mem.stat.count(PGFAULT, 1);
     return done;
@@ -135,7 +130,6 @@ function faultOnce(
     return fault;
   }
   task.mm.pageTable.setThp(start, makePte(head, true), table);
-  joinLru(k.mem.lru, head, vma, THP_ORDER);
   k.mem.stat.count(EVENT.thp_fault_alloc, 1);
   return FAULT.OK;
 }

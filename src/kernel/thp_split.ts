@@ -11,6 +11,7 @@ import { KIND_ANON } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
+import { joinLru } from './lru_track.ts';
 import { leafEnd, PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import { THP_ORDER, THP_PAGES, thpStart } from './thp.ts';
 
@@ -37,15 +38,6 @@ function splitPmdsOf(k: Kernel, head: Frame): void {
   }
 }
 
-/** A huge page leaves the list it is on; returns the flags that its pages take over, or 0. */
-function splitOnList(k: Kernel, head: Frame): number {
-  const { lru } = k.mem;
-  if (!lru.isListed(head)) return 0;
-  lru.remove(head);
-  lru.setOrder(head, 0);
-  return lru.flags[head] as number;
-}
-
 /**
  * Makes 512 pages of a huge one; those that nobody maps are free.
  * @returns how many pages are free now.
@@ -54,15 +46,16 @@ export function splitPage(k: Kernel, head: Frame): number {
   const { map, stat, lru } = k.mem;
   splitPmdsOf(k, head);
   k.thp.forget(head);
-  const flags = splitOnList(k, head);
   const link = map.link[head] as number;
   const index = map.index[head] as number;
   let nrFreed = 0;
   for (let i = 0; i < THP_PAGES; i++) {
     const f = (head + i) as Frame;
     map.claim(f, KIND_ANON, link, index + i, map.mapcount[f] as number);
-    if (flags !== 0) lru.addNew(f, flags);
-    if ((map.mapcount[f] as number) > 0) continue;
+    if ((map.mapcount[f] as number) > 0) {
+      joinLru(lru, f, k.spaces.get(link)?.lookup(index + i) ?? null);
+      continue;
+    }
     k.allocator.free(f);
     nrFreed++;
   }

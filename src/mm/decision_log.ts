@@ -79,6 +79,18 @@ export interface Decision {
   readonly steps: readonly DecisionStep[];
 }
 
+/** What a run of reclaim came to. */
+export interface ReclaimRun {
+  readonly by: 'kswapd' | 'direct';
+  readonly nid: number;
+  /** Pages freed. */
+  readonly nrPages: number;
+  /** The request for which it ran. */
+  readonly context: RequestContext | undefined;
+  /** Position of the record that was written next. */
+  readonly at: number;
+}
+
 export class DecisionLog {
   #words = new Int32Array(1 << 12);
   #used = 0;
@@ -96,6 +108,7 @@ export class DecisionLog {
   } = { task: null, purpose: '', policy: null, start: -1, nodemask: null, gfp: 0 };
   #nrPages = 0;
   #nrRecords = 0;
+  readonly #runs: ReclaimRun[] = [];
 
   /** Pages decided about. */
   get nrPages(): number {
@@ -189,6 +202,16 @@ export class DecisionLog {
     if (!isGiven) this.#words[this.#last + 1] = (this.#words[this.#last + 1] as number) | (1 << 26);
     this.#words[this.#last + 4] = nrPages;
     this.#nrPages += nrPages;
+  }
+
+  /** A run of reclaim, by the daemon of a node or by the request that is being served. */
+  noteReclaim(by: 'kswapd' | 'direct', nid: number, nrPages: number): void {
+    this.#runs.push({ by, nid, nrPages, context: this.#contexts[this.#context], at: this.#used });
+  }
+
+  /** Runs of reclaim so far, in order. */
+  get reclaimRuns(): readonly ReclaimRun[] {
+    return this.#runs;
   }
 
   #reserve(words: number): void {

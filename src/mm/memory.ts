@@ -22,6 +22,7 @@ import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
+import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
 import {
   minFreeKbytes,
@@ -71,6 +72,7 @@ export class Memory {
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
+  readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
   readonly allocator: PageAllocator;
@@ -119,6 +121,7 @@ export class Memory {
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
+    this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.allocator = new PageAllocator({
       zones: this.zones,

@@ -2,8 +2,8 @@
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
 //          alloc_flags_nofragment, zone_watermark_fast, rmqueue,
 //          __alloc_pages_slowpath; kernel/cgroup/cpuset.c: __cpuset_node_allowed.
-// Omits    compaction and kswapd; direct reclaim has nothing to find but pages on per-CPU lists
-//          (SPEC EXH2). zone_reclaim_mode, dirty limits.
+// Omits    compaction, dirty limits. While nothing can be reclaimed, direct reclaim finds pages on
+//          per-CPU lists only (SPEC EXH2); else mm/kswapd.ts does it (`reclaimer`).
 // Hooks    zoneGate (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
@@ -47,8 +47,9 @@ import { NIL } from './memmap.ts';
 import { sparesPageBlocks } from './mmzone.ts';
 import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
+import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
 import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
-import type { Zonelist, Zonelists } from './zonelist.ts';
+import { firstZone, type Zonelist, type Zonelists } from './zonelist.ts';
 
 const NO_ZONE = -1;
 const NO_REQUEST = -1 as NodeId;
@@ -63,6 +64,8 @@ export class PageAllocator extends PageFreer {
   /** Static key: some cpuset was given only nodes that hold no kernel memory. */
   cpusetsInsane = false;
   log: DecisionLog | null = null;
+  /** What frees pages for requests; null while there is nothing that it could free. */
+  reclaimer: Reclaimer | null = null;
   /** Why the last request that gave nothing failed. */
   failure: Failure = FAILURE.NONE;
   /** Frames given by the last request. */
@@ -255,19 +258,8 @@ export class PageAllocator extends PageFreer {
     return list;
   }
 
-  /**
-   * Position in the list of the first zone that type and mask allow, or NO_ZONE
-   * (first_zones_zonelist).
-   */
   #firstZone(nodemask: Nodemask | null): number {
-    const list = this.#list.zones;
-    const { type, nid } = this.#p.zones;
-    for (let i = 0; i < list.length; i++) {
-      const z = list[i] as number;
-      if ((type[z] as number) > this.#highest) continue;
-      if (nodemask === null || nodemask.has(nid[z] as number)) return i;
-    }
-    return NO_ZONE;
+    return firstZone(this.#list, this.#p.zones, this.#highest, nodemask);
   }
 
   /** Where Normal lies above DMA32 in one node: use the lower zone before mixing page blocks. */
@@ -452,13 +444,15 @@ export class PageAllocator extends PageFreer {
       this.#maskOrigin = MASK_NONE;
       this.#preferred = this.#firstZone(null);
     }
+    if (this.reclaimer !== null && flags & ALLOC_KSWAPD) {
+      this.reclaimer.wakeKswapds(this.#request(gfp, flags));
+    }
     const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, want);
     if (n > 0) return n;
     if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.#fail(FAILURE.NO_RECLAIM);
     const isAdmitted = this.nrAdmitted > 0;
-    if (isAdmitted) {
-      this.#drainAll();
-      const k = this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want);
+    if (isAdmitted || this.reclaimer !== null) {
+      const k = this.#reclaim(gfp, flags, want);
       if (k > 0) return k;
     }
     const mayNotKill = __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
@@ -473,9 +467,30 @@ export class PageAllocator extends PageFreer {
     return this.#fail(isAdmitted ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
   }
 
-  /** Empties the per-CPU lists of every zone, as direct reclaim does (drain_all_pages). */
-  #drainAll(): void {
-    for (let z = 0; z < this.#p.zones.nr; z++) this.#pcp.drain(z as ZoneIndex);
+  /** Frees pages, or at least empties the per-CPU lists, and makes the walk again. */
+  #reclaim(gfp: number, flags: number, want: number): number {
+    const walk = () => this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want);
+    const drain = () => this.#pcp.drainAll();
+    if (this.reclaimer !== null) {
+      return this.reclaimer.reclaimFor(this.#request(gfp, flags), walk, drain);
+    }
+    drain();
+    return walk();
+  }
+
+  /** The request in progress, as reclaim sees it. */
+  #request(gfp: number, allocFlags: number): ReclaimRequest {
+    const was = [this.#order, this.#highest, this.#preferred, this.#migratetype] as const;
+    const [list, nodemask, origin] = [this.#list, this.#nodemask, this.#maskOrigin];
+    const cpusetAllows = (nid: number): boolean =>
+      !this.#cpusetsEnabled || this.current.memsAllowed.has(nid);
+    const resume = (): void => {
+      [this.#order, this.#highest, this.#preferred, this.#migratetype] = was;
+      [this.#list, this.#nodemask, this.#maskOrigin] = [list, nodemask, origin];
+      this.#nid = NO_REQUEST;
+    };
+    const [order, highest] = was;
+    return { gfp, allocFlags, order, highest, zones: list.zones, nodemask, cpusetAllows, resume };
   }
 
   #fail(why: Failure): number {

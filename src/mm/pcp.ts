@@ -323,6 +323,11 @@ export class PerCpuLists {
     }
   }
 
+  /** The same for every zone, as direct reclaim does. */
+  drainAll(): void {
+    for (let z = 0; z < this.#buddy.zones.nr; z++) this.drain(z as ZoneIndex);
+  }
+
   /** Visits every block on a list, for checkers; `type` is the list's migrate type. */
   forEach(visit: (z: number, cpu: number, type: number, f: Frame, order: number) => void): void {
     const words = this.#words;

@@ -97,7 +97,10 @@ export function wmarkPages(zones: Zones, z: number, allocFlags: number): number 
   return (which === ALLOC_WMARK_MIN ? zones.wmarkMin[z] : zones.wmarkHigh[z]) as number;
 }
 
-/** May a request take 2^order pages of the zone without falling under `mark`? */
+/**
+ * May a request take 2^order pages of the zone without falling under `mark`?
+ * @param nrFree pages to count as free.
+ */
 export function zoneWatermarkOk(
   zones: Zones,
   z: ZoneIndex,
@@ -105,9 +108,10 @@ export function zoneWatermarkOk(
   mark: number,
   highestZoneidx: number,
   allocFlags: number,
+  nrFree = zones.free[z] as number,
 ): boolean {
   const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
-  let free = (zones.free[z] as number) - ((1 << order) - 1);
+  let free = nrFree - ((1 << order) - 1);
   if (!isHarder) free -= zones.reservedHighatomic[z] as number;
   let min = mark;
   if (allocFlags & ALLOC_HIGH) min -= min >> 1;

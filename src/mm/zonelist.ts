@@ -8,6 +8,7 @@
 // State    lists are arrays of zone indices; a node's zones run from the highest type down.
 // Holds    ZL1 a zone is in a list once. ZL2 a node's own zones come first in its FALLBACK list.
 import type { NodeId, ZoneIndex } from '../base/ids.ts';
+import type { Nodemask } from '../base/nodemask.ts';
 import type { Design } from '../hooks/design.ts';
 import { ZONE_MOVABLE } from './gfp.ts';
 import type { Zones } from './mmzone.ts';
@@ -132,4 +133,22 @@ function makeList(
     for (const z of zones.ofNode(nid).reverse()) if (zones.isManaged(z)) list.push(z);
   }
   return { zones: Int16Array.from(list), owner, isFallback };
+}
+
+/**
+ * Position in a list of the first zone that type and mask allow, or -1 (first_zones_zonelist).
+ */
+export function firstZone(
+  list: Zonelist,
+  { type, nid }: Pick<Zones, 'type' | 'nid'>,
+  highest: number,
+  nodemask: Nodemask | null,
+): number {
+  const { zones } = list;
+  for (let i = 0; i < zones.length; i++) {
+    const z = zones[i] as number;
+    if ((type[z] as number) > highest) continue;
+    if (nodemask === null || nodemask.has(nid[z] as number)) return i;
+  }
+  return -1;
 }

@@ -142,6 +142,10 @@ const sysAct: fc.Arbitrary<SysAct> = fc.oneof(
     { requiredKeys: ['verb', 'node'] },
   ),
   fc.record(
+    { verb: fc.constant('swapon' as const), nrPages: count, priority: count },
+    { requiredKeys: ['verb', 'nrPages'] },
+  ),
+  fc.record(
     {
       verb: fc.constant('online_node' as const),
       node,

@@ -224,6 +224,8 @@ export type SysAct =
       readonly zone?: 'KERNEL' | 'MOVABLE' | undefined;
       readonly nrBlocks?: number | undefined;
     }
+  /** Adds a swap area; those of the highest priority are filled first. */
+  | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
   | { readonly verb: 'sleep'; readonly ms: number };
 
 export type Act =

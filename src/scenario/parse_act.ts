@@ -273,7 +273,7 @@ function readOnlineNode(r: Reader): SysAct {
 }
 
 /** Reads the arguments of a verb of `sys`; the reader stands after the verb. */
-export function readSysAct(r: Reader, verb: SysVerb): SysAct {
+export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
   switch (verb) {
     case 'write': {
       const path = r.path();
@@ -304,6 +304,10 @@ export function readSysAct(r: Reader, verb: SysVerb): SysAct {
     }
     case 'online_node':
       return readOnlineNode(r);
+    case 'swapon': {
+      const nrPages = r.number('PAGES, a number of pages,', { pageBytes: pages.base });
+      return { verb, nrPages, ...given('priority', r.done ? undefined : r.number('PRIORITY')) };
+    }
     case 'sleep':
       return { verb, ms: r.number('MS') };
   }

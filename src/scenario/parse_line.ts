@@ -21,7 +21,7 @@ import {
 /** Bytes of a page where nothing says otherwise. */
 export const DEFAULT_PAGE_BYTES = 4096;
 
-function readSys(r: Reader): Act {
+function readSys(r: Reader, pages: PageSizes): Act {
   r.usage = 'sys VERB ...';
   const verb = r.word('VERB');
   if (!isSysVerb(verb)) {
@@ -30,7 +30,7 @@ function readSys(r: Reader): Act {
     r.fail(`"${verb}" is no verb of sys; ${expected}`, r.at - 1);
   }
   r.usage = `sys ${verb} ${SYS_USAGE[verb]}`.trimEnd();
-  return { on: 'sys', act: readSysAct(r, verb) };
+  return { on: 'sys', act: readSysAct(r, verb, pages) };
 }
 
 function readFork(r: Reader): Act {
@@ -71,7 +71,7 @@ export function readOperation(file: string, line: SourceLine, pages: PageSizes):
   const r = new Reader(file, line, 0, arrow);
   const head = r.word('TASK');
   const act =
-    head === 'sys' ? readSys(r) : head === 'fork' ? readFork(r) : readTask(r, head, pages);
+    head === 'sys' ? readSys(r, pages) : head === 'fork' ? readFork(r) : readTask(r, head, pages);
   r.finish();
   const expect = found < 0 ? NOTHING : parseExpectations(file, line, arrow + 1, act, pages);
   return { act, expect, place: { file, line: line.number, column: line.columns[0] } };

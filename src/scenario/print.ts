@@ -146,6 +146,8 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       const blocks = act.nrBlocks === undefined ? '' : ` ${act.nrBlocks}`;
       return `${act.verb} ${act.node}${zone}${blocks}`;
     }
+    case 'swapon':
+      return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
       return `sleep ${act.ms}`;
     default:

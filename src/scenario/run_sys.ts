@@ -9,6 +9,7 @@ import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/h
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
+import { swapOn } from '../kernel/reclaim.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { shrinkZeroPage, splitDeferred } from '../kernel/thp_split.ts';
@@ -83,14 +84,21 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+    case 'swapon':
+      return plain(swapOn(k, act.nrPages, act.priority));
     case 'drop_caches':
-      k.setCurrent(k.kthread);
-      splitDeferred(k, null);
-      shrinkZeroPage(k);
-      return { ret: 0 };
+      return dropCaches(k);
     case 'sleep':
       return { ret: 0 };
   }
+}
+
+/** What a kernel gives back when it is asked to: of huge pages, what is not mapped. */
+function dropCaches(k: Kernel): OpResult {
+  k.setCurrent(k.kthread);
+  splitDeferred(k, null);
+  shrinkZeroPage(k);
+  return { ret: 0 };
 }
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */

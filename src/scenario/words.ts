@@ -67,6 +67,7 @@ export const SYS_USAGE = {
   vmstat: 'KEY[,KEY...]',
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
+  swapon: 'PAGES [PRIORITY]',
   sleep: 'MS',
 } as const;
 export type SysVerb = keyof typeof SYS_USAGE;

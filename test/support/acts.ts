@@ -143,6 +143,7 @@ const sysAct: fc.Arbitrary<SysAct> = fc.oneof(
     path: path.map((p) => `${p}/cgroup.subtree_control`),
     value: fc.constantFrom('+cpuset', '+cpuset', '-cpuset'),
   }),
+  fc.record({ ...is('swapon'), nrPages: fc.nat(40), priority: fc.constantFrom(undefined, 3) }),
   fc.record({ verb: fc.constantFrom('zones', 'free', 'numastat', 'states', 'fallback', 'tasks') }),
 );
 

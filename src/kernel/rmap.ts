@@ -1,0 +1,73 @@
+// From a page to the entries that map it, and taking it out of them.
+// Models   linux@v6.1 mm/rmap.c: rmap_walk, try_to_unmap, try_to_unmap_one.
+// Holds    RMP1 every entry that maps a page is found. RMP2 after a private page has been unmapped,
+//          each of its entries stands for its slot, and the slot counts them.
+import type { Frame } from '../base/ids.ts';
+import { LRU_DIRTY, LRU_SWAPBACKED } from '../mm/lru.ts';
+import { KIND_ANON, KIND_SHMEM } from '../mm/memmap.ts';
+import type { AddressSpace } from './address_space.ts';
+import type { Kernel } from './kernel.ts';
+import { makeSwapPte, PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+
+/** Visits every entry that maps a page of private or shared memory. */
+export function forEachMapping(
+  k: Kernel,
+  f: Frame,
+  visit: (space: AddressSpace, vpn: number) => void,
+): void {
+  const { map } = k.mem;
+  const index = map.index[f] as number;
+  const link = map.link[f] as number;
+  const maps = (space: AddressSpace, vpn: number): boolean => {
+    const pte = space.pageTable.get(vpn);
+    return pteIsPage(pte) && pteFrame(pte) === f;
+  };
+  if (map.kind[f] === KIND_ANON) {
+    const owner = k.spaces.get(link);
+    if (map.mapcount[f] === 1 && owner !== undefined && maps(owner, index)) {
+      visit(owner, index);
+      return;
+    }
+    for (const space of k.spaces.values()) if (maps(space, index)) visit(space, index);
+    return;
+  }
+  const object = k.objects.get(link);
+  for (const space of k.spaces.values()) {
+    for (const vma of space.vmas) {
+      if (vma.object === null || vma.object !== object) continue;
+      const vpn = vma.startVpn + (index - vma.pgoff);
+      if (vpn >= vma.startVpn && vpn < vma.endVpn && maps(space, vpn)) visit(space, vpn);
+    }
+  }
+}
+
+/**
+ * Takes a page out of every page table (try_to_unmap). Private pages leave entries for their slot,
+ * those given up by MADV_FREE leave none and are swap-backed again if they were written to.
+ * @returns false when somebody still maps it.
+ */
+export function unmapPage(k: Kernel, f: Frame): boolean {
+  const { map, lru, swap } = k.mem;
+  const isAnon = map.kind[f] === KIND_ANON;
+  if (isAnon && !lru.has(f, LRU_SWAPBACKED) && lru.has(f, LRU_DIRTY)) {
+    lru.set(f, LRU_SWAPBACKED);
+    return false;
+  }
+  const slot = isAnon && lru.has(f, LRU_SWAPBACKED) ? swap.slotOf(f) : undefined;
+  const entry = slot === undefined ? PTE_NONE : makeSwapPte(slot);
+  forEachMapping(k, f, (space, vpn) => {
+    space.pageTable.set(vpn, entry);
+    if (slot !== undefined) swap.dup(slot);
+    map.removeMap(f);
+  });
+  return map.mapcount[f] === 0;
+}
+
+/** A shared page has gone from its object to its slot (shmem_writepage). */
+export function moveToSlot(k: Kernel, f: Frame): void {
+  const { map, swap } = k.mem;
+  if (map.kind[f] !== KIND_SHMEM) return;
+  const slot = swap.slotOf(f);
+  k.objects.get(map.link[f] as number)?.setSlot(map.index[f] as number, slot);
+  swap.dup(slot);
+}

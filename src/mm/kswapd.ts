@@ -1,0 +1,253 @@
+// When reclaim runs, for whom, and when it gives up: the daemon of each node, and the request that
+// must free pages itself.
+// Models   linux@v6.1 mm/vmscan.c: wakeup_kswapd, balance_pgdat, pgdat_balanced,
+//          kswapd_shrink_node, try_to_free_pages, do_try_to_free_pages, shrink_zones, node_reclaim;
+//          mm/page_alloc.c: wake_all_kswapds, __alloc_pages_direct_reclaim, should_reclaim_retry.
+// Omits    boosted watermarks (DEV-3), kcompactd, throttling. The daemon runs to its end at the
+//          moment it is woken, as one does that has a CPU of its own and is faster than who wakes
+//          it (SPEC RCL6).
+// Hooks    kswapdRuns, directReclaim.
+// Holds    RCL5 a daemon reclaims from its own node only, until one zone is above its high mark.
+//          RCL7 a request reclaims only from nodes of its list, mask and cpuset.
+
+import { __GFP_NORETRY, __GFP_RETRY_MAYFAIL } from './gfp.ts';
+import { ALLOC_KSWAPD, ALLOC_WMARK_MIN } from './internal.ts';
+import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, type Lru } from './lru.ts';
+import type { Zones } from './mmzone.ts';
+import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
+import {
+  DEF_PRIORITY,
+  MAX_RECLAIM_RETRIES,
+  type Reclaimer,
+  type ReclaimRequest,
+  type ScanControl,
+  SWAP_CLUSTER_MAX,
+  scanControl,
+} from './reclaim.ts';
+import type { Vmscan } from './vmscan.ts';
+import type { VmStat } from './vmstat.ts';
+import { EVENT } from './vmstat_items.ts';
+import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
+
+/** Nodes on which reclaim runs, as a design may have it. */
+export interface ReclaimGate {
+  /** Has the node a daemon? */
+  kswapdRuns(nid: number): boolean;
+  /** May a request reclaim from the node itself? */
+  mayReclaim(nid: number, request: ReclaimRequest): boolean;
+}
+
+export interface ReclaimParts {
+  readonly zones: Zones;
+  readonly lru: Lru;
+  readonly stat: VmStat;
+  readonly vmscan: Vmscan;
+  readonly gate: ReclaimGate;
+  /** Does something as the daemon of a node. */
+  readonly asKswapd: (nid: number, run: () => void) => void;
+  /** Tells whoever keeps a record: `by` the daemon or a request, from a node, so many pages. */
+  readonly note: (by: 'kswapd' | 'direct', nid: number, nrPages: number) => void;
+}
+
+/** zone_reclaim_mode: bits. */
+const RECLAIM_ZONE = 1;
+const RECLAIM_WRITE = 2;
+const RECLAIM_UNMAP = 4;
+/** node_reclaim looks no further than this. */
+const NODE_RECLAIM_PRIORITY = 4;
+/** /proc/sys/vm/min_unmapped_ratio, in percent. */
+const MIN_UNMAPPED_PERCENT = 1;
+
+export class Reclaim implements Reclaimer {
+  /** /proc/sys/vm/zone_reclaim_mode. */
+  zoneReclaimMode = 0;
+  readonly #p: ReclaimParts;
+
+  constructor(parts: ReclaimParts) {
+    this.#p = parts;
+  }
+
+  /** Zones of a node up to a type that hold memory, ascending. */
+  #zonesUpTo(nid: number, highest: number): number[] {
+    const { zones } = this.#p;
+    const found: number[] = [];
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.nid[z] !== nid || (zones.type[z] as number) > highest) continue;
+      if ((zones.managed[z] as number) > 0) found.push(z);
+    }
+    return found;
+  }
+
+  /** Nodes of a walked list, in order, each once in a row (for_each_zone_zonelist_nodemask). */
+  #nodesOf(request: ReclaimRequest): number[] {
+    const { zones } = this.#p;
+    const found: number[] = [];
+    for (let i = 0; i < request.zones.length; i++) {
+      const z = request.zones[i] as number;
+      const nid = zones.nid[z] as number;
+      if ((zones.type[z] as number) > request.highest || found.at(-1) === nid) continue;
+      if (request.nodemask === null || request.nodemask.has(nid)) found.push(nid);
+    }
+    return found;
+  }
+
+  wakeKswapds(request: ReclaimRequest): void {
+    const { vmscan, gate } = this.#p;
+    for (const nid of this.#nodesOf(request)) {
+      if (!request.cpusetAllows(nid) || !gate.kswapdRuns(nid)) continue;
+      if (vmscan.node(nid).kswapdFailures >= MAX_RECLAIM_RETRIES) continue;
+      if (this.#isBalanced(nid, request.order, request.highest)) continue;
+      this.#balance(nid, request.order, request.highest);
+    }
+    request.resume();
+  }
+
+  /** Is a zone that the request may use above its high mark (pgdat_balanced)? */
+  #isBalanced(nid: number, order: number, highest: number): boolean {
+    const { zones } = this.#p;
+    const usable = this.#zonesUpTo(nid, highest);
+    return (
+      usable.length === 0 ||
+      usable.some((z) =>
+        zoneWatermarkOk(zones, z as never, order, zones.wmarkHigh[z] as number, highest, 0),
+      )
+    );
+  }
+
+  /** One run of a node's daemon (balance_pgdat). */
+  #balance(nid: number, order: number, highest: number): void {
+    const { vmscan, asKswapd, note, zones, stat } = this.#p;
+    let nrToReclaim = 0;
+    for (const z of this.#zonesUpTo(nid, highest)) {
+      nrToReclaim += Math.max(zones.wmarkHigh[z] as number, SWAP_CLUSTER_MAX);
+    }
+    const sc = scanControl({ nrToReclaim, order, reclaimIdx: highest, isKswapd: true });
+    asKswapd(nid, () => {
+      stat.count(EVENT.pageoutrun, 1);
+      while (sc.priority >= 1 && !this.#isBalanced(nid, sc.order, highest)) {
+        const before = sc.nrReclaimed;
+        sc.nrScanned = 0;
+        this.#shrinkNode(nid, sc);
+        if (sc.order > 0 && sc.nrReclaimed >= 2 << sc.order) sc.order = 0;
+        if (sc.nrScanned < nrToReclaim || sc.nrReclaimed === before) sc.priority--;
+      }
+    });
+    if (sc.nrReclaimed === 0) vmscan.node(nid).kswapdFailures++;
+    note('kswapd', nid, sc.nrReclaimed);
+  }
+
+  #shrinkNode(nid: number, sc: ScanControl): void {
+    const { vmscan } = this.#p;
+    const before = sc.nrReclaimed;
+    vmscan.shrinkNode(nid, sc);
+    if (sc.nrReclaimed > before) vmscan.node(nid).kswapdFailures = 0;
+  }
+
+  reclaimFor(request: ReclaimRequest, walk: () => number, drain: () => void): number {
+    const { gfp, order } = request;
+    let noProgress = 0;
+    for (;;) {
+      const freed = this.#tryToFree(request);
+      request.resume();
+      if (freed > 0) {
+        const n = walk();
+        if (n > 0) return n;
+        drain();
+        const again = walk();
+        if (again > 0) return again;
+      }
+      if (gfp & __GFP_NORETRY) break;
+      const isCostly = order > PAGE_ALLOC_COSTLY_ORDER;
+      if (isCostly && !(gfp & __GFP_RETRY_MAYFAIL)) break;
+      noProgress = freed > 0 && !isCostly ? 0 : noProgress + 1;
+      if (noProgress > MAX_RECLAIM_RETRIES || !this.#promises(request)) break;
+      if (request.allocFlags & ALLOC_KSWAPD) this.wakeKswapds(request);
+      const n = walk();
+      if (n > 0) return n;
+    }
+    // The little slab that is always found makes a real kernel do this in the end (EXH2).
+    drain();
+    return walk();
+  }
+
+  /** Could a zone pass if all that can be reclaimed were free (should_reclaim_retry)? */
+  #promises({ zones: list, highest, nodemask, order, allocFlags }: ReclaimRequest): boolean {
+    const { zones, vmscan } = this.#p;
+    for (let i = 0; i < list.length; i++) {
+      const z = list[i] as number;
+      if ((zones.type[z] as number) > highest) continue;
+      if (nodemask !== null && !nodemask.has(zones.nid[z] as number)) continue;
+      const available = (zones.free[z] as number) + vmscan.reclaimablePages(z);
+      const mark = wmarkPages(zones, z, ALLOC_WMARK_MIN);
+      if (zoneWatermarkOk(zones, z as never, order, mark, highest, allocFlags, available)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Frees a few pages of the nodes of a request's list (try_to_free_pages). */
+  #tryToFree(request: ReclaimRequest): number {
+    const { order, highest } = request;
+    const sc = scanControl({
+      nrToReclaim: SWAP_CLUSTER_MAX,
+      order,
+      reclaimIdx: highest,
+      isKswapd: false,
+    });
+    const nodes = this.#nodesOf(request).filter(
+      (nid) => request.cpusetAllows(nid) && this.#p.gate.mayReclaim(nid, request),
+    );
+    const freed = new Map<number, number>();
+    for (;;) {
+      while (sc.priority >= 0 && sc.nrReclaimed < sc.nrToReclaim) {
+        sc.nrScanned = 0;
+        for (const nid of nodes) {
+          const before = sc.nrReclaimed;
+          this.#shrinkNode(nid, sc);
+          freed.set(nid, (freed.get(nid) ?? 0) + sc.nrReclaimed - before);
+        }
+        sc.priority--;
+      }
+      if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
+      sc.priority = DEF_PRIORITY;
+      sc.forceDeactivate = true;
+      sc.skippedDeactivate = false;
+    }
+    for (const [nid, n] of freed) this.#p.note('direct', nid, n);
+    return sc.nrReclaimed;
+  }
+
+  /**
+   * Frees file pages of a full node before a walk goes on to the next, where zone_reclaim_mode asks
+   * for it.
+   * @returns whether enough was freed to look at the node again.
+   */
+  reclaimNode(nid: number, request: ReclaimRequest): boolean {
+    const { zones, lru } = this.#p;
+    const mode = this.zoneReclaimMode;
+    if ((mode & (RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_UNMAP)) === 0) return false;
+    let managed = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.nid[z] === nid) managed += zones.managed[z] as number;
+    }
+    const file = lru.count(nid, LRU_INACTIVE_FILE) + lru.count(nid, LRU_ACTIVE_FILE);
+    if (file <= Math.floor((managed * MIN_UNMAPPED_PERCENT) / 100)) return false;
+    const nrToReclaim = Math.max(1 << request.order, SWAP_CLUSTER_MAX);
+    const sc = scanControl({
+      nrToReclaim,
+      order: request.order,
+      reclaimIdx: request.highest,
+      isKswapd: false,
+      priority: NODE_RECLAIM_PRIORITY,
+      mayUnmap: (mode & RECLAIM_UNMAP) !== 0,
+      mayWritepage: (mode & RECLAIM_WRITE) !== 0,
+    });
+    while (sc.priority >= 0 && sc.nrReclaimed < nrToReclaim) {
+      this.#shrinkNode(nid, sc);
+      sc.priority--;
+    }
+    this.#p.note('direct', nid, sc.nrReclaimed);
+    return sc.nrReclaimed >= 1 << request.order;
+  }
+}

@@ -1,0 +1,201 @@
+// What becomes of pages that reclaim has taken off an inactive list: freed, kept, or found in use.
+// Models   linux@v6.1 mm/vmscan.c: shrink_folio_list, folio_check_references, pageout,
+//          __remove_mapping; mm/workingset.c: workingset_eviction.
+// Omits    waiting for pages under writeback, throttling; several entries that were used count as
+//          one (the accessed bit is one a page here).
+// Holds    RCL3 a page that was used since it was looked at last is kept; one used twice becomes
+//          active. RCL4 a swap-backed page is freed only when a slot has its contents; a dirty page
+//          of a file is not freed at all.
+import type { Frame } from '../base/ids.ts';
+import {
+  LRU_ACTIVE,
+  LRU_DIRTY,
+  LRU_MLOCKED,
+  LRU_RECLAIM,
+  LRU_REFERENCED,
+  LRU_SWAPBACKED,
+  LRU_SWAPCACHE,
+  LRU_UNEVICTABLE_PAGE,
+  LRU_WORKINGSET,
+  LRU_WRITEBACK,
+  LRU_YOUNG,
+  type Lru,
+} from './lru.ts';
+import { KIND_ANON, type MemMap } from './memmap.ts';
+import type { Demotion, NodeReclaim, PageOwners, ScanControl } from './reclaim.ts';
+import type { Swap } from './swap.ts';
+import type { VmStat } from './vmstat.ts';
+import { EVENT } from './vmstat_items.ts';
+
+const FREED = 0;
+const KEPT = 1;
+const ACTIVATED = 2;
+type Fate = typeof FREED | typeof KEPT | typeof ACTIVATED;
+
+export interface ShrinkParts {
+  readonly map: MemMap;
+  readonly lru: Lru;
+  readonly swap: Swap;
+  readonly stat: VmStat;
+  readonly free: (f: Frame) => void;
+}
+
+/** What came of a list of pages. */
+export interface Shrunk {
+  nrReclaimed: number;
+  /** Pages written to a swap area. */
+  nrWritten: number;
+}
+
+export class PageShrinker {
+  readonly #p: ShrinkParts;
+  readonly #owners: PageOwners;
+  demotion: Demotion | null = null;
+  #nrWritten = 0;
+
+  constructor(parts: ShrinkParts, owners: PageOwners) {
+    this.#p = parts;
+    this.#owners = owners;
+  }
+
+  /**
+   * Frees what can be freed of pages of one node that are on no list; the others go back onto the
+   * lists (shrink_folio_list, move_folios_to_lru).
+   * @param frames the first `n` are looked at, in order.
+   * @param ignoresUse frees pages however much they are used.
+   */
+  shrink(
+    frames: Int32Array | number[],
+    n: number,
+    node: NodeReclaim,
+    sc: ScanControl,
+    ignoresUse: boolean,
+  ): Shrunk {
+    const { lru } = this.#p;
+    this.#nrWritten = 0;
+    const { demotion } = this;
+    const demotes = demotion !== null && !sc.noDemotion && demotion.canDemote(node.nid);
+    const down: number[] = [];
+    const kept: number[] = [];
+    let nrReclaimed = 0;
+    const settle = (f: number, mayDemote: boolean): void => {
+      const nrPages = lru.nrPagesOf(f);
+      const fate = this.#judge(f, node, sc, ignoresUse, mayDemote ? down : undefined);
+      if (fate === FREED) nrReclaimed += nrPages;
+      else if (fate !== undefined) kept.push(f);
+    };
+    for (let i = 0; i < n; i++) settle(frames[i] as number, demotes);
+    if (down.length > 0 && demotion !== null) {
+      const left = demotion.demote(node.nid, down);
+      nrReclaimed += down.length - left.length;
+      for (const f of left) settle(f, false);
+    }
+    for (const f of kept) lru.add(f);
+    return { nrReclaimed, nrWritten: this.#nrWritten };
+  }
+
+  #judge(
+    f: number,
+    node: NodeReclaim,
+    sc: ScanControl,
+    ignoresUse: boolean,
+    down: number[] | undefined,
+  ): Fate | undefined {
+    const { lru } = this.#p;
+    if (lru.has(f, LRU_MLOCKED)) {
+      lru.clear(f, LRU_ACTIVE);
+      lru.set(f, LRU_UNEVICTABLE_PAGE);
+      return KEPT;
+    }
+    if (!sc.mayUnmap && (this.#p.map.mapcount[f] as number) > 0) return KEPT;
+    if (lru.has(f, LRU_WRITEBACK)) {
+      lru.set(f, LRU_RECLAIM);
+      return this.#activate(f);
+    }
+    const used = ignoresUse ? 'unused' : this.#use(f);
+    if (used === 'much') return this.#activate(f);
+    if (used === 'some') return KEPT;
+    if (down !== undefined) {
+      down.push(f);
+      return undefined;
+    }
+    return this.#evict(f, node, sc);
+  }
+
+  /** How much a page was used since it was looked at last (folio_check_references). */
+  #use(f: number): 'unused' | 'some' | 'much' {
+    const { lru } = this.#p;
+    const flags = lru.flags[f] as number;
+    lru.clear(f, LRU_YOUNG | LRU_REFERENCED);
+    if ((flags & LRU_YOUNG) === 0) return 'unused';
+    lru.set(f, LRU_REFERENCED);
+    return flags & LRU_REFERENCED ? 'much' : 'some';
+  }
+
+  #evict(f: number, node: NodeReclaim, sc: ScanControl): Fate {
+    const { lru, map, swap, stat } = this.#p;
+    const isAnon = map.kind[f] === KIND_ANON;
+    const wasSwapBacked = lru.has(f, LRU_SWAPBACKED);
+    if (isAnon && wasSwapBacked && !lru.has(f, LRU_SWAPCACHE)) {
+      if (!swap.addPage(f)) return this.#activate(f);
+      lru.set(f, LRU_DIRTY);
+    }
+    if ((map.mapcount[f] as number) > 0 && !this.#owners.unmap(f)) return this.#activate(f);
+    if (isAnon && !wasSwapBacked) {
+      stat.count(EVENT.pglazyfreed, lru.nrPagesOf(f));
+      this.#free(f);
+      return FREED;
+    }
+    if (lru.has(f, LRU_DIRTY) && !this.#clean(f, isAnon, sc)) return this.#activate(f);
+    if (lru.has(f, LRU_SWAPCACHE)) this.#leaveSwapCache(f, node);
+    else if (!this.#owners.removeFromFile(f)) return KEPT;
+    this.#free(f);
+    return FREED;
+  }
+
+  /** Writes a page to its slot (pageout). A dirty page of a file waits for its flusher. */
+  #clean(f: number, isAnon: boolean, sc: ScanControl): boolean {
+    const { lru, swap, stat } = this.#p;
+    if (!lru.has(f, LRU_SWAPBACKED)) {
+      lru.set(f, LRU_RECLAIM);
+      return false;
+    }
+    if (!sc.mayWritepage) return false;
+    if (!isAnon && !lru.has(f, LRU_SWAPCACHE)) {
+      if (!swap.addPage(f)) return false;
+      this.#owners.moveToSwap(f);
+    }
+    lru.clear(f, LRU_DIRTY);
+    const nrPages = lru.nrPagesOf(f);
+    this.#nrWritten += nrPages;
+    stat.count(EVENT.pswpout, nrPages);
+    return true;
+  }
+
+  /** The page goes, its slot stays and remembers when that was (workingset_eviction). */
+  #leaveSwapCache(f: number, node: NodeReclaim): void {
+    const { lru, swap } = this.#p;
+    const slot = swap.slotOf(f);
+    const wasInUse = lru.has(f, LRU_WORKINGSET) ? 1 : 0;
+    swap.removeFromCache(f);
+    node.age += lru.nrPagesOf(f);
+    if (swap.count[slot] === 0) return;
+    swap.age[slot] = node.age;
+    swap.shadow[slot] = 1 + wasInUse + 2 * node.nid;
+  }
+
+  /** A page that cannot go now becomes active, and does not keep a slot that is scarce. */
+  #activate(f: number): Fate {
+    const { lru, swap, stat } = this.#p;
+    if (lru.has(f, LRU_SWAPCACHE) && (swap.isFull || lru.has(f, LRU_MLOCKED))) {
+      if (swap.freeSlotOf(f)) lru.set(f, LRU_DIRTY);
+    }
+    lru.set(f, LRU_ACTIVE);
+    stat.count(EVENT.pgactivate, lru.nrPagesOf(f));
+    return ACTIVATED;
+  }
+
+  #free(f: number): void {
+    this.#p.free(f as Frame);
+  }
+}
