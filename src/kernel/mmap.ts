@@ -207,9 +207,7 @@ export function madvise(
       });
     case 'hugepage':
     case 'nohugepage':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
-        adviseThp(task, vma, start, end, advice),
-      );
+      return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(task, ...part, advice));
     case 'cold':
     case 'pageout':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
