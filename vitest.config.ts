@@ -1,11 +1,29 @@
 // How the tests run: those beside the code, those of the tools, and those of the whole in test/.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take about a minute each: begun last, one of them would run alone at the end. */
+const LONG = ['src/lab/kernel.guest.test.ts', 'src/lab/conform.test.ts'];
+
+/** Long files first, the others as vitest orders them. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean =>
+      LONG.some((name) => moduleId.endsWith(name));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['tools/lib/shared_notice.ts'],
     reporters: ['default'],
+    // All cores: vitest by itself leaves one idle, which is half of a small machine.
+    maxWorkers: availableParallelism(),
+    sequence: { sequencer: LongFirst },
     // Comparisons with recorded kernel runs, and fuzzers, take seconds; nothing takes minutes.
     testTimeout: 60_000,
     hookTimeout: 60_000,

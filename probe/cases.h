@@ -59,6 +59,7 @@ static void begin_case(const char *line, const char *cmdline, int is_first) {
   if (*cpuset == '\0') cpuset = value_in(cmdline, "probe.cpuset=");
   case_number = atoi(line + strlen("#case "));
   op_number = 0;
+  has_forked = 0;
   mount_cpuset(cpuset);
   start_first_task();
   tell_start(is_first);

@@ -27,8 +27,9 @@ static int op_mmap(int t, const char *name) {
            strcmp(kind, "hugetlb") != 0)
     return not_understood();
   if (is_huge && strcmp(kind, "hugetlb-noreserve") != 0) flags &= ~(long)MAP_NORESERVE;
-  struct region region = {atol(word(3)), is_huge ? 2l << 20 : 4096, option("shift", 0)};
-  uintptr_t start = region_base(place.region) + (uintptr_t)(region.shift * region.page_bytes);
+  struct region region = {atol(word(3)), is_huge ? 2l << 20 : 4096, option("shift", 0), 0};
+  region.base = region_base(place.region, (region.pages + region.shift) * region.page_bytes);
+  uintptr_t start = region.base + (uintptr_t)(region.shift * region.page_bytes);
   enum outcome outcome;
   if (is_shm) {
     shared->verb = VERB_SHM;

@@ -5,6 +5,18 @@
 #include "words.h"
 #include <linux/mempolicy.h>
 
+/**
+ * Empties every CPU's list of pages that wait to be put on the LRU: a page on one has a reference
+ * more, by which a write after a fork copies it. How far a list was filled nobody can say; asking
+ * for a move that moves nothing empties all.
+ */
+static void drain_lru(void) {
+  void *page = out_text;
+  int node = 0, status = 0;
+  out_text[0] = out_text[0];
+  call6(SYS_move_pages, 0, 1, (long)&page, (long)&node, (long)&status, MPOL_MF_MOVE);
+}
+
 /** Process of `pid=`: a task's (dead ones too: the kernel is to refuse), or a number. */
 static long pid_option(int t) {
   for (int i = 0; i < nr_words; i++) {

@@ -89,10 +89,14 @@ static int op_sys(void) {
   return not_understood();
 }
 
+static int has_forked; // in this case
+
 /** Does one line of a case. */
 static void do_op(const char *line) {
   take_words(line);
   reset_log();
+  if (strcmp(word(0), "fork") == 0) has_forked = 1;
+  else if (has_forked && strcmp(word(0), "sys") != 0) drain_lru();
   if (strcmp(word(0), "sys") == 0) op_sys();
   else if (strcmp(word(0), "fork") == 0) {
     int t = task_number(word(1));

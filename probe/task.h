@@ -40,6 +40,7 @@ struct shared {
   long nr2, args2[6]; // a second one, made if the first succeeds
   long ret;
   int signal;
+  int child; // process that a fork made; 0 as long as there is none
   volatile long progress;
   uintptr_t address;
   long count, step;
@@ -137,7 +138,9 @@ static void task_loop(int number) {
     seen = __atomic_load_n(&slot->go, __ATOMIC_ACQUIRE);
     if (shared->verb == VERB_FORK) {
       int target = (int)shared->count;
-      long pid = call6(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0);
+      // The kernel itself says which process it made: the parent may die before it can.
+      long pid = call6(SYS_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, 0,
+                       (long)&shared->child, 0, 0, 0);
       if (pid == 0) {
         call6(SYS_prctl, PR_SET_NAME, (long)shared->name, 0, 0, 0, 0);
         me = target;

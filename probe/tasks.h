@@ -11,6 +11,7 @@
 
 #define MAX_REGIONS 32
 #define REGION_STEP (840ul * 5 * (2ul << 20))
+#define LARGE_STEP (1ul << 43)
 #define POLL_MS 20
 
 enum life { LIFE_NONE, LIFE_ALIVE, LIFE_KILLED, LIFE_EXITED };
@@ -18,6 +19,7 @@ enum outcome { DONE, KILLED, LIVELOCK, LATE };
 
 struct region {
   long pages, page_bytes, shift;
+  uintptr_t base; // where page 0 is; 0 for the slot's own place
 };
 
 struct task {
@@ -42,15 +44,21 @@ static long slurp_named(const char *path) {
   return slurp_f("/proc/%d/%s", tasks[t].pid, path + at);
 }
 
+static void note_end(struct task *task, int status) {
+  task->life = WIFSIGNALED(status) ? LIFE_KILLED : LIFE_EXITED;
+  task->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/** How the child of a fork ended that has no slot yet; -1 as long as it lives. */
+static int child_end;
+
 /** Takes note of tasks that have ended. */
 static void reap(void) {
   int status, pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    for (int t = 0; t < MAX_TASKS; t++) {
-      if (tasks[t].life != LIFE_ALIVE || tasks[t].pid != pid) continue;
-      tasks[t].life = WIFSIGNALED(status) ? LIFE_KILLED : LIFE_EXITED;
-      tasks[t].signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    }
+    if (pid == shared->child) child_end = status;
+    for (int t = 0; t < MAX_TASKS; t++)
+      if (tasks[t].life == LIFE_ALIVE && tasks[t].pid == pid) note_end(&tasks[t], status);
   }
 }
 
@@ -138,20 +146,28 @@ static void start_first_task(void) {
   await(0, &shared->slots[0].is_ready, 0);
 }
 
-/** Turns T`from` into T`from` and T`to`; 0 or an errno in `shared->ret`. */
+/**
+ * Turns T`from` into T`from` and T`to`; 0 or an errno in `shared->ret`. The child is there even if
+ * the parent did not live to tell of it.
+ */
 static enum outcome fork_task(int from, int to) {
   shared->slots[to] = (struct slot){0};
   shared->verb = VERB_FORK;
   shared->count = to;
+  shared->child = 0;
+  child_end = -1;
   snprintf(shared->name, sizeof shared->name, "T%d", to);
   enum outcome outcome = run(from);
-  if (outcome != DONE || shared->ret < 0) return outcome;
-  tasks[to] = tasks[from];
-  tasks[to].pid = (int)shared->ret;
-  tasks[to].life = LIFE_ALIVE;
+  if (shared->child == 0) return outcome;
+  tasks[to] = (struct task){.life = LIFE_ALIVE, .pid = shared->child};
+  memcpy(tasks[to].regions, tasks[from].regions, sizeof tasks[to].regions);
+  if (child_end >= 0) {
+    note_end(&tasks[to], child_end);
+    return outcome;
+  }
   // Whether the child gets going is its own affair: its end shows in the list of those who died.
   await(to, &shared->slots[to].is_ready, 1);
-  return DONE;
+  return outcome;
 }
 
 static const char *signal_name(int number) {

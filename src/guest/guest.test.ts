@@ -239,6 +239,13 @@ app cpu 99`),
     expect(lower('T0 set_mempolicy bind 77')).toEqual(['T0 set_mempolicy bind 77']);
   });
 
+  test('a region is refused that has no room in its slot, or in any', () => {
+    expect(lower('T0 mmap R11 2150401 anon')).toHaveLength(1);
+    expect(() => lower('T0 mmap R12 2150401 anon')).toThrow('need one up to 11');
+    expect(lower('T0 mmap R12 2150400 anon')).toHaveLength(1);
+    expect(() => lower('T0 mmap R0 2147483649 anon')).toThrow('longer than the 8 TiB');
+  });
+
   test('operations of a device are refused', () => {
     expect(() => lower('T0 mmap R0 8 anon\nT0 device_compute gpu0 R0')).toThrow('needs a device');
   });

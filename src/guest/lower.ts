@@ -5,8 +5,10 @@
 import { UserError } from '../base/assert.ts';
 import { parseCpuList } from '../machine/cpu_list.ts';
 import type { Act, NodesArg, Op, Scenario, SysAct, TaskAct } from '../scenario/ops.ts';
+import { pageBytesOfKind } from '../scenario/parse_act.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { kernelLines, printAct } from '../scenario/print.ts';
+import { LAST_LONG_SLOT, LONG_REGION_BYTES, REGION_STRIDE_BYTES } from '../scenario/words.ts';
 import type { GuestMachine } from './guest_machine.ts';
 
 /** CPUs that a scenario's tasks run on, as the machine numbers them. */
@@ -24,12 +26,15 @@ const isIdentity = (map: ReadonlyMap<number, number>): boolean =>
 /**
  * A scenario as a guest runs it, without expectations: each operation's text is the line for the
  * test program.
- * @throws UserError at an operation of a device, and at a number that the machine does not have and
- * the guest would.
+ * @throws UserError at an operation of a device, at a number that the machine does not have and the
+ * guest would, and at a region that an address space has no room for.
  */
 export function guestScenario(scenario: Scenario, guest: GuestMachine): Scenario {
   const lines = kernelLines(scenario);
   const isSame = isIdentity(guest.nodeOf) && isIdentity(guest.cpuOf);
+  for (const { act } of scenario.ops) {
+    if (act.on === 'task' && act.act.verb === 'mmap') checkRoom(scenario, act.act);
+  }
   const ops = scenario.ops.map((op, i): Op => {
     const line = lines[i] as string;
     if (isSame) return { ...op, text: line, expect: [] };
@@ -38,6 +43,21 @@ export function guestScenario(scenario: Scenario, guest: GuestMachine): Scenario
     return { ...op, act, text, expect: [] };
   });
   return { ...scenario, ops };
+}
+
+/** The guest's pages have 4 KiB, and the model maps what it cannot. */
+function checkRoom(scenario: Scenario, act: Extract<TaskAct, { verb: 'mmap' }>): void {
+  const { region, nrPages, kind } = act;
+  const bytes = (nrPages + (act.shift ?? 0)) * pageBytesOfKind(kind, 4096);
+  const slot = scenario.regions[region] as number;
+  if (bytes <= REGION_STRIDE_BYTES || (slot <= LAST_LONG_SLOT && bytes <= LONG_REGION_BYTES))
+    return;
+  const size = `${region} with ${nrPages} pages`;
+  throw new UserError(
+    slot > LAST_LONG_SLOT
+      ? `${size} has no room in slot ${slot}: regions longer than 8400 MiB need one up to ${LAST_LONG_SLOT}`
+      : `${size} is longer than the 8 TiB that a guest has for it`,
+  );
 }
 
 type Renumber = (id: number) => number;

@@ -49,6 +49,26 @@ describe('mems of a group', () => {
     `);
   });
 
+  test('[CPS18] another cpuset rebinds policies where the mems are the same, and only another', () => {
+    play(`
+      sys mkdir ${G}/p
+      sys mkdir ${G}/p/c
+      T0 mmap R0 4 anon
+      T0 set_mempolicy preferred_many+relative 1
+      sys move T0 ${G}/p/c -> 0
+      T0 get_mempolicy -> mode preferred_many; flags relative; nodes 0,1,2
+      T0 set_mempolicy preferred_many+relative 1
+      T0 mbind R0 0 4 preferred+static 1
+      sys move T0 ${G}/p -> 0
+      T0 get_mempolicy -> nodes 1
+      T0 policy_at R0 0 -> nodes 1
+      sys move T0 ${G}/p/c -> 0
+      sys write ${G}/p/cgroup.subtree_control +cpuset -> 0
+      T0 get_mempolicy -> nodes 0,1,2
+      T0 policy_at R0 0 -> nodes 0,1,2
+    `);
+  });
+
   test('[CPS3] [ALC5] pages of a task land inside, the nearest node first', () => {
     play(`
       ${inGroup('1-2')}

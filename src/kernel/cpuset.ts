@@ -249,20 +249,19 @@ function changeTaskMems(task: Task, mems: Nodemask): void {
 }
 
 /**
- * Puts a task under a cpuset: its mems, its policies and, where pages are to move along, its pages
- * follow (cpuset_attach). Version 2 leaves all as it is where the mems stay the same, version 1
- * does not: policies that keep the user's mask may show another one afterwards.
+ * Puts a task under another cpuset: its mems, its policies and, where pages are to move along, its
+ * pages follow (cpuset_attach). Policies are rebound even where the mems stay the same: those that
+ * keep the user's mask may show another one afterwards.
  */
 export function attachToCpuset(k: Kernel, task: Task, cpuset: Cpuset): void {
   const old = task.cpuset;
+  if (cpuset === old) return;
   task.cpuset = cpuset;
   const mems = cpuset.effectiveMems;
-  if (cpuset.isLegacy || !mems.equals(old.effectiveMems)) {
-    changeTaskMems(task, mems);
-    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems);
-    if (cpuset.flags.has('memory_migrate')) {
-      migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
-    }
+  changeTaskMems(task, mems);
+  for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems);
+  if (cpuset.flags.has('memory_migrate')) {
+    migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
   }
   cpuset.oldMems = mems;
 }

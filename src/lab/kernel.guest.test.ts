@@ -19,14 +19,10 @@ if (isSkipped) {
 
 const SEED = 'suite';
 const NR_CASES = 325;
-/** Cases that differ and are not understood yet: scenarios/regressions has them shrunk. */
-const KNOWN: readonly number[] = [91, 163];
-/** The shrunk scenarios that differ in some boots at least (SPEC KD-7 to KD-9). */
-const DIFFERENT: readonly string[] = [
-  'kernel-fuzz-suite-91.cdm',
-  'kernel-fuzz-suite-163.cdm',
-  'reuse-after-fork.cdm',
-];
+/** Cases that differ in some boots at least (SPEC KD-9): scenarios/regressions has them shrunk. */
+const KNOWN: readonly number[] = [91];
+/** The shrunk scenarios that differ in some boots at least (SPEC KD-9). */
+const DIFFERENT: readonly string[] = ['kernel-fuzz-suite-91.cdm'];
 /** They turn on the last pages of a node, where kswapd has a say: they must agree up to there. */
 const ON_THE_BRINK: readonly string[] = ['unaware-app', 'device-depleted'];
 const JOBS = 2;

@@ -44,20 +44,35 @@ export interface FuzzCase {
 /** The boot that a case belongs to. */
 export const bootOf = (number: number): number => Math.floor(number / CASES_PER_BOOT);
 
-/** Families of a run that names none. A case stays the same as long as this list does. */
-const MIX: readonly Family[] = ['policy', 'mbind', 'shared', 'cpuset2', 'mixed'];
-
 /**
- * Families that a run may name. Not cpusets of version 1: cases of a boot share a kernel, which has
- * its cpusets in one hierarchy.
+ * Families that need a boot of their kind: a kernel has its cpusets in one hierarchy at a time, and
+ * switching it between cases would leave traces.
  */
-export const FUZZED: readonly Family[] = FAMILIES.filter((family) => family !== 'cpuset1');
+const APART: readonly Family[] = ['cpuset1'];
+/** Families that come up only when a run names them, so that the cases of others stay the same. */
+const ON_REQUEST: readonly Family[] = ['thp'];
+const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
+/** One boot in so many is of a family that stands apart, each of them in turn. */
+const APART_EVERY = 6;
+
+/** Families of the cases of a boot. */
+export function familiesOf(boot: number): readonly Family[] {
+  const turn = Math.floor(boot / APART_EVERY);
+  const isApart = boot % APART_EVERY === APART_EVERY - 1;
+  return isApart ? [APART[turn % APART.length] as Family] : TOGETHER;
+}
+
+/** Id of the record of a case. */
+export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
+
+/** Families that a run may name. */
+export const FUZZED: readonly Family[] = FAMILIES;
 
 /** Case `number` of a seed; of one family, or of any of the mix. */
 export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
-  const picked = p.pick(MIX);
+  const picked = p.pick(familiesOf(bootOf(number)));
   const family = only ?? picked;
   const scenario = generateScenario({
     ...machineNodes(machine),
@@ -66,7 +81,7 @@ export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase 
     family,
     machine: machine.name,
   });
-  const id = `fuzz/${seed}/${number}`;
+  const id = fuzzId(seed, number);
   const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
   return { number, machine, scenario, given };
 }

@@ -34,14 +34,15 @@ describe('lintScenario', () => {
     expect(warnings(text)).toEqual(wanted);
   });
 
-  test('a region may not reach into the next one, which depends on the page size', () => {
-    const text = 'T0 mmap R0 2000000 anon';
+  test('a long region needs one of the lower slots, and the page size says what is long', () => {
+    const text = 'T0 mmap R12 2000000 anon';
     expect(warnings(text)).toEqual([]);
     expect(warnings(text, 65536)).toEqual([
-      '1: R0 is larger than the distance between two regions and reaches into the next',
+      '1: R12 is longer than 8400 MiB: a real kernel has room for that in slots up to 11',
     ]);
-    expect(warnings('T0 mmap R0 4200 hugetlb')).toEqual([]);
-    expect(warnings('T0 mmap R0 4201 hugetlb')).toHaveLength(1);
+    expect(warnings('T0 mmap R11 2000000 anon', 65536)).toEqual([]);
+    expect(warnings('T0 mmap R12 4200 hugetlb')).toEqual([]);
+    expect(warnings('T0 mmap R12 4201 hugetlb')).toHaveLength(1);
   });
 
   test('names the operation by its index, also in a loop', () => {

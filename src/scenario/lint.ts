@@ -4,7 +4,7 @@ import type { Place } from '../base/assert.ts';
 import { regionOf, tasksOf } from './acts.ts';
 import type { Act, Op, Scenario, TaskAct } from './ops.ts';
 import { pageBytesOfKind } from './parse_act.ts';
-import { REGION_STRIDE_BYTES } from './words.ts';
+import { LAST_LONG_SLOT, REGION_STRIDE_BYTES } from './words.ts';
 
 export interface Warning {
   /** Index in `scenario.ops`. */
@@ -79,9 +79,11 @@ class Linter {
     if (before !== undefined && !before.isGone) {
       this.#warn(`${region} is mapped already and is mapped over`);
     }
-    if (nrPages * pageBytesOfKind(kind, this.#pageBytes) > REGION_STRIDE_BYTES) {
+    const isLong = nrPages * pageBytesOfKind(kind, this.#pageBytes) > REGION_STRIDE_BYTES;
+    if (isLong && (this.#scenario.regions[region] as number) > LAST_LONG_SLOT) {
       this.#warn(
-        `${region} is larger than the distance between two regions and reaches into the next`,
+        `${region} is longer than 8400 MiB: a real kernel has room for that in slots up to ` +
+          `${LAST_LONG_SLOT}`,
       );
     }
     regions?.set(region, { nrPages, shift, isGone: false });

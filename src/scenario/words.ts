@@ -9,6 +9,10 @@ export const MAX_REGIONS = 32;
 export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
 /** Region k starts k times this many bytes above the first one. */
 export const REGION_STRIDE_BYTES = 840 * 5 * HUGE_PAGE_BYTES;
+/** The last slot whose place for a region longer than that is in an address space of 47 bits. */
+export const LAST_LONG_SLOT = 11;
+/** Room for a region that is longer than its slot. */
+export const LONG_REGION_BYTES = 2 ** 43;
 
 /** Arguments of each verb on a task, as error messages and the reference show them. */
 export const TASK_USAGE = {

@@ -1,11 +1,8 @@
 // `cdmlab kernel fuzz`: random scenarios on random machines, real kernel against model.
 // Notes    What has been done is kept in a folder, one line a boot; the same command goes on from
 //          there.
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import { UserError } from '../../base/assert.ts';
 import { kernelVerdicts, planBoots } from '../../lab/fuzz_plan.ts';
 import { differenceText } from '../../lab/fuzz_report.ts';
 import {
@@ -14,11 +11,13 @@ import {
   type FuzzOutcome,
   type FuzzTarget,
   fuzzBoot,
+  fuzzId,
   shrinkCase,
 } from '../../lab/kernel_fuzz.ts';
 import { machineToJson } from '../../machine/schema.ts';
 import type { Family } from '../../scenario/generate_weights.ts';
-import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
+import { FuzzFolder } from '../fuzz_folder.ts';
+import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { addKernelOptions, type KernelOptions, readKernelOptions } from '../kernel_options.ts';
 import { describe, readNumber } from '../options.ts';
 import { paragraph } from '../table.ts';
@@ -99,7 +98,11 @@ async function fuzz(io: Io, options: FuzzOptions): Promise<void> {
   const { design, append, tools } = readKernelOptions(options);
   const { maxNodes, family } = options;
   const target: FuzzTarget = { tools, design, append, maxNodes, family };
-  const folder = new FuzzFolder(options.out ?? `kernel-fuzz-${options.seed}`, sameCases(options));
+  const folder = new FuzzFolder(
+    options.out ?? `kernel-fuzz-${options.seed}`,
+    sameCases(options),
+    (number) => fuzzId(options.seed, number),
+  );
   const done = options.only === undefined ? folder.outcomes() : [];
   const plan = planBoots(options.only ?? options.cases, new Set(done.map((o) => o.number)));
   const outcomes = [...done.filter((o) => o.number < options.cases)];
@@ -109,8 +112,8 @@ async function fuzz(io: Io, options: FuzzOptions): Promise<void> {
   const finish = (boot: FuzzBoot): void => {
     kernel ??= boot.kernel;
     outcomes.push(...boot.outcomes);
+    if (options.record === true) folder.record(boot.records);
     if (options.only === undefined) folder.add(boot.outcomes);
-    if (options.record === true) folder.record(boot);
     const nrDifferent = kernelVerdicts(outcomes).different;
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     io.err(`${seconds} s: ${count(outcomes.length, 'case')} done, ${nrDifferent} different`);
@@ -203,52 +206,4 @@ async function eachAtATime<T>(
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
   };
   await Promise.all(Array.from({ length: Math.max(1, jobs) }, worker));
-}
-
-/** The folder that a run leaves behind and goes on from. */
-class FuzzFolder {
-  readonly path: string;
-  readonly #state: string;
-
-  /** @throws UserError when the folder is of other cases. */
-  constructor(path: string, cases: string) {
-    this.path = path;
-    this.#state = join(path, 'done.jsonl');
-    try {
-      mkdirSync(path, { recursive: true });
-    } catch (error) {
-      throw new UserError(`cannot be made: ${(error as Error).message}`, { file: path });
-    }
-    if (!existsSync(this.#state)) {
-      writeWholeFile(this.#state, `${JSON.stringify({ cases })}\n`);
-      return;
-    }
-    const head = JSON.parse(readFileSync(this.#state, 'utf8').split('\n')[0] ?? '{}');
-    if (head.cases === cases) return;
-    throw new UserError(`holds a run with other options (${head.cases}): name another --out`, {
-      file: path,
-    });
-  }
-
-  outcomes(): FuzzOutcome[] {
-    const lines = readFileSync(this.#state, 'utf8').trim().split('\n').slice(1);
-    return lines.flatMap((line) => JSON.parse(line) as FuzzOutcome[]);
-  }
-
-  /** Cases that did not run are tried again next time. */
-  add(outcomes: readonly FuzzOutcome[]): void {
-    const ran = outcomes.filter((o) => o.verdict !== 'not run');
-    appendFileSync(this.#state, `${JSON.stringify(ran)}\n`);
-  }
-
-  record(boot: FuzzBoot): void {
-    const lines = boot.records.map((record) => `${JSON.stringify(record)}\n`);
-    appendFileSync(join(this.path, 'records.jsonl'), lines.join(''));
-  }
-
-  write(name: string, text: string): string {
-    const file = join(this.path, name);
-    writeWholeFile(file, text);
-    return file;
-  }
 }
