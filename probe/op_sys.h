@@ -54,7 +54,7 @@ static int sys_swapon(const char *name) {
 
 static int sys_read(const char *name) {
   (void)name;
-  slurp("/proc/sys/vm/stat_refresh"); // what CPUs have counted for themselves is added up
+  spit("/proc/sys/vm/stat_refresh", "1"); // what CPUs have counted for themselves is added up
   long n = slurp_named(word(2));
   out_ret(n < 0 ? n : 0);
   if (n < 0) return 1;
@@ -80,9 +80,10 @@ static void begin_shown(const char *key) {
 }
 
 static void out_vmstat(void) {
-  char keys[400];
+  static char keys[4096];
   int n = 0;
   snprintf(keys, sizeof keys, "%s", word(2));
+  spit("/proc/sys/vm/stat_refresh", "1");
   slurp("/proc/vmstat");
   out_f("{");
   for (char *key = strtok(keys, ","); key != NULL; key = strtok(NULL, ","))

@@ -11,6 +11,7 @@ import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gf
 import { FAILURE, MAX_RUN } from '../mm/internal.ts';
 import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
+import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
@@ -237,6 +238,7 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
     map.link[k.thp.headOf(f)] = task.mm.id;
     pageTable.set(vpn, makePte(f, true));
     if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
+    k.mem.stat.count(EVENT.pgreuse, 1);
     return FAULT.OK;
   }
   vma.hasAnonVma = true;

@@ -28,6 +28,7 @@ import {
 import { FAILURE } from './internal.ts';
 import { KIND_HUGETLB, KIND_NONE, NIL } from './memmap.ts';
 import type { Memory } from './memory.ts';
+import { EVENT } from './vmstat_items.ts';
 
 /** Bytes of a huge page: the default on x86, on arm64 with 4 KiB pages, on POWER with radix. */
 export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
@@ -262,9 +263,11 @@ export class HugePages {
   // ---- Single pages --------------------------------------------------------------------------
 
   #allocFresh(gfp: number, nid: NodeId, nodes: Nodemask | null): Frame | undefined {
-    const { allocator, map } = this.#mem;
+    const { allocator, map, stat } = this.#mem;
     const flags = gfp | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
-    if (allocator.alloc(flags, this.order, nid, nodes, 1) === 0) {
+    const isGiven = allocator.alloc(flags, this.order, nid, nodes, 1) > 0;
+    stat.count(isGiven ? EVENT.htlb_buddy_alloc_success : EVENT.htlb_buddy_alloc_fail, 1);
+    if (!isGiven) {
       if (allocator.nrAdmitted > 0) this.isShort = true;
       return undefined;
     }

@@ -7,10 +7,10 @@ import type { Frame } from '../base/ids.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { pteFrame, pteIsPage, pteIsWritable } from '../kernel/page_table.ts';
+import { pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { THP_PAGES } from '../kernel/thp.ts';
-import { LRU_ACTIVE } from '../mm/lru.ts';
+import { LRU_ACTIVE, LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { lockedFrames } from './census.ts';
 import type { View } from './view.ts';
@@ -33,6 +33,11 @@ export interface AreaStat {
   pss: number;
   pssDirty: number;
   pssAnon: number;
+  /** Pages that a slot of a swap area has as well. */
+  swapCached: number;
+  /** Entries that stand for slots of swap areas, and their proportional size. */
+  swapped: number;
+  swapPss: number;
   readonly byNode: Map<number, number>;
 }
 
@@ -57,6 +62,9 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     pss: 0,
     pssDirty: 0,
     pssAnon: 0,
+    swapCached: 0,
+    swapped: 0,
+    swapPss: 0,
     byNode: new Map(),
   };
   const { pageTable } = task.mm;
@@ -72,6 +80,7 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     if (pteIsPage(pte)) stat.anonHuge += THP_PAGES;
   }
   pageTable.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
+    if (pteIsSwap(pte)) countSwapped(k, stat, pte);
     if (!pteIsPage(pte)) return;
     const isAnon = isPrivate(k, pteFrame(pte));
     const index = vma.pgoff + (vpn - vma.startVpn);
@@ -88,6 +97,12 @@ const isOn = ({ mem }: Kernel, f: Frame, flag: number): boolean =>
 
 const isPrivate = (k: Kernel, f: Frame): boolean =>
   k.mem.map.kind[f] === KIND_ANON || k.thp.isPart(f);
+
+function countSwapped(k: Kernel, stat: AreaStat, pte: number): void {
+  const owners = Math.max(1, k.mem.swap.count[pteSlot(pte)] as number);
+  stat.swapped++;
+  stat.swapPss += Math.floor((k.mem.pageBytes * 2 ** PSS_SHIFT) / owners);
+}
 
 const mappersOf = (k: Kernel, pte: number): number => k.thp.mapcount(pteFrame(pte));
 
@@ -116,6 +131,7 @@ function countPage(
     stat.pssDirty += pss;
   }
   if (isActive) stat.active++;
+  if (isOn(k, f, LRU_SWAPCACHE)) stat.swapCached++;
   if (mappers > 1) {
     stat.shared++;
     if (isDirty) stat.sharedDirty++;

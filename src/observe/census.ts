@@ -8,6 +8,7 @@ import type { Frame } from '../base/ids.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON, KIND_SHMEM, KIND_THP } from '../mm/memmap.ts';
 
 /** Pages by zone. */
@@ -20,6 +21,8 @@ export interface Census {
   readonly shmemMapped: Float64Array;
   /** Page tables of the two lower levels, which are all that the kernel counts. */
   readonly tables: Float64Array;
+  /** Pages that a slot of a swap area has as well, of either kind. */
+  readonly swapCached: Float64Array;
   /** Pages in locked areas, of either kind. */
   readonly locked: Float64Array;
 }
@@ -33,6 +36,7 @@ export function takeCensus(k: Kernel): Census {
     shmem: column(),
     shmemMapped: column(),
     tables: column(),
+    swapCached: column(),
     locked: column(),
   };
   countFrames(k, census);
@@ -44,7 +48,8 @@ export function takeCensus(k: Kernel): Census {
 }
 
 function countFrames(k: Kernel, census: Census): void {
-  const { zones, buddy, map } = k.mem;
+  const { zones, buddy, map, lru, swap } = k.mem;
+  const hasSlots = swap.isOn && lru.isInUse;
   const { kind, mapcount } = map;
   const blockFrames = 1 << buddy.pageblockOrder;
   for (const { startFrame, nrPages } of k.mem.segments) {
@@ -55,8 +60,10 @@ function countFrames(k: Kernel, census: Census): void {
       const isUntouched =
         f >= (zones.virginNext[z] as number) && blockEnd <= (zones.virginEnd[z] as number);
       for (; !isUntouched && f < blockEnd; f++) {
-        if (kind[f] === KIND_ANON) bump(census.anon, z);
-        else if (kind[f] === KIND_THP) {
+        if (hasSlots && lru.has(f, LRU_SWAPCACHE)) bump(census.swapCached, z);
+        if (kind[f] === KIND_ANON) {
+          if ((mapcount[f] as number) > 0) bump(census.anon, z);
+        } else if (kind[f] === KIND_THP) {
           if (k.thp.mapcount(f) > 0) bump(census.anon, z);
         } else if (kind[f] === KIND_SHMEM) {
           bump(census.shmem, z);

@@ -43,7 +43,8 @@ const NODE_FROM_CENSUS: Partial<Record<NodeItem, FromCensus>> = {
   nr_unevictable: (c, z) => at(c.locked, z),
   nr_anon_pages: (c, z) => at(c.anon, z),
   nr_mapped: (c, z) => at(c.shmemMapped, z),
-  nr_file_pages: (c, z) => at(c.shmem, z),
+  nr_file_pages: (c, z) => at(c.shmem, z) + at(c.swapCached, z),
+  nr_swapcached: (c, z) => at(c.swapCached, z),
   nr_shmem: (c, z) => at(c.shmem, z),
   nr_page_table_pages: (c, z) => at(c.tables, z),
 };

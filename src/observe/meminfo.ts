@@ -35,6 +35,7 @@ function procMeminfo(view: View): string {
   const { k, counters } = view;
   const kb = (name: Parameters<typeof counters.total>[0]): number => view.kb(counters.total(name));
   const { huge } = k;
+  const { swap } = k.mem;
   const hugeKb = view.kb(huge.nr * huge.nrSmall);
   const totalPages = managedPages(view);
   const commit = Math.floor(((totalPages - huge.nr * huge.nrSmall) * OVERCOMMIT_RATIO) / 100);
@@ -54,8 +55,8 @@ function procMeminfo(view: View): string {
     ['Inactive(file)', kb('nr_inactive_file')],
     ['Unevictable', kb('nr_unevictable')],
     ['Mlocked', kb('nr_mlock')],
-    ['SwapTotal', 0],
-    ['SwapFree', 0],
+    ['SwapTotal', view.kb(swap.nrSlots)],
+    ['SwapFree', view.kb(swap.nrFree)],
     ['Dirty', kb('nr_dirty')],
     ['Writeback', kb('nr_writeback')],
     ['AnonPages', kb('nr_anon_pages')],
@@ -71,7 +72,7 @@ function procMeminfo(view: View): string {
     ['NFS_Unstable', 0],
     ['Bounce', kb('nr_bounce')],
     ['WritebackTmp', kb('nr_writeback_temp')],
-    ['CommitLimit', view.kb(commit)],
+    ['CommitLimit', view.kb(commit + swap.nrSlots)],
     ['Committed_AS', 0],
     ['VmallocTotal', VMALLOC_TOTAL_KB],
     ['VmallocUsed', 0],

@@ -2,7 +2,7 @@
 // Models   linux@v6.1 fs/proc/task_mmu.c: show_numa_map, show_map_vma; mm/mempolicy.c: mpol_to_str;
 //          ipc/shm.c: the names of segments.
 // Omits    the areas of the program itself: one area of one page stands for them; protection other
-//          than read and write; swap and write-back.
+//          than read and write; write-back.
 // Holds    PRC9 numa_maps names the policy that a page at the start of the area would get, in the
 //          kernel's words. PRC10 an area without pages has a policy and a file, and no counts.
 
@@ -90,6 +90,7 @@ function numaLine(view: View, task: Task, vma: Vma): string {
     if (stat.dirty > 0) words.push(`dirty=${stat.dirty}`);
     if (stat.pages !== stat.anon && stat.pages !== stat.dirty) words.push(`mapped=${stat.pages}`);
     if (stat.mostMapped > 1) words.push(`mapmax=${stat.mostMapped}`);
+    if (stat.swapCached > 0) words.push(`swapcache=${stat.swapCached}`);
     if (stat.active < stat.pages && !isHuge(vma)) words.push(`active=${stat.active}`);
     const nodes = [...stat.byNode].sort(([a], [b]) => a - b);
     for (const [nid, n] of nodes) words.push(`N${nid}=${n}`);

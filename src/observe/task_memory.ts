@@ -25,6 +25,8 @@ interface Sums {
   pssAnon: number;
   locked: number;
   anonHuge: number;
+  swapped: number;
+  swapPss: number;
   hugeShared: number;
   hugePrivate: number;
 }
@@ -43,6 +45,8 @@ function sumsOf(view: View, task: Task): Sums {
     pssAnon: 0,
     locked: 0,
     anonHuge: 0,
+    swapped: 0,
+    swapPss: 0,
     hugeShared: 0,
     hugePrivate: 0,
   };
@@ -57,6 +61,8 @@ function addArea(sums: Sums, vma: Vma, stat: AreaStat): void {
     return;
   }
   sums.rss += stat.pages;
+  sums.swapped += stat.swapped;
+  sums.swapPss += stat.swapPss;
   sums.anon += stat.anon;
   sums.anonHuge += stat.anonHuge;
   sums.shmem += stat.pages - stat.anon;
@@ -99,8 +105,8 @@ function smapsRollup(view: View, task: Task): string {
     ['FilePmdMapped', 0],
     ['Shared_Hugetlb', sums.hugeShared * hugeKb],
     ['Private_Hugetlb', sums.hugePrivate * hugeKb],
-    ['Swap', 0],
-    ['SwapPss', 0],
+    ['Swap', sums.swapped * pageKb],
+    ['SwapPss', kbOfPss(sums.swapPss)],
     ['Locked', kbOfPss(sums.locked)],
   ];
   const end = (vmas.at(-1) as Vma).endVpn;
@@ -138,7 +144,7 @@ function status(view: View, task: Task): string {
     ['VmExe', 0],
     ['VmLib', 0],
     ['VmPTE', nrTables * pageKb],
-    ['VmSwap', 0],
+    ['VmSwap', sums.swapped * pageKb],
     ['HugetlbPages', hugeKb],
   ];
   const lines = rows.map(([name, kb]) => `${name}:\t${right(kb, 8)} kB\n`).join('');
