@@ -24,6 +24,8 @@ import type { Task } from './task.ts';
 const MOST_AHEAD = 8;
 /** Pages that an area that never read ahead is taken to have had use of. */
 const FIRST_HITS = 4;
+/** Hits are counted up to this (SWAP_RA_HITS_MAX). */
+const MOST_HITS = 63;
 
 /** Who asks, for what policy, and the page's number for interleaving. */
 interface SwapinRequest {
@@ -93,7 +95,7 @@ export function swapIn(
     f = isOwn ? readSlot(request, slot) : readAround(request, vma, vpn, slot);
     if (f < 0) return -1;
     stat.count(EVENT.pgmajfault, 1);
-  } else noteHit(k, vma, slot);
+  } else noteHit(k, vma, vpn, slot);
   const frame = f as Frame;
   if (map.mapcount[frame] === 0) map.claim(frame, KIND_ANON, task.mm.id, vpn, 0);
   map.addMap(frame);
@@ -151,13 +153,17 @@ function noteAhead(k: Kernel, slot: number): void {
   k.mem.stat.count(EVENT.swap_ra, 1);
 }
 
-function noteHit(k: Kernel, vma: Vma | null, slot: number): void {
+/** A page was found in memory: reading ahead was of use, or goes on from here at least. */
+function noteHit(k: Kernel, vma: Vma | null, vpn: number, slot: number): void {
   const { swap, stat } = k.mem;
-  if (swap.ahead[slot] === 0) return;
+  const wasAhead = swap.ahead[slot] as number;
   swap.ahead[slot] = 0;
-  stat.count(EVENT.swap_ra_hit, 1);
-  if (vma?.readAhead === undefined) swap.hits++;
-  else vma.readAhead = { ...vma.readAhead, hits: vma.readAhead.hits + 1 };
+  stat.count(EVENT.swap_ra_hit, wasAhead);
+  if (vma === null) swap.hits += wasAhead;
+  else {
+    const { window, hits } = vma.readAhead ?? { window: 0, hits: FIRST_HITS };
+    vma.readAhead = { vpn, window, hits: Math.min(hits + wasAhead, MOST_HITS) };
+  }
 }
 
 /**
@@ -178,12 +184,12 @@ export function swapInShared(
   let f = swap.cached(slot);
   if (f === NIL) {
     const area = swap.areaOf(slot);
-    const window = swap.window(slot - area.start + 1, MOST_AHEAD);
-    const offset = slot - area.start + 1;
-    const start = Math.max(offset - (offset % window), 1);
-    const end = Math.min(start - (start % window) + window, area.nrSlots + 1);
+    const offset = slot - area.start;
+    const window = swap.window(offset, MOST_AHEAD);
+    const start = offset - (offset % window);
+    const end = Math.min(start + window, area.nrSlots);
     for (let o = start; o < end && window > 1; o++) {
-      const s = area.start + o - 1;
+      const s = area.start + o;
       if (swap.count[s] === 0 || swap.cached(s) !== NIL) continue;
       if (readIntoCache(request, s) === -1) break;
       if (s !== slot) noteAhead(k, s);
@@ -191,7 +197,7 @@ export function swapInShared(
     f = readIntoCache(request, slot);
     if (f < 0) return -1;
     stat.count(EVENT.pgmajfault, 1);
-  } else noteHit(k, null, slot);
+  } else noteHit(k, null, 0, slot);
   const frame = f as Frame;
   swap.free(slot);
   swap.removeFromCache(frame);

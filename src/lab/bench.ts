@@ -26,6 +26,7 @@ import { DecisionLog } from '../mm/decision_log.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { KIND_KERNEL, MEMMAP_ROW_BYTES } from '../mm/memmap.ts';
 import { benchDevice } from './bench_device.ts';
+import { benchReclaim } from './bench_reclaim.ts';
 import { type BenchRow, median, timeNs } from './bench_time.ts';
 
 export type { BenchRow } from './bench_time.ts';
@@ -128,6 +129,8 @@ export function runBench(options: BenchOptions): BenchReport {
   rows.push(benchInterleave(sizes), benchMigration(sizes));
   say('a device');
   rows.push(...benchDevice(sizes.movePages, sizes.rounds));
+  say('permanent reclaim');
+  rows.push(benchReclaim(sizes.movePages * 2, sizes.rounds));
   say('a machine of 1 TiB');
   rows.push(...benchLarge(sizes));
   return { rows, workHash: hashes.join('-') };

@@ -151,8 +151,9 @@ function runCase(
     }
     onStep?.(i, result);
     if (step.variable === true) continue;
-    const tolerance = i >= pressedFrom ? pressureTolerance(c) : 0;
-    const spread = { tolerance, isolated };
+    const swaps = k.reclaim !== null;
+    const tolerance = i >= pressedFrom ? pressureTolerance(c, swaps) : 0;
+    const spread = { tolerance, isolated, swaps };
     isPoolShort ||= runner.kernel.huge.isShort;
     const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
@@ -300,11 +301,15 @@ function firstStepUnderPressure(c: OracleCase): number {
   return at < 0 ? c.ops.length : at;
 }
 
-/** Pages by which counts may differ then: 2 % of those of the largest node, at least 512. */
-function pressureTolerance(c: OracleCase): number {
+/**
+ * Pages by which counts may differ then: 2 % of those of the largest node, at least 512; 5 % where
+ * pages leave memory, since the daemon that drives them out runs beside the task and what swap
+ * itself takes of memory is not modelled.
+ */
+function pressureTolerance(c: OracleCase, swaps = false): number {
   const managed = new Map<number, number>();
   for (const z of c.zonesAtStart) managed.set(z.node, (managed.get(z.node) ?? 0) + z.managed);
-  return Math.max(512, Math.ceil(Math.max(...managed.values()) * 0.02));
+  return Math.max(512, Math.ceil(Math.max(...managed.values()) * (swaps ? 0.05 : 0.02)));
 }
 
 type PoolNode = Readonly<Record<string, number | boolean>>;

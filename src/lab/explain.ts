@@ -7,7 +7,12 @@ import { assert, UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import type { MaskOrigin } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { type Decision, DecisionLog, type RequestContext } from '../mm/decision_log.ts';
+import {
+  type Decision,
+  DecisionLog,
+  type ReclaimRun,
+  type RequestContext,
+} from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
@@ -57,6 +62,8 @@ export interface ExplainedRequest extends StepName {
   readonly nodemask?: string | undefined;
   readonly attempts: readonly ExplainedAttempt[];
   readonly isGiven: boolean;
+  /** Who freed pages for it, how many, and of which node. */
+  readonly reclaim?: readonly string[] | undefined;
   /** Why nothing was given. */
   readonly failure?: string | undefined;
   /** Who was killed for lack of memory in the same step, and for whom. */
@@ -272,6 +279,8 @@ class Catcher {
   /** Attempts that failed and may belong to the request that follows. */
   #failed: { attempts: ExplainedAttempt[]; first: Decision } | undefined;
   #caught: ExplainedRequest | undefined;
+  /** Runs of reclaim before the call that is watched. */
+  #nrRuns = 0;
 
   constructor(session: Session, target: Target) {
     this.#session = session;
@@ -303,6 +312,7 @@ class Catcher {
     const { kernel } = this.#session;
     const freeBefore = Int32Array.from(kernel.mem.zones.free);
     this.#log.positions.length = 0;
+    this.#nrRuns = this.#log.reclaimRuns.length;
     const n = call();
     this.#note(kernel, order, n, freeBefore);
     return n;
@@ -387,9 +397,23 @@ class Catcher {
       nodemask: context?.nodemask,
       attempts,
       isGiven,
+      ...reclaimWords(this.#log.reclaimRuns.slice(this.#nrRuns)),
       ...(isGiven || failure === FAILURE.NONE ? {} : { failure: FAILURE_WORDS[failure] }),
     };
   }
+}
+
+/** Runs of reclaim in words, those of one node and one kind together. */
+function reclaimWords(runs: readonly ReclaimRun[]): { reclaim?: readonly string[] } {
+  if (runs.length === 0) return {};
+  const sums = new Map<string, number>();
+  for (const { by, nid, nrPages } of runs) {
+    const who = by === 'kswapd' ? `kswapd of node ${nid}` : `the request itself, from node ${nid},`;
+    sums.set(who, (sums.get(who) ?? 0) + nrPages);
+  }
+  return {
+    reclaim: [...sums].map(([who, n]) => `${who} freed ${n} ${n === 1 ? 'page' : 'pages'}`),
+  };
 }
 
 /**

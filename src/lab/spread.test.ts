@@ -85,6 +85,27 @@ test('[SPR2] a little to and fro is passed over, much is not', () => {
   ).toBe(false);
 });
 
+test('[SPR4] with swap, pages that are gone are a matter of spread, and so is whose turn it is', () => {
+  const spread = { tolerance: 1000, isolated: new Set<number>(), swaps: true };
+  const gone = (n: number): RunList => [
+    ['ENOENT', n],
+    [1, 60_000 - n],
+  ];
+  const turns = (a: number): RunList => [
+    ['ENOENT', 20_000],
+    [0, a],
+    [1, 5000],
+    [0, 35_000 - a],
+  ];
+  expect(isWithinSpread('where', gone(20_000), gone(20_900), spread)).toBe(true);
+  expect(isWithinSpread('where', gone(20_000), gone(21_100), spread)).toBe(false);
+  expect(isWithinSpread('where', gone(20_000), [...gone(20_000)].reverse(), spread)).toBe(false);
+  expect(isWithinSpread('where', turns(9000), turns(30_000), spread)).toBe(true);
+  expect(isWithinSpread('where', turns(9000), turns(30_000), { ...spread, swaps: false })).toBe(
+    false,
+  );
+});
+
 test('[SPR2] a short list has no room for it', () => {
   expect(near([[2, 64]], [[0, 64]])).toBe(false);
   expect(

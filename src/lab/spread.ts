@@ -4,7 +4,8 @@
 // Holds    SPR1 nodes come in the same order, and counts differ by no more than the tolerance. SPR2
 //          runs that are passed over as going to and fro hold no more pages than the tolerance for
 //          each run that stays; in a list no longer than the tolerance none is passed over. SPR3 an
-//          errno, or a node that the design isolates, occurs on both sides or on neither.
+//          errno, or a node that the design isolates, occurs on both sides or on neither. SPR4 with
+//          swap, of a list of several nodes the counts are compared, and not the order.
 import type { RunList } from '../scenario/run_list.ts';
 
 export interface Spread {
@@ -12,6 +13,8 @@ export interface Spread {
   readonly tolerance: number;
   /** Nodes that the design isolates: a single page there is no matter of spread. */
   readonly isolated: ReadonlySet<number>;
+  /** Swap is on: pages that left memory are a matter of spread too. */
+  readonly swaps?: boolean | undefined;
 }
 
 /** Is a field of the model's result within the spread of the real kernel's? */
@@ -32,24 +35,34 @@ export function isWithinSpread(
 export const isRunList = (value: unknown): value is RunList =>
   Array.isArray(value) && value.every((item) => Array.isArray(item) && item.length === 2);
 
-function areCountsNear(ours: unknown, theirs: unknown, { tolerance, isolated }: Spread): boolean {
+function areCountsNear(ours: unknown, theirs: unknown, spread: Spread): boolean {
+  const { tolerance } = spread;
   const a = (ours ?? {}) as Readonly<Record<string, number>>;
   const b = theirs as Readonly<Record<string, number>>;
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((key) => {
-    if (isStrict(key, isolated) && key in a !== key in b) return false;
+    if (isStrict(key, spread) && key in a !== key in b) return false;
     return Math.abs((a[key] ?? 0) - (b[key] ?? 0)) <= tolerance;
   });
 }
 
 /** Must a value occur on both sides if it occurs on one? */
-const isStrict = (value: string, isolated: ReadonlySet<number>): boolean =>
-  !/^\d+$/.test(value) || isolated.has(Number(value));
+const isStrict = (value: string, { isolated, swaps }: Spread): boolean =>
+  isNode(value) ? isolated.has(Number(value)) : swaps !== true || !GONE.has(value);
 
-function areListsNear(ours: RunList, theirs: RunList, { tolerance, isolated }: Spread): boolean {
+const isNode = (value: string): boolean => /^\d+$/.test(value);
+
+/** What stands for a page that reclaim has taken: it is in a slot, or was given up. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'EFAULT']);
+
+function areListsNear(ours: RunList, theirs: RunList, spread: Spread): boolean {
+  const { tolerance } = spread;
   const nrPages = sumPages(ours);
   if (nrPages !== sumPages(theirs)) return false;
-  const strict = (list: RunList) => valuesOf(list).filter((value) => isStrict(value, isolated));
+  const strict = (list: RunList) => valuesOf(list).filter((value) => isStrict(value, spread));
   if (strict(ours).join() !== strict(theirs).join()) return false;
+  if (spread.swaps === true && valuesOf([...ours, ...theirs]).filter(isNode).length > 1) {
+    return areCountsNear(countsOf(ours), countsOf(theirs), spread);
+  }
   const mayDrop = nrPages > tolerance;
   const lengths = [...ours, ...theirs].map(runPages).filter((n) => mayDrop && n <= tolerance);
   return [0, ...new Set(lengths)].some((shortest) => {
@@ -69,6 +82,14 @@ const runPages = ([value, times]: RunList[number]): number =>
   Array.isArray(value) ? times * value.length : times;
 
 const sumPages = (list: RunList): number => list.reduce((sum, run) => sum + runPages(run), 0);
+
+function countsOf(list: RunList): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [value, times] of list) {
+    for (const one of [value].flat()) counts[String(one)] = (counts[String(one)] ?? 0) + times;
+  }
+  return counts;
+}
 
 /** Every node and errno of a list, each once. */
 const valuesOf = (list: RunList): string[] =>

@@ -201,8 +201,9 @@ export class Swap {
   #lastWindow = 0;
 
   /**
-   * How many slots are read at once around one, a power of two (swapin_nr_pages).
-   * @param offset of the slot in its area, as the device counts: from 1.
+   * How many slots are read at once around one, a power of two (swapin_nr_pages). An area gives its
+   * slots in aligned clusters, so that the first one given starts a window.
+   * @param offset of the slot in its area.
    */
   window(offset: number, most: number): number {
     const { hits } = this;

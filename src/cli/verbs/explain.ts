@@ -100,6 +100,8 @@ export function explanationText(io: Io, e: Explanation): string {
   if (e.request !== undefined) {
     parts.push(requestText(e.request));
     parts.push(...e.request.attempts.map((a, i) => attemptText(io, a, i, e.request)));
+    const { reclaim } = e.request;
+    if (reclaim !== undefined) parts.push(paragraph(`Reclaim: ${reclaim.join('; ')}.`));
     if (e.request.failure !== undefined) parts.push(paragraph(`It failed: ${e.request.failure}.`));
     const { kills } = e.request;
     if (kills !== undefined) parts.push(paragraph(`In this step: ${kills.join('; ')}.`));
@@ -141,7 +143,7 @@ const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
   pool: 'over the pools of huge pages',
   fast: 'first try, above the low watermarks',
   slow: 'slow path, above the min watermarks',
-  drained: 'again, after the per-CPU lists were emptied',
+  drained: 'again, after pages were freed or the per-CPU lists emptied',
   last: 'last look before the OOM killer, above the high watermarks',
 };
 
