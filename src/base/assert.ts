@@ -26,6 +26,12 @@ export interface Place {
   readonly column?: number | undefined;
 }
 
+function atPlace(p: Place | undefined, message: string): string {
+  if (p === undefined) return message;
+  const at = [p.file, p.line, p.column].filter((x) => x !== undefined).join(':');
+  return `${at}: ${message}`;
+}
+
 /**
  * Bad input: a scenario, machine file, flag, snapshot or trace that cannot be used. The message
  * says what is wrong and what to do; faces print it as one line and exit with 2.
@@ -39,10 +45,7 @@ export class UserError extends Error {
   }
   /** `file:line:column: message`, as compilers print it. */
   format(): string {
-    const p = this.place;
-    if (p === undefined) return this.message;
-    const at = [p.file, p.line, p.column].filter((x) => x !== undefined).join(':');
-    return `${at}: ${this.message}`;
+    return atPlace(this.place, this.message);
   }
 }
 
@@ -52,4 +55,13 @@ export class UserError extends Error {
  */
 export class NotModelled extends Error {
   override readonly name = 'NotModelled';
+  readonly place: Place | undefined;
+  constructor(message: string, place?: Place) {
+    super(message);
+    this.place = place;
+  }
+  /** `file:line:column: message`. */
+  format(): string {
+    return atPlace(this.place, this.message);
+  }
 }

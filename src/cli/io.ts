@@ -1,5 +1,5 @@
 // Where the command writes, and how it ends. Verbs get one of these and touch nothing else.
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pc from 'picocolors';
 import { UserError } from '../base/assert.ts';
@@ -65,6 +65,19 @@ export function printJson(io: Io, value: unknown): void {
   io.out(JSON.stringify(value, null, 2));
 }
 
+/** Why a file cannot be written, without the draft that it was written to first. */
+function whyNot(file: string, error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const folder = dirname(file);
+  if (code === 'ENOENT') return `there is no directory ${folder}`;
+  if (code === 'ENOTDIR' && !existsSync(file)) return `${folder} is no directory`;
+  if (code === 'EISDIR' || code === 'ENOTDIR' || code === 'ENOTEMPTY') return 'it is a directory';
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return `you may not write to ${folder}`;
+  }
+  return code === 'ENOSPC' ? 'the disk is full' : String(code);
+}
+
 /**
  * Writes a whole file or none: beside its place first, then moved there.
  * @throws UserError when the place cannot be written to.
@@ -77,7 +90,7 @@ export function writeWholeFile(file: string, text: string): void {
     writeFileSync(draft, text);
     renameSync(draft, file);
   } catch (error) {
-    throw new UserError(`cannot be written: ${(error as Error).message}`, { file });
+    throw new UserError(`cannot be written: ${whyNot(file, error)}`, { file });
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }

@@ -65,7 +65,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_BAD_INPUT;
     if (error instanceof UserError) io.err(`error: ${error.format()}`);
-    else if (error instanceof NotModelled) io.err(`not modelled: ${error.message}`);
+    else if (error instanceof NotModelled) io.err(`not modelled: ${error.format()}`);
     else throw error;
     return EXIT_BAD_INPUT;
   }

@@ -1,6 +1,7 @@
 // Options that several verbs share, read into what they mean.
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../base/assert.ts';
+import { parseNodelist } from '../base/nodemask.ts';
 import { parseSizeBytes } from '../base/units.ts';
 import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
@@ -33,12 +34,13 @@ export function readNumber(text: string): number {
   return Number(text);
 }
 
-/** `2,3`: ids of nodes. */
+/** `2,3` or `2-4`: ids of nodes. */
 export function readNodeIds(text: string): number[] {
-  if (!/^\d+(,\d+)*$/.test(text)) {
-    throw new InvalidArgumentError('expected ids of nodes with commas, for example 2,3.');
+  const nodes = /^\d/.test(text) ? parseNodelist(text) : 'no list';
+  if (typeof nodes === 'string') {
+    throw new InvalidArgumentError('expected ids of nodes, for example 2,3 or 2-4.');
   }
-  return text.split(',').map(Number);
+  return nodes.toArray();
 }
 
 export function readArch(text: string): Arch {

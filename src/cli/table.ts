@@ -1,7 +1,19 @@
-// Tables and paragraphs of text for a terminal of 100 columns.
-// Holds    TBL1 no line is longer than the limit, unless a single word is.
+// Tables and paragraphs of text, as wide as the terminal: 80 columns and more, 100 where there is
+// none.
+// Holds    TBL1 no line is longer than the limit, unless a single word is that may not be broken.
 
-export const MAX_COLUMNS = 100;
+const LEAST_COLUMNS = 80;
+const MOST_COLUMNS = 160;
+const USUAL_COLUMNS = 100;
+
+/** Columns of the terminal, or what COLUMNS says where output goes elsewhere. */
+function terminalColumns(): number {
+  const told = process.stdout.columns ?? Number(process.env.COLUMNS ?? '');
+  if (!Number.isInteger(told) || told <= 0) return USUAL_COLUMNS;
+  return Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, told));
+}
+
+export const MAX_COLUMNS = terminalColumns();
 const GAP = '  ';
 
 /** Escape sequences of colours, which take no room. */
@@ -16,11 +28,32 @@ const pad = (text: string, width: number, isRight: boolean): string => {
 /** Spaces at which a line may end: not before a unit. */
 const WORD_END = / (?!(?:B|KiB|MiB|GiB|TiB)(?:\W|$))/;
 
-/** Breaks a text into lines of at most `width` columns, between words; longer words stay whole. */
-export function wrap(text: string, width: number): string[] {
+/** Parts of a word that is too long: cut after commas and slashes, or where the line ends. */
+function breakWord(word: string, width: number): string[] {
+  if (widthOf(word) <= width || word.includes('\x1b')) return [word];
+  const parts: string[] = [];
+  let part = '';
+  for (const piece of word.split(/(?<=[,/])/)) {
+    if (part !== '' && part.length + piece.length > width) {
+      parts.push(part);
+      part = '';
+    }
+    part += piece;
+    for (; part.length > width; part = part.slice(width)) parts.push(part.slice(0, width));
+  }
+  return [...parts, part];
+}
+
+/**
+ * Breaks a text into lines of at most `width` columns, between words. A longer word stays whole, so
+ * that it can be copied, unless words may be broken.
+ */
+export function wrap(text: string, width: number, breaksWords = false): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(WORD_END)) {
+  const whole = text.split(WORD_END);
+  const words = breaksWords ? whole.flatMap((word) => breakWord(word, width)) : whole;
+  for (const word of words) {
     const longer = line === '' ? word : `${line} ${word}`;
     if (line !== '' && widthOf(longer) > width) {
       lines.push(line);
@@ -34,56 +67,77 @@ export function wrap(text: string, width: number): string[] {
 export interface TableOptions {
   /** Columns of numbers, by position: they stand to the right. */
   readonly right?: readonly number[] | undefined;
-  /** The column that gives way when the table is too wide; the last when left out. */
-  readonly flex?: number | undefined;
+  /** The columns that give way when the table is too wide; the last when left out. */
+  readonly flex?: number | readonly number[] | undefined;
+  /** Columns that give way may break words too, as results and lists need it. */
+  readonly breaksWords?: boolean | undefined;
   readonly indent?: string | undefined;
   /** How the header is set off. */
   readonly head?: ((text: string) => string) | undefined;
 }
 
-/** Least width of the column that gives way. */
-const LEAST_FLEX = 20;
+/** Least width of a column that gives way. */
+const LEAST_FLEX = 14;
+
+/** Makes the widest of the columns that give way as narrow as the table needs it. */
+function narrow(widths: number[], flex: readonly number[], excess: number): void {
+  for (let left = excess; left > 0; left--) {
+    let widest = flex[0] as number;
+    for (const i of flex) if ((widths[i] as number) > (widths[widest] as number)) widest = i;
+    if ((widths[widest] as number) <= LEAST_FLEX) return;
+    widths[widest] = (widths[widest] as number) - 1;
+  }
+}
+
+/** A row of cells, or a text that takes the whole width of the table. */
+export type Row = readonly string[] | string;
 
 /**
- * Lines up rows under a header; `\n` in a header breaks it, and the column that gives way is broken
+ * Lines up rows under a header; `\n` in a cell breaks it, and the columns that give way are broken
  * between words. An empty header leaves the header line out.
  */
 export function formatTable(
   header: readonly string[],
-  rows: readonly (readonly string[])[],
+  rows: readonly Row[],
   options: TableOptions = {},
 ): string {
-  const nrColumns = rows.reduce((n, row) => Math.max(n, row.length), header.length);
-  const flex = options.flex ?? nrColumns - 1;
+  const cellRows = rows.filter((row) => typeof row !== 'string');
+  const nrColumns = cellRows.reduce((n, row) => Math.max(n, row.length), header.length);
+  const flex = [options.flex ?? nrColumns - 1].flat();
   const indent = options.indent ?? '';
-  const cells = [header, ...rows].map((row) =>
-    Array.from({ length: nrColumns }, (_, i) => (row[i] ?? '').split('\n')),
-  );
+  const cellsOf = (row: readonly string[]): string[][] =>
+    Array.from({ length: nrColumns }, (_, i) => (row[i] ?? '').split('\n'));
   const widths = Array.from({ length: nrColumns }, (_, i) =>
-    cells.reduce((n, row) => Math.max(n, ...(row[i] ?? []).map(widthOf)), 0),
+    [header, ...cellRows].reduce(
+      (n, row) => Math.max(n, ...(row[i] ?? '').split('\n').map(widthOf)),
+      0,
+    ),
   );
-  const total = widths.reduce((n, w) => n + w, 0) + GAP.length * (nrColumns - 1) + indent.length;
-  if (total > MAX_COLUMNS) {
-    widths[flex] = Math.max(LEAST_FLEX, (widths[flex] as number) - (total - MAX_COLUMNS));
-  }
-  const isRight = (i: number): boolean => options.right?.includes(i) === true;
-  const lines: string[] = [];
-  for (const [r, row] of cells.entries()) {
-    if (r === 0 && header.every((cell) => cell === '')) continue;
-    const wrapped = row.map((cell, i) =>
-      cell.flatMap((line) => (i === flex ? wrap(line, widths[i] as number) : [line])),
+  const total = (): number =>
+    widths.reduce((n, w) => n + w, 0) + GAP.length * (nrColumns - 1) + indent.length;
+  narrow(widths, flex, total() - MAX_COLUMNS);
+  const gap = total() > MAX_COLUMNS ? ' ' : GAP;
+  const linesOf = (row: readonly string[], isHeader: boolean): string[] => {
+    const wrapped = cellsOf(row).map((cell, i) =>
+      cell.flatMap((line) =>
+        flex.includes(i) ? wrap(line, widths[i] as number, options.breaksWords) : [line],
+      ),
     );
     const height = Math.max(...wrapped.map((cell) => cell.length));
-    for (let l = 0; l < height; l++) {
-      const at = r === 0 ? (cell: string[]): number => l - (height - cell.length) : () => l;
-      const parts = wrapped.map((cell, i) =>
-        pad(cell[at(cell)] ?? '', widths[i] as number, isRight(i)),
-      );
-      const line = (indent + parts.join(GAP)).trimEnd();
-      lines.push(r === 0 && options.head !== undefined ? options.head(line) : line);
-    }
-  }
-  return lines.join('\n');
+    return Array.from({ length: height }, (_, l) => {
+      const parts = wrapped.map((cell, i) => {
+        const text = cell[isHeader ? l - (height - cell.length) : l] ?? '';
+        return pad(text, widths[i] as number, options.right?.includes(i) === true);
+      });
+      return (indent + parts.join(gap)).trimEnd();
+    });
+  };
+  const isHeaded = header.some((cell) => cell !== '');
+  const head = isHeaded ? linesOf(header, true).map(options.head ?? ((line) => line)) : [];
+  const body = rows.flatMap((row) =>
+    typeof row === 'string' ? row.split('\n').map((line) => indent + line) : linesOf(row, false),
+  );
+  return [...head, ...body].join('\n');
 }
 
 /** A paragraph under an indent. */

@@ -3,6 +3,7 @@ import { formatSizeBytes } from '../base/units.ts';
 import type { MachineSummary } from '../lab/comparison.ts';
 import type { Unjudged } from '../lab/load_scenario.ts';
 import type { OpResult, Scenario } from '../scenario/ops.ts';
+import { countRunList, type RunList } from '../scenario/run_list.ts';
 
 /** `1 page`, `2 pages`. */
 export const count = (n: number, one: string, many = `${one}s`): string =>
@@ -76,21 +77,68 @@ export function sameRun(options: {
 
 /** Fields that say the same as others, or hold a line for each page. */
 const LONG_FIELDS = new Set(['ret', 'note', 'where', 'status', 'died', 'killedBy', 'pageBytes']);
-const MOST_RESULT_COLUMNS = 34;
+/** A result is shown up to here; the rest of a longer one is for --json. */
+const MOST_RESULT_LINES = 16;
+const MOST_RESULT_LENGTH = 1000;
 
-/** `0`, `0 touched 64`, `EINVAL`: what fits a line. */
+/** `0`, `0 touched 64`, `EINVAL`; rows and texts of several lines stand in lines of their own. */
 export function resultWords(result: OpResult): string {
+  const { note, status, ret } = result;
   const fields = Object.entries(result)
     .filter(([name]) => !LONG_FIELDS.has(name))
-    .map(([name, value]) => `${name} ${valueWords(value)}`);
-  const text = [String(result.ret), ...fields].join(' ');
-  return text.length <= MOST_RESULT_COLUMNS ? text : `${text.slice(0, MOST_RESULT_COLUMNS - 3)}...`;
+    .map(([name, value]) => fieldWords(name, value));
+  if (status !== undefined) fields.push(fieldWords('status', statusWords(status)));
+  if (typeof note === 'string' && ret !== 'LIVELOCK') fields.push(`\n(${note})`);
+  return cut([String(ret), ...fields].join(' ').replaceAll(/ *\n+/g, '\n'));
 }
 
-function valueWords(value: unknown): string {
-  if (Array.isArray(value)) return value.map(valueWords).join(',') || 'none';
-  if (typeof value !== 'object' || value === null) return String(value);
-  return Object.entries(value)
-    .map(([key, v]) => `${key}:${valueWords(v)}`)
-    .join(' ');
+/** Counts of a status for each page, which is a list of runs; any other as it is. */
+const statusWords = (status: unknown): unknown =>
+  Array.isArray(status) && status.every((run) => Array.isArray(run))
+    ? countRunList(status as unknown as RunList)
+    : status;
+
+const fieldWords = (name: string, value: unknown): string => {
+  const words = valueWords(value);
+  return words.includes('\n') ? `${name}\n${words}` : `${name} ${words}`;
+};
+
+function cut(text: string): string {
+  const lines = text.slice(0, MOST_RESULT_LENGTH).split('\n');
+  const nrMore = text.split('\n').length - MOST_RESULT_LINES;
+  if (nrMore > 0) {
+    return [...lines.slice(0, MOST_RESULT_LINES), `... ${nrMore} more lines: see --json`].join(
+      '\n',
+    );
+  }
+  if (text.length <= MOST_RESULT_LENGTH) return text;
+  return `${lines.join('\n')}... ${text.length - MOST_RESULT_LENGTH} more letters: see --json`;
 }
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** A value as text: lists with commas, rows of a table as one line each. */
+function valueWords(value: unknown): string {
+  if (Array.isArray(value)) {
+    if (value.some(isObject) && !value.some(Array.isArray)) return value.map(rowWords).join('\n');
+    return value.map(valueWords).join(',') || 'none';
+  }
+  if (!isObject(value)) return String(value).trimEnd() || '""';
+  const entries = Object.entries(value);
+  if (!entries.some(([, v]) => isObject(v))) {
+    return entries.map(([key, v]) => `${key}:${valueWords(v)}`).join(' ') || 'none';
+  }
+  return entries
+    .map(([key, v]) =>
+      isObject(v) && !Array.isArray(v) ? `${key}: ${rowWords(v)}` : `${key}: ${valueWords(v)}`,
+    )
+    .join('\n');
+}
+
+/** `node 0 zone Normal free 64951`. */
+const rowWords = (row: unknown): string =>
+  isObject(row) && !Array.isArray(row)
+    ? Object.entries(row)
+        .map(([key, v]) => `${key} ${valueWords(v).replaceAll('\n', ' ')}`)
+        .join(' ')
+    : valueWords(row);

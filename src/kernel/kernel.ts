@@ -88,6 +88,8 @@ export class Kernel {
   defersCpusetWork = false;
   /** Lines the kernel would log. */
   readonly log: string[] = [];
+  /** Whom the OOM killer took, and whose request it was for, in order. */
+  readonly kills: { readonly victim: string; readonly asking: string }[] = [];
   #nextPid = 1;
   #nextSpace = 1;
   #nextObject = 1;

@@ -1,11 +1,12 @@
 // Mapping and unmapping memory, and advice about it.
 // Models   linux@v6.1 mm/mmap.c: do_mmap, __vm_munmap; mm/memory.c: zap_pte_range, free_pgtables;
 //          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
-//          mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
+//          get_unmapped_area; mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
 //          fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
 // Omits    file mappings, mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
+import type { Arch } from '../machine/machine.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, touchPages, unmapPrivate } from './fault.ts';
 import {
@@ -39,6 +40,22 @@ export interface MmapRequest {
   readonly huge?: Pick<HugeArea, 'inode' | 'isShared' | 'hasNoReserve'> | undefined;
   readonly isLocked: boolean;
   readonly populates: boolean;
+}
+
+/**
+ * Bytes of addresses that a program has: 47 bits on x86_64, less a guard page, and by default on
+ * ppc64 (DEFAULT_MAP_WINDOW); 48 on arm64.
+ */
+const TASK_SIZE_BYTES: Readonly<Record<Arch, number>> = {
+  x86_64: 2 ** 47 - 4096,
+  ppc64: 2 ** 47,
+  arm64: 2 ** 48,
+};
+
+/** Have the addresses of a program room for so many more pages (get_unmapped_area)? */
+export function hasAddresses(k: Kernel, task: Task, nrPages: number): boolean {
+  const most = TASK_SIZE_BYTES[k.machine.arch] / k.mem.pageBytes;
+  return nrPages + task.mm.vmas.reduce((n, vma) => n + vma.endVpn - vma.startVpn, 0) <= most;
 }
 
 /**

@@ -45,6 +45,7 @@ export function outOfMemory(k: Kernel, asking: Task, nodemask: Nodemask | null):
   }
   k.mem.stat.count(OOM_KILL, 1);
   k.log.push(`out of memory: killed ${victim.name} (asked for by ${asking.name})`);
+  k.kills.push({ victim: victim.name, asking: asking.name });
   exitTask(k, victim, 'SIGKILL');
 }
 

@@ -107,7 +107,7 @@ describe('steps', () => {
   test('end at what is not modelled, which is named', () => {
     const o = only('app mmap buf 4 anon\napp madvise buf 0 4 hugepage\napp cpu 1\n');
     expect(o.steps).toHaveLength(1);
-    expect(o.notModelled).toMatch(/^madvise hugepage/);
+    expect(o.notModelled).toMatch(/^test.cdm:4: madvise hugepage/);
   });
 });
 

@@ -11,6 +11,7 @@ import { DecisionLog } from '../mm/decision_log.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type {
+  ComparedDeath,
   ComparedStep,
   Comparison,
   DesignOutcome,
@@ -20,7 +21,8 @@ import type {
   RegionSnapshot,
 } from './comparison.ts';
 import { countDecisions } from './count_decisions.ts';
-import { stoppedAt } from './page_place.ts';
+import { isToldByResult } from './deaths.ts';
+import { lastOf, stoppedAt } from './page_place.ts';
 import { Session, type Step } from './session.ts';
 import { zonelistRows } from './zonelist_text.ts';
 
@@ -86,6 +88,7 @@ class Run {
   readonly #devices: ReadonlySet<number>;
   readonly #steps: ComparedStep[] = [];
   readonly #refusals: Refusal[] = [];
+  readonly #deaths: ComparedDeath[] = [];
   readonly #failed: { step: number; text: string }[] = [];
   readonly #examples: PageExample[] = [];
   readonly #regions = new Map<string, RegionSnapshot>();
@@ -119,6 +122,7 @@ class Run {
       nrNotAsked: sum(onDevice.filter((row) => !row.isAsked)),
       nrOnDeviceAtEnd: [...this.#devices].reduce((n, nid) => n + pagesInUse(kernel, nid), 0),
       refusals: this.#refusals,
+      deaths: this.#deaths,
       nrAfterDeath: this.#nrAfterDeath,
       examples: this.#examples,
       nrSpilled: [...this.#devices].reduce((n, nid) => n + kernel.placements.spilledFrom(nid), 0),
@@ -148,7 +152,7 @@ class Run {
     } catch (error) {
       if (error instanceof NotModelled) {
         this.#countLog(0);
-        return error.message;
+        return error.format();
       }
       throw error;
     }
@@ -182,9 +186,19 @@ class Run {
       const words = `${text}: expected ${expected}, found ${found}`;
       this.#failed.push({ step: step.index, text: words });
     }
+    this.#noteDeaths(step, text);
     if (typeof ret !== 'string') return;
     if (AFTER_DEATH.has(ret)) this.#nrAfterDeath++;
     else this.#refusals.push({ step: step.index, text, ret, page: stoppedAt(this.#session, step) });
+  }
+
+  #noteDeaths(step: Step, text: string): void {
+    const line = step.op.place?.line;
+    const at = { step: step.index, text, ...(line === undefined ? {} : { line }) };
+    for (const death of step.deaths) {
+      if (isToldByResult(death, step.op.act)) continue;
+      this.#deaths.push({ ...at, ...death, page: lastOf(this.#session, step) });
+    }
   }
 
   /** The first page of a region that is on a device node for the first time. */

@@ -4,6 +4,7 @@
 import type { MoveCause } from '../kernel/migrate.ts';
 import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';
 import type { DecisionStep } from '../mm/decision_log.ts';
+import type { Death } from './deaths.ts';
 
 /** Pages placed on device nodes by one kind of request. */
 export interface DevicePlacement {
@@ -31,6 +32,17 @@ export interface Refusal {
   /** `EINVAL`, `KILLED`, `LIVELOCK`, ... */
   readonly ret: string;
   /** The page that could not be had, where the operation stopped at one. */
+  readonly page?: PageName | undefined;
+}
+
+/** A task that died in an operation of somebody else, or for somebody else's request. */
+export interface ComparedDeath extends Death {
+  /** Number of the step, from 0; people are shown it from 1. */
+  readonly step: number;
+  readonly text: string;
+  /** Line of the scenario's file, from 1; absent for operations that stand in no file. */
+  readonly line?: number | undefined;
+  /** A page of the operation's range, whose explanation tells of the kill. */
   readonly page?: PageName | undefined;
 }
 
@@ -76,6 +88,8 @@ export interface DesignOutcome {
   /** Pages on device nodes when the run ended. */
   readonly nrOnDeviceAtEnd: number;
   readonly refusals: readonly Refusal[];
+  /** Who died in the operations of others; who died in its own is among the refusals. */
+  readonly deaths?: readonly ComparedDeath[] | undefined;
   /** Operations asked of tasks that had died, or never came to be; not among the refusals. */
   readonly nrAfterDeath?: number | undefined;
   /** The first page of each region that came to a device node. */

@@ -8,6 +8,7 @@ import { guestScenario, usedCpus } from '../guest/lower.ts';
 import { cpusetOf } from '../guest/protocol.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { OpResult, Scenario } from '../scenario/ops.ts';
+import { pageBytesOfKind } from '../scenario/parse_act.ts';
 import { printAct } from '../scenario/print.ts';
 import { type CaseVerdict, conformCase } from './conform.ts';
 import { recordCase } from './guest_case.ts';
@@ -56,6 +57,9 @@ export function deviceWords(template: string, guest: GuestMachine): string {
   return template.replaceAll('{device}', ids.join(','));
 }
 
+const MIB = 1024 * 1024;
+const GUEST_PAGE_BYTES = 4096;
+
 /** A page count per node that makes a run depend on what only reclaim decides. */
 const PRESSURE_SHARE = 0.5;
 
@@ -70,14 +74,32 @@ export function familyOf(scenario: Scenario, guest: GuestMachine, otherwise: str
   return nrPages > smallest * PRESSURE_SHARE ? 'exhaust' : otherwise;
 }
 
+/** What to say of a scenario that maps more than the guest has; nothing where it fits. */
+export function sizeWords(scenario: Scenario, guest: GuestMachine): string[] {
+  const mib = guest.nodes.reduce((sum, node) => sum + node.memoryMiB, 0);
+  let nrPages = 0;
+  for (const { act } of scenario.ops) {
+    if (act.on !== 'task' || act.act.verb !== 'mmap') continue;
+    nrPages +=
+      act.act.nrPages * (pageBytesOfKind(act.act.kind, GUEST_PAGE_BYTES) / GUEST_PAGE_BYTES);
+  }
+  const mapped = Math.ceil((nrPages * GUEST_PAGE_BYTES) / MIB);
+  if (mapped <= mib) return [];
+  return [
+    `The scenario maps ${mapped} MiB and the guest has ${mib} MiB: where it touches all of that, ` +
+      'both run out of memory. Give smaller parameters, or more with --node-memory.',
+  ];
+}
+
 /**
  * Boots a guest for a scenario and compares.
  * @throws UserError for what a guest cannot have or run.
  */
 export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
   const { design, tools, nodeMiB, maxNodes, keeps } = input;
-  const guest = guestMachine(input.machine, { usedCpus: usedCpus(input.scenario), nodeMiB });
-  const scenario = guestScenario(input.scenario, guest);
+  const made = guestMachine(input.machine, { usedCpus: usedCpus(input.scenario), nodeMiB });
+  const scenario = guestScenario(input.scenario, made);
+  const guest = { ...made, changes: [...made.changes, ...sizeWords(scenario, made)] };
   const append = deviceWords(input.append ?? '', guest);
   const lines = scenario.ops.map((op) => op.text);
   const cases = [{ lines, cpuset: cpusetOf(lines) }];

@@ -65,12 +65,8 @@ export function parseWithMachine(
   file: string,
   options: LoadScenarioOptions = {},
 ): LoadedScenario {
-  const named = options.machine ?? /^[ \t]*machine[ \t]+([^\s#]+)/m.exec(text)?.[1];
-  if (named === undefined) {
-    throw new UserError('the scenario names no machine; add a line "machine NAME" or name one', {
-      file,
-    });
-  }
+  const named = options.machine ?? /^\uFEFF?[ \t]*machine[ \t]+([^\s#]+)/m.exec(text)?.[1];
+  if (named === undefined) throw withoutMachine(text, file, options);
   const machine = loadMachine(options.machine ?? besideScenario(named, file));
   const scenario = parseScenario(text, {
     file,
@@ -86,6 +82,27 @@ export function parseWithMachine(
   const unjudged = { nr, writtenFor, runOn: machine.name };
   return { scenario: { ...scenario, ops }, machine, unjudged };
 }
+
+/**
+ * What is wrong with a text that names no machine. A misspelt line, or a text that is no scenario,
+ * is told as what it is: so it is read as if it had named one, and that mistake comes first.
+ */
+function withoutMachine(text: string, file: string, options: LoadScenarioOptions): UserError {
+  try {
+    parseScenario(text, { file, parameters: options.parameters, nodes: ANY_NODES });
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  return new UserError(
+    'the scenario names no machine; add a line "machine NAME" above its operations, or give ' +
+      '--machine NAME (cdmlab machine list has names)',
+    { file },
+  );
+}
+
+/** Nodes for a text whose machine nobody knows. */
+const ANY_NODES = { nodes: [0], memoryNodes: [0], deviceNodes: [], cpusByNode: { 0: [0] } };
 
 /** A machine file that lies beside the scenario which names it; else the name as it is. */
 function besideScenario(machine: string, file: string): string {
@@ -114,8 +131,15 @@ function readScenarioText(nameOrFile: string): { text: string; file: string } {
     throw new UserError('more than 64 MiB: not a scenario', { file: nameOrFile });
   }
   try {
-    return { text: readFileSync(nameOrFile, 'utf8'), file: nameOrFile };
+    const text = readFileSync(nameOrFile, 'utf8');
+    if (text.includes('\0')) throw new UserError('no text, so no scenario', { file: nameOrFile });
+    if (/^\uFEFF?\s*[{[]/.test(text)) {
+      const why = 'this is JSON, no scenario; a machine file is named by --machine';
+      throw new UserError(why, { file: nameOrFile });
+    }
+    return { text, file: nameOrFile };
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`cannot be read: ${(error as Error).message}`, { file: nameOrFile });
   }
 }

@@ -54,6 +54,15 @@ export function stoppedAt(session: Session, step: Step): PageName | undefined {
   return { task: act.task, region: range.region, index: range.start + done };
 }
 
+/** The last page that an operation on a range did; undefined when it does not count its pages. */
+export function lastOf(session: Session, step: Step): PageName | undefined {
+  const { act } = step.op;
+  const done = step.result.touched ?? step.result.read ?? step.result.computed;
+  const range = rangeOf(session, act);
+  if (act.on !== 'task' || range === undefined || typeof done !== 'number') return undefined;
+  return { task: act.task, region: range.region, index: range.start + Math.max(0, done - 1) };
+}
+
 /** Pages that an operation of a task names, as numbers from the region's start. */
 export function rangeOf(
   session: Session,

@@ -14,6 +14,7 @@ import { DecisionLog } from '../mm/decision_log.ts';
 import type { Expectation, Op, OpResult, Scenario } from '../scenario/ops.ts';
 import { countRunList, type RunList } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
+import type { Death } from './deaths.ts';
 
 /** Where the pages of one task's region are. */
 export interface RegionPlacement {
@@ -37,6 +38,8 @@ export interface Step {
   readonly failed: readonly FailedExpectation[];
   /** Regions whose placement this step changed, as they are now. */
   readonly changed: readonly RegionPlacement[];
+  /** Tasks that died in it, whoever asked. */
+  readonly deaths: readonly Death[];
 }
 
 export interface SessionInput {
@@ -75,12 +78,26 @@ export class Session {
     if (op === undefined) return undefined;
     const index = this.#next++;
     this.#takeInode(index, op);
+    const nrKills = this.kernel.kills.length;
     const result = this.runner.run(op);
     const failed = op.expect
       .filter((e) => e.design === undefined || e.design === this.input.design.id)
       .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
-    return { index, op, result, failed, changed: this.#placementChanges() };
+    const deaths = this.#deathsOf(result, nrKills);
+    return { index, op, result, failed, changed: this.#placementChanges(), deaths };
+  }
+
+  /** Who died in a step before which the OOM killer had taken `nrKills` tasks. */
+  #deathsOf(result: OpResult, nrKills: number): Death[] {
+    const kills = this.kernel.kills.slice(nrKills);
+    const died = Array.isArray(result.died) ? result.died.map(String) : [];
+    return died.map((task) => {
+      const kill = kills.find(({ victim }) => victim === task);
+      const end = this.runner.tasks.get(task)?.end ?? 'SIGKILL';
+      if (kill !== undefined) return { task, by: end, askedBy: kill.asking };
+      return { task, by: result.ret === 'LIVELOCK' ? 'LIVELOCK' : end };
+    });
   }
 
   #takeInode(index: number, { act }: Op): void {

@@ -93,7 +93,7 @@ function checkNode(machine: Machine, node: NodeSpec, at: JsonPath, fail: Fail): 
     }
     if (range.sizeBytes === 0) fail([...place, 'size'], 'an empty range; leave it out');
     if (range.startBytes + range.sizeBytes > MAX_ADDRESS) {
-      fail(place, 'ends above 4 PiB, the largest physical address (52 bits)');
+      fail(place, 'ends above 4096 TiB, the largest physical address (52 bits); give less memory');
     }
   });
   if (node.offlineAtStart === true && nodeSizeBytes(node) === 0) {

@@ -157,7 +157,7 @@ describe('parseMachine', () => {
     [
       'a bad size',
       withNode1({ memory: 'lots' }),
-      'nodes[1].memory: expected a size such as "64GiB", or a number of bytes',
+      'nodes[1].memory: expected a size such as "64GiB" (KiB, MiB, GiB, TiB), or a number of bytes',
     ],
     [
       'a fraction of a byte',
@@ -172,7 +172,7 @@ describe('parseMachine', () => {
     [
       'a negative size',
       withNode1({ memory: -4096 }),
-      'nodes[1].memory: expected a size such as "64GiB", or a number of bytes',
+      'nodes[1].memory: expected a size such as "64GiB" (KiB, MiB, GiB, TiB), or a number of bytes',
     ],
     [
       'a page size that x86 has not',
@@ -343,7 +343,7 @@ describe('parseMachine', () => {
       'beyond 52 bits',
       [{ start: '0xffffffffff000', size: '1GiB' }],
       [],
-      'nodes[0].ranges[0]: ends above 4 PiB, the largest physical address (52 bits)',
+      'nodes[0].ranges[0]: ends above 4096 TiB, the largest physical address (52 bits)',
     ],
   ])('ranges that are %s are refused', (_, first, second, message) => {
     const nodes = [

@@ -12,7 +12,7 @@ import { nearMisses } from './near_misses.ts';
 
 const BYTES_TEXT = /^(0[xX][0-9a-fA-F]+|\d+(\.\d+)?\s*([kKmMgGtT]([iI]?[bB])?|[bB])?)$/;
 
-const SIZE_EXPECTED = 'expected a size such as "64GiB", or a number of bytes';
+const SIZE_EXPECTED = 'expected a size such as "64GiB" (KiB, MiB, GiB, TiB), or a number of bytes';
 
 const bytes = (what: string) =>
   z

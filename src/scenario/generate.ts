@@ -5,6 +5,7 @@ import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
+import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
@@ -50,16 +51,6 @@ const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
-
-interface Mapped {
-  readonly nrPages: number;
-  readonly kind: MmapKind;
-  /** Pages from the region's place, where a huge page could begin, to its start. */
-  readonly shift: number;
-}
-
-/** Small pages in a transparent huge one. */
-const THP_PAGES = 512;
 
 interface LiveTask {
   readonly name: string;
@@ -109,29 +100,8 @@ class Workload {
 
   /** What a workload begins with: settings, or groups. */
   begin(): void {
-    if (this.#family === 'thp') this.#allowHugePages();
+    if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
     else this.#makeGroups();
-  }
-
-  /**
-   * Transparent huge pages for all or for those who ask. khugepaged wakes when the first area asks
-   * for them: one that it must leave alone makes it look, find nothing, and sleep from then on.
-   */
-  #allowHugePages(): void {
-    const p = this.#prng;
-    const set = (file: string, value: string): void => {
-      this.#sys({ verb: 'write', path: `/sys/kernel/mm/transparent_hugepage/${file}`, value });
-    };
-    const decoy = { region: 'R31', nrPages: THP_PAGES };
-    set('khugepaged/scan_sleep_millisecs', '4000000000');
-    set('khugepaged/max_ptes_none', '0');
-    this.#task('T0', { verb: 'mmap', ...decoy, kind: 'anon', shift: 0 });
-    this.#task('T0', { verb: 'touch', ...decoy, offset: 0, nrPages: 1 });
-    set('defrag', p.pick(['always', 'defer', 'defer+madvise', 'madvise', 'never']));
-    set('use_zero_page', p.chance(75) ? '1' : '0');
-    set('enabled', p.chance(70) ? 'always' : 'madvise');
-    this.#task('T0', { verb: 'madvise', ...decoy, offset: 0, advice: 'hugepage' });
-    this.#sys({ verb: 'sleep', ms: 30 });
   }
 
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
@@ -239,20 +209,12 @@ class Workload {
   }
 
   /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
-  #rangeOf({ nrPages, shift }: Mapped): { offset: number; nrPages: number } {
-    const p = this.#prng;
+  #rangeOf(mapped: Mapped): { offset: number; nrPages: number } {
+    const { nrPages, shift } = mapped;
     if (this.#family !== 'thp') return this.#range(nrPages);
-    if (p.chance(30)) {
-      const any = this.#range(nrPages);
-      return { ...any, offset: shift + any.offset };
-    }
-    const end = shift + nrPages;
-    const edges = [shift, end];
-    for (let at = THP_PAGES; at < end; at += THP_PAGES) if (at > shift) edges.push(at);
-    const any = (): number => (p.chance(75) ? p.pick(edges) : p.between(shift, end));
-    const [a, b] = [any(), any()];
-    const offset = Math.min(a, b, end - 1);
-    return { offset, nrPages: Math.max(1, Math.max(a, b) - offset) };
+    if (!this.#prng.chance(30)) return stretchOfHuge(this.#prng, mapped);
+    const any = this.#range(nrPages);
+    return { ...any, offset: shift + any.offset };
   }
 
   /** A stretch of a region, at its very start or end more often than chance has it. */
@@ -278,7 +240,7 @@ class Workload {
     const nrPages = this.#prng.between(8, 64);
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
     const isThp = this.#family === 'thp';
-    const mapped = isThp ? this.#hugeRegion() : { nrPages, kind, shift };
+    const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
     task.regions.set(region, mapped);
     this.#task(task.name, { verb: 'mmap', region, ...mapped });
     if (isThp && this.#prng.chance(40)) {
@@ -288,14 +250,6 @@ class Workload {
     if (this.#prng.chance(50)) {
       this.#task(task.name, { verb: 'touch', region, ...this.#rangeOf(mapped) });
     }
-  }
-
-  /** A region with room for a few huge pages, or for none if it begins badly. */
-  #hugeRegion(): Mapped {
-    const p = this.#prng;
-    const nrPages = p.chance(50) ? THP_PAGES * p.between(1, 3) : p.between(64, 3 * THP_PAGES);
-    const kind = p.pick(['anon', 'anon', 'anon', 'anon', 'anon-populate', 'anon-locked'] as const);
-    return { nrPages, kind, shift: p.chance(40) ? p.between(1, THP_PAGES) : 0 };
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -344,6 +298,20 @@ class Workload {
     return [...set].sort((a, b) => a - b);
   }
 
+  /**
+   * Nodes of a cpuset, or to bind to. Where devices alone are its memory, a task dies at once under
+   * designs that isolate the device, and the rest of a mixed workload says nothing; so a
+   * node of system memory is there too. The other families have it as chance will.
+   */
+  #livableNodes(): number[] {
+    const set = this.#someNodes();
+    if (this.#family !== 'mixed') return set;
+    const { memoryNodes, deviceNodes } = this.#nodes;
+    const system = memoryNodes.filter((nid) => !deviceNodes.includes(nid));
+    if (system.length === 0 || set.some((nid) => system.includes(nid))) return set;
+    return [...set, this.#prng.pick(system)].sort((a, b) => a - b);
+  }
+
   #policy(): { mode: ModeArg; nodes: NodesArg } {
     const p = this.#prng;
     const mode = p.pick([
@@ -366,7 +334,8 @@ class Workload {
     const distinct = [...new Set(flags)];
     const needsNodes = mode !== 'default' && mode !== 'local';
     if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };
-    const nodes = needsNodes || p.chance(2) ? this.#someNodes() : 'none';
+    const named = () => (mode === 'bind' ? this.#livableNodes() : this.#someNodes());
+    const nodes = needsNodes || p.chance(2) ? named() : 'none';
     return { mode: { mode, flags: needsNodes ? distinct : [] }, nodes };
   }
 
@@ -439,7 +408,7 @@ class Workload {
   }
 
   #writeMems(group: string): void {
-    const value = this.#prng.chance(4) ? '' : this.#someNodes().join(',');
+    const value = this.#prng.chance(4) ? '' : this.#livableNodes().join(',');
     this.#sys({ verb: 'write', path: `${this.#mount}/${group}/cpuset.mems`, value });
   }
 

@@ -83,5 +83,8 @@ export function readGroupFile(k: Kernel, path: string): OpResult {
   if (file === 'cpuset.mems') return { ret: 0, value: group.mems.toString() };
   if (file === 'cpuset.mems.effective' && group.parent !== null && !isCpuset) return plain(-ENOENT);
   if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
+  if (file === 'cgroup.subtree_control') {
+    return { ret: 0, value: group.isDelegating ? 'cpuset' : '' };
+  }
   throw new NotModelled(`reading ${file}`);
 }

@@ -11,6 +11,8 @@ export interface Warning {
   readonly op: number;
   readonly place: Place | undefined;
   readonly message: string;
+  /** Only a real kernel minds; the model has room. */
+  readonly isOfKernels?: boolean;
 }
 
 /** What is known of a region in one task's address space. */
@@ -37,9 +39,10 @@ class Linter {
     this.#pageBytes = pageBytes;
   }
 
-  #warn(message: string): void {
+  #warn(message: string, isOfKernels = false): void {
     const place = this.#scenario.ops[this.#index]?.place;
-    this.warnings.push({ op: this.#index, place, message });
+    const of = isOfKernels ? { isOfKernels } : {};
+    this.warnings.push({ op: this.#index, place, message, ...of });
   }
 
   #slot(task: string): number {
@@ -84,6 +87,7 @@ class Linter {
       this.#warn(
         `${region} is longer than 8400 MiB: a real kernel has room for that in slots up to ` +
           `${LAST_LONG_SLOT}`,
+        true,
       );
     }
     regions?.set(region, { nrPages, shift, isGone: false });

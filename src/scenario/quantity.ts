@@ -29,11 +29,15 @@ interface Term {
   readonly isBytes: boolean;
 }
 
+/** A number or size of more digits than numbers here may have. */
+const LONG_NUMBER = /^(?:\d+|0x[0-9a-f]+|\d+(?:\.\d+)?[kmgt]?(?:i?b)?)$/i;
+
 function factor(text: string): Term | Wrong {
   const plain = plainNumber(text);
   if (plain >= 0) return { value: plain, isBytes: false };
   if (/^0x[0-9a-f]{1,13}$/i.test(text)) return { value: Number.parseInt(text, 16), isBytes: false };
   const bytes = parseSizeBytes(text);
+  if (bytes === undefined && LONG_NUMBER.test(text)) return { wrong: 'is too large a number' };
   if (bytes === undefined || /^\d*\.?\d*$/.test(text)) return { wrong: 'is no number' };
   return { value: bytes, isBytes: true };
 }

@@ -1,6 +1,6 @@
 // Operations of a task: each turns the words of the language into one system call of the model.
 import { NotModelled } from '../base/assert.ts';
-import { EINVAL } from '../base/errno.ts';
+import { EINVAL, ENOMEM } from '../base/errno.ts';
 import { cpuId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import type { Device } from '../drivers/device.ts';
@@ -24,7 +24,7 @@ import {
   setHomeNode,
   setMempolicy,
 } from '../kernel/mempolicy_calls.ts';
-import { madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
+import { hasAddresses, madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
@@ -189,6 +189,11 @@ function getRaw(c: TaskContext, act: Act<'get_raw'>): OpResult {
 function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
   if (act.nrPages === 0) return plain(-EINVAL);
+  if (!hasAddresses(k, task, act.nrPages)) {
+    regions.place(act.region, act.nrPages, act.shift);
+    const note = "larger than what is left of the program's addresses";
+    return { ...plain(-ENOMEM), note };
+  }
   if (act.kind.includes('hugetlb')) return mapHuge(c, act);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
   const object = isShared

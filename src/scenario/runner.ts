@@ -1,7 +1,7 @@
 // Runs operations on one kernel and says what came of each, in the words of runs on real kernels.
 // Holds    RUN1 a run is a function of machine, design, options and operations; it ends in a state
 //          hash.
-import { NotModelled, UserError } from '../base/assert.ts';
+import { NotModelled, type Place, UserError } from '../base/assert.ts';
 import { ENOMEM } from '../base/errno.ts';
 import { type Device, makeDevices } from '../drivers/device.ts';
 import type { Design } from '../hooks/design.ts';
@@ -11,6 +11,7 @@ import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
+import { printAct } from './print.ts';
 import { RegionTable } from './region_table.ts';
 import { FAULT_WORDS, plain } from './run_results.ts';
 import { runSys } from './run_sys.ts';
@@ -53,9 +54,11 @@ export class Runner {
     try {
       return this.#withDead(op.act, alive, this.#runAct(op.act));
     } catch (error) {
-      if (error instanceof NotModelled) throw new NotModelled(`${error.message} (in "${op.text}")`);
+      if (error instanceof NotModelled) {
+        throw new NotModelled(`${error.message} (in "${printAct(op.act)}")`, lineOf(op));
+      }
       if (error instanceof UserError && error.place === undefined) {
-        throw new UserError(error.message, op.place);
+        throw new UserError(error.message, lineOf(op));
       }
       throw error;
     }
@@ -119,3 +122,7 @@ export class Runner {
     return { ret: FAULT_WORDS[fault] as string };
   }
 }
+
+/** The line of an operation; which word of it a run stopped at, nobody knows. */
+const lineOf = ({ place }: Op): Place | undefined =>
+  place === undefined ? undefined : { file: place.file, line: place.line };

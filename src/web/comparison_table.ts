@@ -62,6 +62,12 @@ const ESTIMATE: Column = {
   value: (o) => (o.estimatedTimeNs === undefined ? 'unknown' : roughTime(o.estimatedTimeNs)),
   meaning: "an estimate from the machine's cited cost figures, not a measurement",
 };
+const KILLED: Column = {
+  title: 'Others killed',
+  value: (o) => count(o.deaths?.length ?? 0),
+  mark: (o) => marked('refusing', (o.deaths?.length ?? 0) > 0),
+  meaning: "tasks that the OOM killer took for another task's request",
+};
 const FAILED: Column = {
   title: 'Not as expected',
   value: (o) => count(o.failedExpectations.length),
@@ -74,6 +80,7 @@ function columnsOf(outcomes: readonly DesignOutcome[]): readonly Column[] {
   return [
     ...COLUMNS,
     ...(outcomes.some((o) => o.estimatedTimeNs !== undefined) ? [ESTIMATE] : []),
+    ...(outcomes.some((o) => (o.deaths?.length ?? 0) > 0) ? [KILLED] : []),
     ...(outcomes.some((o) => o.failedExpectations.length > 0) ? [FAILED] : []),
   ];
 }

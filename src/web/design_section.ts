@@ -1,5 +1,12 @@
 // One card a design: what it is and promises, and what came of this run under it.
-import type { Comparison, DesignOutcome, PageName, Refusal } from '../lab/comparison.ts';
+import type {
+  ComparedDeath,
+  Comparison,
+  DesignOutcome,
+  PageName,
+  Refusal,
+} from '../lab/comparison.ts';
+import { deathWords } from '../lab/deaths.ts';
 import type { NodeColours } from './colours.ts';
 import { type Html, html } from './html.ts';
 import { count, counted, numberList, stepNumber } from './words.ts';
@@ -60,6 +67,11 @@ function refusal(r: Refusal): Html {
   return html`<li>${step(r.step)}<code>${r.text}</code> <span class="ret refused">${r.ret}</span>${at}</li>`;
 }
 
+function death(d: ComparedDeath): Html {
+  const line = d.line !== undefined && html` (line ${d.line})`;
+  return html`<li>${step(d.step)}<code>${d.text}</code>${line}: <span class="ret refused">${deathWords(d)}</span></li>`;
+}
+
 /** A list with a title; empty lists say so. */
 function list(title: string, items: readonly Html[], empty: string): Html {
   if (items.length === 0) return html`<p>${empty}</p>`;
@@ -73,7 +85,9 @@ function refusals(outcome: DesignOutcome): Html {
   const dead =
     nrDead > 0 &&
     html`<p>${counted(nrDead, 'operation')} more came after the death of their task, or before its birth.</p>`;
-  return html`${list('Refused, or not survived', outcome.refusals.map(refusal), 'Nothing was refused.')}${dead}`;
+  const deaths = outcome.deaths ?? [];
+  const killed = deaths.length > 0 && list('Killed for others', deaths.map(death), '');
+  return html`${killed}${list('Refused, or not survived', outcome.refusals.map(refusal), 'Nothing was refused.')}${dead}`;
 }
 
 function examples(outcome: DesignOutcome, colours: NodeColours): Html | undefined {

@@ -47,11 +47,23 @@ function refusing(outcomes: readonly DesignOutcome[]): string {
   return ` Refused or not survived: ${clauses.join(', ')}.`;
 }
 
+/** Who had a task killed for another's request, if anybody did. */
+function killing(outcomes: readonly DesignOutcome[]): string {
+  const groups = sharing(outcomes, (o) => o.deaths?.length ?? 0).filter(([nr]) => nr > 0);
+  if (groups.length === 0) return '';
+  const clauses = groups.map(
+    ([nr, who], i) => `${i === 0 ? counted(nr, 'task') : count(nr)} under ${who}`,
+  );
+  return ` Killed for another's request: ${clauses.join(', ')}.`;
+}
+
 /** The outcome in a sentence or two. */
 export function headline({ outcomes, machine }: Comparison): string {
   const hasDevice = machine.nodes.some((node) => node.device !== undefined);
   const first = hasDevice ? leaks(outcomes) : 'This machine has no device memory.';
-  return first + refusing(outcomes);
+  const stopped = outcomes.some((o) => o.notModelled !== undefined);
+  const scope = stopped ? 'Not all runs came to the end; up to there: ' : '';
+  return scope + first + refusing(outcomes) + killing(outcomes);
 }
 
 /** What a reader has to know before believing the rest. */

@@ -304,6 +304,7 @@ table.small { width: 100%; font-size: .84rem; }
 .small .nr, .small th:last-child { text-align: right; padding-right: 0; }
 .small .unasked td:first-child, .small .unasked .nr { color: var(--unasked); font-weight: 700; }
 .items li { padding: .12rem 0; }
+.items .ret { white-space: normal; }
 .items .at { color: var(--soft); }
 .foot { color: var(--soft); font-size: .82rem; margin: .9rem 0 0; }
 footer { max-width: 1240px; margin: 0 auto; padding: 0 1.5rem 3rem; color: var(--soft);

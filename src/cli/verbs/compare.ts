@@ -1,21 +1,16 @@
 // `cdmlab compare`: one scenario under several designs, as a table, a page or JSON.
 import type { Command } from 'commander';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
-import type { Comparison, DesignOutcome, DevicePlacement, PageName } from '../../lab/comparison.ts';
+import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
+import { deathWords } from '../../lab/deaths.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
 import type { Scenario } from '../../scenario/ops.ts';
+import { hintText } from '../hints.ts';
 import { EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
 import { facts, formatTable, paragraph } from '../table.ts';
-import {
-  count,
-  machineWords,
-  parameterWords,
-  sameRun,
-  scenarioWords,
-  shellWord,
-  unjudgedNote,
-} from '../words.ts';
+import { warnOfScenario } from '../warnings.ts';
+import { count, machineWords, parameterWords, scenarioWords, unjudgedNote } from '../words.ts';
 
 interface CompareOptions {
   readonly machine?: string;
@@ -25,9 +20,10 @@ interface CompareOptions {
   readonly json?: boolean;
 }
 
-/** Refusals and explanations shown per design. */
+/** Results that end a task: they are shown before others. */
+const FATAL = new Set(['KILLED', 'LIVELOCK', 'SIGBUS', 'SIGSEGV']);
+/** Refusals and deaths shown per design. */
 const MOST_REFUSALS = 5;
-const MOST_HINTS = 3;
 
 export function addCompare(program: Command, io: Io): void {
   const command = program
@@ -52,10 +48,9 @@ export function addCompare(program: Command, io: Io): void {
 }
 
 async function compare(io: Io, name: string, options: CompareOptions): Promise<void> {
-  const { scenario, machine, unjudged } = loadScenario(name, {
-    machine: options.machine,
-    parameters: options.param,
-  });
+  const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
+  const { scenario, machine, unjudged } = loaded;
+  if (options.json !== true) warnOfScenario(io, loaded);
   const designs = designsOf(options.designs);
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);
@@ -91,12 +86,12 @@ function comparisonText(
   ]);
   const parts = [
     head,
+    stoppedText(io, outcomes, scenario.ops.length),
     outcomeTable(io, outcomes),
     'All counts are pages.',
     notAskedText(outcomes),
     refusalText(outcomes),
     failedText(io, outcomes),
-    stoppedText(outcomes),
     hintText(comparison, scenario, name, options),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
@@ -105,6 +100,7 @@ function comparisonText(
 function outcomeTable(io: Io, outcomes: readonly DesignOutcome[]): string {
   const { bold, red, green } = io.colors;
   const isTimed = outcomes.some((o) => o.estimatedTimeNs !== undefined);
+  const isKilling = outcomes.some((o) => nrDeaths(o) > 0);
   const header = [
     '\ndesign',
     'on device:\nasked',
@@ -115,6 +111,7 @@ function outcomeTable(io: Io, outcomes: readonly DesignOutcome[]): string {
     'moved to\ndevice',
     'moved off\ndevice',
     'zones per\nrequest',
+    ...(isKilling ? ['others\nkilled'] : []),
     ...(isTimed ? ['estimated\ntime'] : []),
   ];
   const rows = outcomes.map((o) => [
@@ -127,11 +124,14 @@ function outcomeTable(io: Io, outcomes: readonly DesignOutcome[]): string {
     String(o.nrMovedToDevice),
     String(o.nrMovedFromDevice),
     o.nrRequests === 0 ? '-' : (o.nrZonesLookedAt / o.nrRequests).toFixed(2),
+    ...(isKilling ? [nrDeaths(o) > 0 ? red(String(nrDeaths(o))) : '0'] : []),
     ...(isTimed ? [timeText(o.estimatedTimeNs)] : []),
   ]);
   const right = header.map((_, i) => i).slice(1);
   return formatTable(header, rows, { right, flex: 0, head: bold });
 }
+
+const nrDeaths = (o: DesignOutcome): number => o.deaths?.length ?? 0;
 
 const timeText = (timeNs: number | undefined): string =>
   timeNs === undefined ? '-' : `${(timeNs / 1e6).toFixed(2)} ms`;
@@ -159,7 +159,11 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {
   const leaking = outcomes.filter((o) => o.nrNotAsked > 0);
-  if (leaking.length === 0) return 'No page is on a device that nobody asked for.';
+  if (leaking.length === 0) {
+    return outcomes.some((o) => o.notModelled !== undefined)
+      ? 'Up to there, no page is on a device that nobody asked for.'
+      : 'No page is on a device that nobody asked for.';
+  }
   const lines = leaking.map((o) => {
     const kinds = o.onDevice
       .filter((row) => !row.isAsked)
@@ -173,16 +177,27 @@ function notAskedText(outcomes: readonly DesignOutcome[]): string {
   return `On a device without being asked for:\n${formatTable(['', ''], lines, { indent: '  ' })}`;
 }
 
+/** What was refused and who died, in order; where there is too much, what was fatal stays. */
 function refusalText(outcomes: readonly DesignOutcome[]): string {
   const rows = outcomes.flatMap((o) => {
-    const shown = o.refusals
+    const told = [
+      ...(o.deaths ?? []).map((d) => ({
+        step: d.step,
+        isFatal: true,
+        text: `${d.text}${d.line === undefined ? '' : ` (line ${d.line})`}: ${deathWords(d)}`,
+      })),
+      ...o.refusals.map((r) => ({
+        step: r.step,
+        isFatal: FATAL.has(r.ret),
+        text: `${r.text} -> ${r.ret}${r.page === undefined ? '' : ` at page ${r.page.index}`}`,
+      })),
+    ];
+    const weighed = [...told.filter((t) => t.isFatal), ...told.filter((t) => !t.isFatal)];
+    const shown = weighed
       .slice(0, MOST_REFUSALS)
-      .map((r, i) => [
-        i === 0 ? o.design : '',
-        `step ${r.step + 1}`,
-        `${r.text} -> ${r.ret}${r.page === undefined ? '' : ` at page ${r.page.index}`}`,
-      ]);
-    const more = o.refusals.length - shown.length;
+      .sort((a, b) => a.step - b.step)
+      .map(({ step, text }, i) => [i === 0 ? o.design : '', `step ${step + 1}`, text]);
+    const more = told.length - shown.length;
     if (more > 0) shown.push(['', '', `and ${more} more`]);
     const dead = o.nrAfterDeath ?? 0;
     if (dead > 0) {
@@ -204,71 +219,17 @@ function failedText(io: Io, outcomes: readonly DesignOutcome[]): string {
   return `${head}\n${formatTable(['', '', ''], rows, { indent: '  ' })}`;
 }
 
-function stoppedText(outcomes: readonly DesignOutcome[]): string {
-  return outcomes
-    .filter((o) => o.notModelled !== undefined)
-    .map((o) =>
-      paragraph(`${o.design} stopped after step ${o.steps.length}. Not modelled: ${o.notModelled}`),
-    )
-    .join('\n');
-}
-
-interface Hint extends PageName {
-  readonly step: number;
-  /** The design that shows it. */
-  readonly design: string;
-}
-
-/** Commands that explain what stands out: pages that came to a device, then pages refused. */
-function hintText(
-  comparison: Comparison,
-  scenario: Scenario,
-  name: string,
-  options: CompareOptions,
-): string {
-  const { outcomes } = comparison;
-  const shown = outcomes.flatMap((o) =>
-    (o.examples ?? []).map((e) => ({ ...e, design: o.design })),
-  );
-  const isLeaking = new Set(outcomes.filter((o) => o.nrNotAsked > 0).map((o) => o.design));
-  const refused = outcomes.flatMap((o) =>
-    o.refusals.flatMap((r) =>
-      r.page === undefined ? [] : [{ ...r.page, step: r.step, design: o.design }],
-    ),
-  );
-  const leaked = shown.filter((hint) => isLeaking.has(hint.design));
-  const told = new Map<string, string>();
-  for (const hint of [...leaked.slice(0, 1), ...refused, ...shown]) {
-    const key = `${hint.task} ${hint.region} ${hint.step}`;
-    if (told.size < MOST_HINTS && !told.has(key)) {
-      told.set(key, `  cdmlab explain ${shellWord(name)}${hintOptions(hint, outcomes, scenario)}`);
-    }
-  }
-  return told.size === 0
-    ? ''
-    : `Ask why:\n${[...told.values()].map((line) => line + sameRun(options)).join('\n')}`;
-}
-
-/** The design that shows it beside one that does not, as far as there is one. */
-function hintOptions(hint: Hint, outcomes: readonly DesignOutcome[], scenario: Scenario): string {
-  const isAlike = (o: DesignOutcome): boolean =>
-    [...o.refusals, ...(o.examples ?? [])].some((at) => at.step === hint.step);
-  const others = outcomes.filter((o) => o.design !== hint.design);
-  const other = others.find((o) => !isAlike(o)) ?? others[0];
-  const designs = outcomes
-    .map((o) => o.design)
-    .filter((id) => id === hint.design || id === other?.design);
-  const isOnly =
-    new Set(
-      scenario.ops.flatMap(({ act }) =>
-        act.on === 'task' && act.act.verb === 'mmap' && act.act.region === hint.region
-          ? [act.task]
-          : [],
-      ),
-    ).size === 1;
-  const task = isOnly ? '' : ` --task ${hint.task}`;
-  return (
-    ` --page ${hint.region}:${hint.index}${task} --at ${hint.step + 1}` +
-    ` --design${designs.length > 1 ? 's' : ''} ${designs.join(',')}`
-  );
+/** Runs that ended before the scenario did: all that follows is of the steps before. */
+function stoppedText(io: Io, outcomes: readonly DesignOutcome[], nrSteps: number): string {
+  const stopped = outcomes.filter((o) => o.notModelled !== undefined);
+  if (stopped.length === 0) return '';
+  const reasons = [...new Set(stopped.map((o) => o.notModelled))].map((why) => {
+    const who = stopped.filter((o) => o.notModelled === why);
+    const steps = new Set(who.map((o) => o.steps.length));
+    const names = who.length === outcomes.length ? 'every design' : who.map((o) => o.design).join();
+    const after = `${names} after ${[...steps].join(' or ')} of ${nrSteps} steps`;
+    return paragraph(`${after}. Not modelled: ${why}`, '  ');
+  });
+  const head = io.colors.red('Did not run to the end, so this compares the steps before:');
+  return [head, ...reasons].join('\n');
 }

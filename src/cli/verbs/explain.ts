@@ -1,6 +1,7 @@
 // `cdmlab explain`: why one page is where it is, or why it is nowhere.
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
+import { UserError } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
 import { type ExplainedRequest, type Explanation, explainPage } from '../../lab/explain.ts';
@@ -66,6 +67,9 @@ export function addExplain(program: Command, io: Io): void {
 }
 
 function explain(io: Io, name: string, options: ExplainOptions): void {
+  if (options.design !== undefined && options.designs !== undefined) {
+    throw new UserError('--design and --designs are both given; name all of them in --designs');
+  }
   const designs =
     options.designs === undefined
       ? [findDesign(options.design ?? 'stock')]
@@ -220,7 +224,10 @@ function sideBySide(io: Io, all: readonly Explanation[]): string {
   const failures = all.flatMap((e) =>
     e.request?.failure === undefined ? [] : [[e.design, `failed: ${e.request.failure}.`]],
   );
-  if (failures.length > 0) parts.push(formatTable(['', ''], failures));
+  const kills = all.flatMap((e) => (e.request?.kills ?? []).map((kill) => [e.design, `${kill}.`]));
+  if (failures.length + kills.length > 0) {
+    parts.push(formatTable(['', ''], [...failures, ...kills]));
+  }
   parts.push('For one walk in full, with free pages and watermarks, name one --design.');
   return parts.join('\n\n');
 }

@@ -132,7 +132,8 @@ function stepTable(io: Io, ran: KernelRun): string {
   });
   return formatTable(['step', 'operation', 'model', 'kernel', ''], rows, {
     right: [0],
-    flex: 1,
+    flex: [1, 2, 3],
+    breaksWords: true,
     head: io.colors.bold,
   });
 }

@@ -8,11 +8,13 @@ import type { MachineSummary } from '../../lab/comparison.ts';
 import { addDeviceNode, captureMachine, parseAddDeviceNode } from '../../machine/capture.ts';
 import { loadMachine } from '../../machine/load.ts';
 import type { Arch, Machine } from '../../machine/machine.ts';
+import { looksLikeNumactl } from '../../machine/numactl.ts';
 import { presets } from '../../machine/presets/index.ts';
 import { machineToJson, parseMachine } from '../../machine/schema.ts';
 import { type Io, printJson, writeWholeFile } from '../io.ts';
 import { describe, readArch, readNodeIds, readSize } from '../options.ts';
 import { formatTable, paragraph } from '../table.ts';
+import { warnOfMachine } from '../warnings.ts';
 import { idList, machineWords } from '../words.ts';
 
 interface JsonOption {
@@ -71,6 +73,7 @@ function addShow(machine: Command, io: Io): void {
     .option('--json', 'as a machine file, and nothing else')
     .action((name: string, options: JsonOption) => {
       const found = loadMachine(name);
+      if (options.json !== true) warnOfMachine(io, found);
       io.out(options.json === true ? machineToJson(found).trimEnd() : machineText(io, found));
     });
   describe(
@@ -88,7 +91,7 @@ function readingOptions(command: Command): Command {
     .option('--name <NAME>', 'name of the machine')
     .option('--arch <A>', 'x86_64, arm64 or ppc64, where the source does not tell', readArch)
     .option('--page-size <SIZE>', 'size of a page, where the source does not tell', readSize)
-    .option('--device-nodes <2,3>', 'nodes whose memory belongs to a device', readNodeIds)
+    .option('--device-nodes <2,4-7>', 'nodes whose memory belongs to a device', readNodeIds)
     .option(
       '--add-device-node <SIZE,distance=N>',
       'also add a node of device memory: SIZE,distance=N[,node=ID][,name=gpu0]; may be repeated',
@@ -105,7 +108,10 @@ function addImport(machine: Command, io: Io): void {
   ).action((file: string, options: ReadOptions) => {
     refuseForMachineFile(file, options);
     const { arch, pageSize: pageBytes, deviceNodes } = options;
-    finish(io, loadMachine(file, { arch, pageBytes, deviceNodes }), options);
+    const machine = loadMachine(file, { arch, pageBytes, deviceNodes });
+    noteAssumed(io, file, machine, options);
+    warnOfMachine(io, machine);
+    finish(io, machine, options);
   });
   describe(
     command,
@@ -118,8 +124,29 @@ function addImport(machine: Command, io: Io): void {
   );
 }
 
+/** numactl -H tells neither architecture nor page size: what was taken for them, and how to say. */
+function noteAssumed(io: Io, file: string, machine: Machine, options: ReadOptions): void {
+  const isText = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  if (!isText || presets.has(file) || !looksLikeNumactl(readFileSync(file, 'utf8'))) return;
+  const assumed = [
+    ...(options.arch === undefined ? [`${machine.arch} (--arch)`] : []),
+    ...(options.pageSize === undefined
+      ? [`pages of ${formatSizeBytes(machine.pageBytes)} (--page-size)`]
+      : []),
+  ];
+  if (assumed.length === 0) return;
+  io.err(`note: numactl -H does not tell, so this is taken for ${assumed.join(' with ')}`);
+}
+
 /** A machine file tells all of it itself: options that would be passed over are a mistake. */
 function refuseForMachineFile(file: string, options: ReadOptions): void {
+  if (!presets.has(file) && statSync(file, { throwIfNoEntry: false }) === undefined) {
+    throw new UserError(
+      'no such file or directory; import reads a text of `numactl -H`, a machine file, or a ' +
+        'directory with sys and proc in it (cdmlab machine list has the presets)',
+      { file },
+    );
+  }
   const given = [
     ...(options.arch === undefined ? [] : ['--arch']),
     ...(options.pageSize === undefined ? [] : ['--page-size']),

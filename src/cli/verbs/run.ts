@@ -4,6 +4,7 @@ import { NotModelled } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
 import type { Design } from '../../hooks/design.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
+import { deathWords, isToldByResult } from '../../lab/deaths.ts';
 import { type LoadedScenario, loadScenario } from '../../lab/load_scenario.ts';
 import { type RegionPlacement, Session, type Step } from '../../lab/session.ts';
 import { printAct } from '../../scenario/print.ts';
@@ -18,7 +19,8 @@ import {
   showFiles,
   shownText,
 } from '../show_files.ts';
-import { facts, formatTable } from '../table.ts';
+import { facts, formatTable, MAX_COLUMNS, type Row, wrap } from '../table.ts';
+import { warnOfScenario } from '../warnings.ts';
 import {
   count,
   machineWords,
@@ -78,7 +80,7 @@ function runAll({ scenario, machine }: LoadedScenario, design: Design, options: 
     }
   } catch (error) {
     if (!(error instanceof NotModelled)) throw error;
-    notModelled = error.message;
+    notModelled = error.format();
   }
   if (options.at !== undefined && shown === undefined) throw noSuchStep(options.at, steps.length);
   shown ??= showFiles(session, options);
@@ -88,6 +90,7 @@ function runAll({ scenario, machine }: LoadedScenario, design: Design, options: 
 function run(io: Io, name: string, options: RunOptions): void {
   const design = findDesign(options.design);
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
+  if (options.json !== true) warnOfScenario(io, loaded);
   const ran = runAll(loaded, design, options);
   if (options.json === true) printJson(io, jsonOf(loaded, design, ran));
   else io.out(runText(io, name, options, loaded, design, ran) + unjudgedNote(loaded.unjudged));
@@ -114,6 +117,7 @@ function jsonOf(
       index: step.index,
       text: printAct(step.op.act),
       result: step.result,
+      ...(step.deaths.length === 0 ? {} : { deaths: step.deaths }),
       failed: step.failed,
       changed: step.changed.map((row) => ({ ...row, byNode: Object.fromEntries(row.byNode) })),
     })),
@@ -157,21 +161,37 @@ function runText(
 
 function stepTable(io: Io, steps: readonly Step[]): string {
   const { bold, red } = io.colors;
-  const rows = steps.flatMap((step) => [
-    [
-      String(step.index + 1),
-      printAct(step.op.act),
-      resultWords(step.result),
-      step.changed.map(placementWords).join('; '),
-    ],
-    ...step.failed.map((f) => [red('x'), red(`expected ${f.expected}, found ${f.found}`), '', '']),
-  ]);
+  const rows = steps.flatMap((step): Row[] => {
+    const [first = '', ...rest] = resultWords(step.result).split('\n');
+    const deaths = step.deaths.filter((death) => !isToldByResult(death, step.op.act));
+    return [
+      [
+        String(step.index + 1),
+        printAct(step.op.act),
+        first,
+        step.changed.map(placementWords).join('; '),
+      ],
+      ...rest.map((line) => below('', line)),
+      ...deaths.map((death) => below(red('!'), red(`${deathWords(death)}${lineWords(step)}`))),
+      ...step.failed.map((f) => below(red('x'), red(`expected ${f.expected}, found ${f.found}`))),
+    ];
+  });
   return formatTable(['step', 'operation', 'result', 'pages now, by node'], rows, {
     right: [0],
-    flex: rows.some((row) => (row[3] ?? '').length > 30) ? 3 : 1,
+    flex: [1, 2, 3],
+    breaksWords: true,
     head: bold,
   });
 }
+
+/** A line of its own below a step, with what marks it. */
+const below = (mark: string, text: string): string =>
+  wrap(text, MAX_COLUMNS - 6, true)
+    .map((line, i) => (i === 0 && mark !== '' ? `   ${mark}  ${line}` : `      ${line}`))
+    .join('\n');
+
+const lineWords = ({ op }: Step): string =>
+  op.place?.line === undefined ? '' : ` in line ${op.place.line}`;
 
 /** `buf 0:64 2:32`. */
 function placementWords({ task, region, byNode }: RegionPlacement): string {

@@ -1,0 +1,66 @@
+// The built command as tests run it: like a person in a shell, with nothing of the environment that
+// changes what it prints.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the command with more in its environment, such as COLUMNS. */
+export function cdmlabWith(more: Readonly<Record<string, string>>, ...args: string[]): Ran {
+  const env = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...more };
+  const ran = spawnSync(process.execPath, [join(ROOT, 'bin/cdmlab.js'), ...args], {
+    encoding: 'utf8',
+    cwd: ROOT,
+    env,
+    maxBuffer: 1 << 28,
+  });
+  return { code: ran.status, out: ran.stdout, err: ran.stderr };
+}
+
+export const cdmlab = (...args: string[]): Ran => cdmlabWith({}, ...args);
+
+/** Runs a verb that has to work and print JSON and nothing else. */
+export function json<T>(...args: string[]): T {
+  const { code, out, err } = cdmlab(...args, '--json');
+  expect([code, err]).toEqual([0, '']);
+  return JSON.parse(out) as T;
+}
+
+/** Runs a verb that has to refuse, in one line and without a stack. */
+export function refused(...args: string[]): string {
+  const { code, out, err } = cdmlab(...args);
+  expect(code).toBe(2);
+  expect(out).toBe('');
+  expect(err).not.toMatch(/^\s+at /m);
+  expect(err).not.toContain('node:internal');
+  return err;
+}
+
+const newest = (folder: string): number =>
+  Math.max(
+    ...readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.test.ts'))
+      .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
+  );
+
+/** Builds the command when a source is newer than it. */
+export function buildIfStale(): void {
+  const main = join(ROOT, 'dist/cli/main.js');
+  if (existsSync(main) && statSync(main).mtimeMs >= newest(join(ROOT, 'src'))) return;
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const built = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    encoding: 'utf8',
+    cwd: ROOT,
+  });
+  if (built.status !== 0) console.warn(`the build complains:\n${built.stdout}`);
+}
