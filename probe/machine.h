@@ -203,8 +203,14 @@ static void restore_huge_pages(void) {
     spit("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0");
 }
 
+/** A CPU holds back pages that are to join a list, and those cannot be dropped: lets all go. */
+static void empty_batches(void) {
+  call6(SYS_move_pages, 0, 0, 0, (long)shared->nodes, 0, 2 /* MPOL_MF_MOVE */);
+}
+
 static void drop_caches(void) {
   sync();
+  empty_batches();
   spit("/proc/sys/vm/drop_caches", "3");
 }
 
@@ -220,11 +226,38 @@ static void remove_segments(void) {
   }
 }
 
+// ---- files --------------------------------------------------------------------------------------
+
+#define TMPFS_DIR "/tmpfs"
+#define DISK_DIR "/disk"
+#define MAX_FILES 64
+
+static char files[MAX_FILES][48];
+static int nr_files;
+
+static void remember_file(const char *name) {
+  if (nr_files < MAX_FILES) snprintf(files[nr_files++], sizeof files[0], "%s", name);
+}
+
+/** Takes a file's name away, and the tmpfs that was made for it: 0 or a negative errno. */
+static long remove_file(const char *name) {
+  char path[128], folder[128];
+  snprintf(folder, sizeof folder, TMPFS_DIR "/%s", name);
+  snprintf(path, sizeof path, TMPFS_DIR "/%s/f", name);
+  if (unlink(path) == 0) {
+    umount2(folder, MNT_DETACH);
+    return rmdir(folder) == 0 ? 0 : -errno;
+  }
+  snprintf(path, sizeof path, DISK_DIR "/%s", name);
+  return unlink(path) == 0 ? 0 : -errno;
+}
+
 /** Brings the machine back to what it was before the case. */
 static void undo_all(void) {
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
   remove_segments();
+  while (nr_files > 0) remove_file(files[--nr_files]);
   swap_off_all();
   while (nr_knobs > 0) {
     nr_knobs--;

@@ -1,17 +1,9 @@
 // Operations of a task on its regions: map, unmap, touch, advise, lock.
-// Omits    Files; each region is anonymous, shared, SysV or of huge pages.
+// Models   Regions are anonymous, shared, SysV, of huge pages, or of a file (op_files.h).
 #ifndef PROBE_OP_MEMORY_H
 #define PROBE_OP_MEMORY_H
+#include "op_files.h"
 #include "words.h"
-
-static void out_inode(int t, uintptr_t address) {
-  if (slurp_f("/proc/%d/maps", tasks[t].pid) < 0) return;
-  for (char *line = strtok(file_text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-    unsigned long from, to, inode;
-    if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &inode) == 3 && from == address)
-      out_f(",\"ino\":%lu", inode);
-  }
-}
 
 static int op_mmap(int t, const char *name) {
   (void)name;
@@ -19,6 +11,7 @@ static int op_mmap(int t, const char *name) {
   const char *kind = word(4);
   int is_huge = strstr(kind, "hugetlb") != NULL, is_shm = strncmp(kind, "shm", 3) == 0;
   if (!place_of(t, 2, &place) || !is_number(word(3))) return not_understood();
+  if (strchr(kind, ':') != NULL) return op_mmap_file(t, &place, kind);
   long flags = MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE | (is_huge ? MAP_HUGETLB : 0);
   int is_shared = is_shm || strcmp(kind, "shared") == 0 || strcmp(kind, "hugetlb-shared") == 0;
   if (strcmp(kind, "anon-populate") == 0) flags |= MAP_POPULATE;

@@ -5,6 +5,7 @@
 //          among them. Both answer 0 only for a line that they do not understand.
 #ifndef PROBE_OPS_H
 #define PROBE_OPS_H
+#include "op_files.h"
 #include "op_life.h"
 #include "op_memory.h"
 #include "op_pages.h"
@@ -37,6 +38,10 @@ static const struct {
     {"move_pages", op_move_pages},
     {"migrate_pages", op_migrate_pages},
     {"swrite", op_swrite},
+    {"readfile", op_rw_file},
+    {"writefile", op_rw_file},
+    {"fadvise", op_file_call},
+    {"fsync", op_file_call},
     {"exit", op_exit},
 };
 
@@ -54,6 +59,11 @@ static const struct {
     {"read", sys_read},
     {"online_node", sys_online},
     {"offline_node", sys_online},
+    {"mkfile", sys_mkfile},
+    {"rmfile", sys_rmfile},
+    {"truncate", sys_truncate},
+    {"cached", sys_cached},
+    {"sync", sys_sync},
     {"zones", sys_zones},
     {"free", sys_free},
     {"numastat", sys_numastat},

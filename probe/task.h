@@ -21,9 +21,11 @@
 #define MAX_TASKS 16
 #define MASK_BYTES 8192
 #define MOVE_CHUNK 24576
+#define FILE_CHUNK (128l << 10)
 #define SHARED_AT 0x560000ul
 
-enum verb { VERB_CALL, VERB_CALL2, VERB_TOUCH, VERB_READ, VERB_FORK, VERB_SHM, VERB_WRITE };
+enum verb { VERB_CALL, VERB_CALL2, VERB_TOUCH, VERB_READ, VERB_FORK, VERB_SHM, VERB_WRITE,
+            VERB_READ_FILE, VERB_WRITE_FILE, VERB_FILE_CALL };
 
 struct slot {
   int go;
@@ -107,6 +109,34 @@ static long do_write(void) {
   return n;
 }
 
+/** Reads or writes args[1] pages from args[0] on, all when negative, 128 KiB in a call. */
+static long do_rw_file(int is_write) {
+  long fd = call6(SYS_open, (long)shared->path, 2 /* O_RDWR */, 0, 0, 0, 0);
+  long at = shared->args[0] * 4096, ret = 1;
+  if (fd < 0) return fd;
+  long size = call6(SYS_lseek, fd, 0, 2 /* SEEK_END */, 0, 0, 0);
+  long end = shared->args[1] < 0 ? size : at + shared->args[1] * 4096;
+  while (at < end && ret > 0) {
+    long bytes = end - at < FILE_CHUNK ? end - at : FILE_CHUNK;
+    ret = call6(is_write ? SYS_pwrite64 : SYS_pread64, fd, (long)shared->pages, bytes, at, 0, 0);
+    if (ret > 0) at += ret;
+    shared->progress = (at + 4095) / 4096 - shared->args[0];
+  }
+  call6(SYS_close, fd, 0, 0, 0, 0, 0);
+  return ret < 0 ? ret : 0;
+}
+
+/** Makes a system call on a file: its descriptor is the fifth argument of mmap, else the first. */
+static long do_file_call(void) {
+  long *a = shared->args;
+  long fd = call6(SYS_open, (long)shared->path, 2 /* O_RDWR */, 0, 0, 0, 0);
+  if (fd < 0) return fd;
+  a[shared->nr == SYS_mmap ? 4 : 0] = fd;
+  long ret = call6(shared->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+  call6(SYS_close, fd, 0, 0, 0, 0, 0);
+  return ret;
+}
+
 static long do_verb(void) {
   const long *a = shared->args, *b = shared->args2;
   long ret = 0;
@@ -115,6 +145,9 @@ static long do_verb(void) {
     case VERB_READ: do_touch(shared->verb == VERB_TOUCH); return 0;
     case VERB_SHM: return do_shm();
     case VERB_WRITE: return do_write();
+    case VERB_READ_FILE:
+    case VERB_WRITE_FILE: return do_rw_file(shared->verb == VERB_WRITE_FILE);
+    case VERB_FILE_CALL: return do_file_call();
     default: break;
   }
   ret = call6(shared->nr, a[0], a[1], a[2], a[3], a[4], a[5]);

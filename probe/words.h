@@ -161,6 +161,12 @@ static int out_outcome(int t, enum outcome outcome) {
   return outcome == DONE && shared->signal == 0;
 }
 
+/** Answers 1, as an operation of the controller that was understood does. */
+static int out_done(long ret) {
+  out_ret(ret);
+  return 1;
+}
+
 static void end_result(void) {
   drain_log();
   out_died();
@@ -213,6 +219,16 @@ static int place_of(int t, int at, struct place *place) {
   place->address = (is->base == 0 ? region_base(region, 0) : is->base) +
                    (uintptr_t)(place->offset * is->page_bytes);
   return 1;
+}
+
+/** Tells the inode number of what is mapped at an address. */
+static void out_inode(int t, uintptr_t address) {
+  if (slurp_f("/proc/%d/maps", tasks[t].pid) < 0) return;
+  for (char *line = strtok(file_text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    unsigned long from, to, inode;
+    if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &inode) == 3 && from == address)
+      out_f(",\"ino\":%lu", inode);
+  }
 }
 
 /** Answers for a task that is not there; 1 if it did. */

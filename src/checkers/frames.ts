@@ -1,13 +1,14 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
-//          page table, private page, shared page, part of a huge page. FRM2 the map count is the
-//          number of entries that map the frame. FRM3 the kind in the frame table is what the
-//          owner makes of it.
+//          page table, private page, shared page, page of a file, part of a huge page. FRM2 the
+//          map count is the number of entries that map the frame. FRM3 the kind in the frame table
+//          is what the owner makes of it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
   cachedFrames,
+  FILE,
   FREE_BLOCK,
   freeBlocks,
   freeHugeFrames,
@@ -80,6 +81,12 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   for (const object of k.objects.values()) {
     object.forEachPage((index, f) => {
       own(owners, f, `page ${index} of object ${object.id}`, SHMEM);
+      ofObjects.add(f);
+    });
+  }
+  for (const inode of k.inodes.values()) {
+    inode.forEachPage((index, f) => {
+      own(owners, f, `page ${index} of file ${inode.name}`, FILE);
       ofObjects.add(f);
     });
   }
@@ -162,7 +169,8 @@ export function checkFrames(k: Kernel): readonly string[] {
       map.kind[f] === kind,
       () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,
     );
-    if (kind !== ANON && kind !== SHMEM && kind !== HUGE && kind !== THP) continue;
+    const isUsers = kind === ANON || kind === SHMEM || kind === FILE;
+    if (!isUsers && kind !== HUGE && kind !== THP) continue;
     const mapped = (kind === HUGE ? huge : counts).get(f) ?? 0;
     findings.expect(
       map.mapcount[f] === mapped,

@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
+import { checkFiles } from './files.ts';
 import { checkFrames } from './frames.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
@@ -26,6 +27,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   counters: checkCounters,
   'huge pages': checkHugePages,
   lru: checkLru,
+  files: checkFiles,
   swap: checkSwap,
   'transparent huge pages': checkThps,
   cpusets: checkCpusets,

@@ -43,6 +43,19 @@ function checkEntry(k: Kernel, space: Space, vpn: number, entry: Entry, findings
   }
   if (entry.is !== 'page') return;
   const { frame, isWritable } = entry;
+  if (vma.file !== null && map.kind[frame] !== ANON) {
+    const index = vma.pgoff + (vpn - vma.startVpn);
+    const held = vma.file.inode.page(index);
+    findings.expect(
+      held === frame,
+      () => `${text} maps frame ${frame}; page ${index} of its file is ${held ?? 'not there'}`,
+    );
+    findings.expect(
+      !isWritable || vma.file.isShared,
+      () => `${text} of a private mapping lets a page of its file be written`,
+    );
+    return;
+  }
   if (vma.object === null) {
     findings.expect(vma.hasAnonVma, () => `${text} is mapped, and fork would not copy its entry`);
     if (map.kind[frame] === THP) return;

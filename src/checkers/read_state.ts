@@ -11,7 +11,8 @@ export const TABLE = 3;
 export const ANON = 4;
 export const SHMEM = 5;
 export const HUGE = 6;
-export const THP = 7;
+export const FILE = 7;
+export const THP = 8;
 /** Small pages in a transparent huge one. */
 export const SMALL_IN_THP = 512;
 /** Small pages in a huge one of 2 MiB. */
@@ -218,6 +219,7 @@ export function userFrames(k: Kernel): Set<number> {
     for (let i = 0; i < SMALL_IN_THP; i++) frames.add(head + i);
   }
   for (const object of k.objects.values()) object.forEachPage((_index, f) => frames.add(f));
+  for (const inode of k.inodes.values()) inode.forEachPage((_index, f) => frames.add(f));
   return frames;
 }
 

@@ -3,9 +3,20 @@
 //          system, the operations, the command and the serial log; it goes when the guest has, or
 //          stays when asked for.
 import { spawn } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  createWriteStream,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DISK_BYTES, diskStretches } from './disk_image.ts';
 import type { GuestMachine } from './guest_machine.ts';
 import type { GuestTools } from './host.ts';
 import { initramfs } from './initramfs.ts';
@@ -46,11 +57,14 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
   writeFileSync(join(folder, 'ops'), ops);
   const modules = readModules(tools.kernel, neededModules(ops));
   writeFileSync(initrd, initramfs({ init: readFileSync(tools.probe), ops, modules }));
+  const disk = needsDisk(cases) ? join(folder, 'disk.img') : undefined;
+  if (disk !== undefined) writeDisk(disk);
   const words = qemuArguments(machine, {
     accel: tools.accel,
     kernel: tools.kernel,
     initrd,
     append: options.append,
+    disk,
   });
   writeFileSync(join(folder, 'command'), `${shellCommand(tools.qemu, words)}\n`);
   try {
@@ -63,6 +77,20 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
     };
   } finally {
     if (options.keeps !== true) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A disk is there for the cases that make a file on it: it takes memory of its own. */
+const needsDisk = (cases: readonly CaseText[]): boolean =>
+  cases.some(({ lines }) => lines.some((line) => /^sys mkfile (?!.* tmpfs)/.test(line)));
+
+function writeDisk(file: string): void {
+  const fd = openSync(file, 'w');
+  try {
+    ftruncateSync(fd, DISK_BYTES);
+    for (const { offset, bytes } of diskStretches()) writeSync(fd, bytes, 0, bytes.length, offset);
+  } finally {
+    closeSync(fd);
   }
 }
 

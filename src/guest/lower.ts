@@ -107,6 +107,11 @@ function sysAct(act: SysAct, node: Renumber, cpu: Renumber): SysAct {
   if (act.verb === 'offline_node' || act.verb === 'online_node') {
     return { ...act, node: node(act.node) };
   }
+  if (act.verb === 'mkfile') {
+    const { mpol } = act;
+    if (mpol === undefined) return act;
+    return { ...act, mpol: { ...mpol, nodes: nodesArg(mpol.nodes, node) } };
+  }
   if (act.verb === 'read') return { ...act, path: pathOfNode(act.path, node) };
   if (act.verb !== 'write') return act;
   const path = pathOfNode(act.path, node);

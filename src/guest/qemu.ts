@@ -13,6 +13,8 @@ export interface QemuOptions {
   readonly initrd: string;
   /** Words at the end of the kernel's command line. */
   readonly append?: string | undefined;
+  /** File of the guest's disk, if it has one. */
+  readonly disk?: string | undefined;
 }
 
 /** Words for every kernel: quiet, quick, without what moves pages by itself. */
@@ -69,10 +71,17 @@ export function qemuArguments(machine: GuestMachine, options: QemuOptions): stri
     ...['-smp', `cpus=${nrCpus},maxcpus=${nrSlots}`, '-m', memory.join(',')],
     ...['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...numaArguments(machine, nrCpus),
+    ...(options.disk === undefined ? [] : diskArguments(options.disk)),
     ...['-kernel', options.kernel, '-initrd', options.initrd],
     ...['-append', kernelCommandLine(machine, options.append)],
   ];
 }
+
+/** A disk that every kernel of a distribution has the driver of. */
+const diskArguments = (file: string): string[] => [
+  ...['-drive', `file=${file},if=none,format=raw,id=disk,cache=unsafe`],
+  ...['-device', 'nvme,drive=disk,serial=cdmlab'],
+];
 
 function numaArguments({ nodes, distances }: GuestMachine, nrCpus: number): string[] {
   const words: string[] = [];

@@ -6,6 +6,7 @@
 //          are.
 import { assert } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
+import type { FileArea } from './file_fault.ts';
 import type { HugeArea } from './hugetlb_area.ts';
 import type { Mempolicy } from './mempolicy.ts';
 import { policiesEqual } from './mempolicy.ts';
@@ -25,6 +26,11 @@ export interface Vma {
   readonly object: ShmemObject | null;
   /** What makes it an area of huge pages (VM_HUGETLB); null for all others. */
   readonly huge: HugeArea | null;
+  /**
+   * The file of a private mapping or of one of a disk; null for all others (a shared mapping of a
+   * file in tmpfs has an object).
+   */
+  readonly file: FileArea | null;
   /** vm_policy. */
   policy: Mempolicy | null;
   isLocked: boolean;
@@ -164,6 +170,7 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.huge === null &&
     b.huge === null &&
     a.object === b.object &&
+    a.file === b.file &&
     a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
     a.isLocked === b.isLocked &&

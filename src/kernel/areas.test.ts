@@ -260,6 +260,7 @@ describe('an address space', () => {
     pgoff: startVpn,
     object: null,
     huge: null,
+    file: null,
     policy: null,
     isLocked: false,
     wipesOnFork: false,

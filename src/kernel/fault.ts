@@ -13,6 +13,7 @@ import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import { faultFile, isOfFile, policyObject, writeToFilePage } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
@@ -73,8 +74,9 @@ export interface FaultRun {
  * The policy for a page of an area: the object's or the area's, else the task's (get_vma_policy).
  */
 export function policyOfPage(task: Task, vma: Vma, vpn: number): FoundPolicy {
-  if (vma.object !== null) {
-    const shared = vma.object.policyAt(vma.pgoff + (vpn - vma.startVpn));
+  const object = vma.object ?? policyObject(vma);
+  if (object !== null) {
+    const shared = object.policyAt(vma.pgoff + (vpn - vma.startVpn));
     return shared === null ? taskPolicy(task) : { policy: shared, from: 'shared object' };
   }
   return vma.policy === null ? taskPolicy(task) : { policy: vma.policy, from: 'area' };
@@ -119,6 +121,7 @@ function touchInLeaf(
   isWrite: boolean,
   by: FaultBy,
 ): FaultRun {
+  const isNewLeaf = vma.file !== null && task.mm.pageTable.missing(startVpn) > 0;
   const tables = allocTables(k, task, startVpn, by);
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
   const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
@@ -130,7 +133,9 @@ function touchInLeaf(
     let fault: Fault = FAULT.OK;
     let n = 1;
     if (pte === PTE_NONE) {
-      if (vma.object !== null) fault = faultShared(k, task, vma, vpn, isWrite);
+      if (isOfFile(vma))
+        fault = faultFile(k, task, vma, vpn, isWrite, isNewLeaf && vpn === startVpn);
+      else if (vma.object !== null) fault = faultShared(k, task, vma, vpn, isWrite);
       else if (isWrite) {
         let end = vpn + 1;
         while (end < endVpn && entries[end - base] === PTE_NONE) end++;
@@ -150,7 +155,7 @@ function touchInLeaf(
     }
     k.mem.stat.count(PGFAULT, n);
     if (fault !== FAULT.OK) {
-      const done = pte === PTE_NONE && vma.object === null ? n : 0;
+      const done = pte === PTE_NONE && vma.object === null && vma.file === null ? n : 0;
       return { done: vpn - startVpn + done, fault };
     }
     vpn += n;
@@ -233,6 +238,7 @@ export const allocationFailed = (k: Kernel): Fault =>
 function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number): Fault {
   const { map } = k.mem;
   const { pageTable } = task.mm;
+  if (isOfFile(vma)) return writeToFilePage(k, task, vma, vpn, pte);
   if (pteIsPage(pte) && isOnlyOwner(k, pteFrame(pte))) {
     const f = pteFrame(pte);
     map.link[k.thp.headOf(f)] = task.mm.id;
@@ -288,6 +294,7 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     if (task.mm.pageTable.get(vpn) !== PTE_NONE) return FAULT.OK;
   }
   const pgoff = vma.pgoff + (vpn - vma.startVpn);
+  if (pgoff >= object.nrPages) return FAULT.SIGBUS;
   let f = object.page(pgoff);
   if (f === undefined && object.slot(pgoff) !== undefined) {
     const back = swapInShared(k, task, object, pgoff, policyOfPage(task, vma, vpn));
@@ -323,7 +330,8 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
   const end = Math.min(start + nr, vma.endVpn, leafEnd);
   for (let v = start; v < end; v++) {
     if (pageTable.get(v) !== PTE_NONE) continue;
-    const f = object.page(vma.pgoff + (v - vma.startVpn));
+    const index = vma.pgoff + (v - vma.startVpn);
+    const f = index < object.nrPages ? object.page(index) : undefined;
     if (f === undefined) continue;
     k.mem.map.addMap(f);
     pageTable.set(v, makePte(f, false));

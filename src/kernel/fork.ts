@@ -13,7 +13,7 @@ import { FAULT, type Fault, touchPages } from './fault.ts';
 import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { mmap, releaseMapping, zapPages } from './mmap.ts';
+import { mmap, releaseArea, zapPages } from './mmap.ts';
 import {
   leafEnd,
   makePte,
@@ -187,7 +187,7 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   for (const vma of mm.vmas) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
   for (const vma of mm.remove(0, Number.POSITIVE_INFINITY)) {
     if (isHuge(vma)) closeArea(k, vma);
-    else releaseMapping(k, vma.object);
+    else releaseArea(k, vma);
   }
   mm.pageTable.freeTables(0, Number.POSITIVE_INFINITY, (f) => k.allocator.free(f));
   if (mm.pgd !== undefined) k.allocator.free(mm.pgd);

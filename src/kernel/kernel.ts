@@ -14,6 +14,7 @@ import type { PageAllocator } from '../mm/page_alloc.ts';
 import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
 import { Cpuset } from './cpuset.ts';
+import type { FileInode } from './file_inode.ts';
 import { HugeInode } from './hugetlb_area.ts';
 import { trackPages } from './lru_track.ts';
 import { MoveCount } from './move_count.ts';
@@ -63,6 +64,10 @@ export class Kernel {
   readonly segments = new Map<number, ShmemObject>();
   /** All shared objects that still hold pages or are mapped, by id. */
   readonly objects = new Map<number, ShmemObject>();
+  /** Files that have a name, by it. */
+  readonly files = new Map<string, FileInode | ShmemObject>();
+  /** Files of the disk that have a name or are mapped, by id. */
+  readonly inodes = new Map<number, FileInode>();
   /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
   readonly interleaveWeights = new Map<number, number>();
   /** /proc/sys/vm/zone_reclaim_mode. */
@@ -169,6 +174,18 @@ export class Kernel {
     this.objects.set(object.id, object);
     return object;
   }
+  /** Makes a file of the disk under its name. */
+  addFile(name: string, make: (id: number, ino: number) => FileInode): void {
+    const inode = make(this.#nextObject++, this.#nextIno++);
+    this.inodes.set(inode.id, inode);
+    this.files.set(name, inode);
+  }
+
+  /** Files of the disk that may have pages in memory, oldest first. */
+  diskFiles(): IterableIterator<FileInode> {
+    return this.inodes.values();
+  }
+
   #fillBootPool(pool: BootPool): void {
     this.huge.fillAtBoot(pool);
     const isAsked = typeof pool !== 'number';

@@ -15,7 +15,9 @@ import {
 } from '../hooks/policy_modes.ts';
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE, GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
+import { KIND_ANON } from '../mm/memmap.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
+import { policyObject } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { hugePlace } from './hugetlb_fault.ts';
 import { hugeTarget, isHugeFrame } from './hugetlb_migrate.ts';
@@ -131,7 +133,8 @@ export function getMempolicy(
   if (flags & MPOL_F_ADDR) {
     const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
     if (vma === undefined || vpn === undefined) return -EFAULT;
-    policy = vma.object === null ? vma.policy : vma.object.policyAt(vma.pgoff + vpn - vma.startVpn);
+    const object = vma.object ?? policyObject(vma);
+    policy = object === null ? vma.policy : object.policyAt(vma.pgoff + vpn - vma.startVpn);
     if (flags & MPOL_F_NODE) return nodeAt(k, task, vpn);
   } else if (vpn !== undefined) return -EINVAL;
   if (flags & MPOL_F_NODE) {
@@ -223,7 +226,8 @@ function mbindRange(task: Task, startVpn: number, endVpn: number, policy: Mempol
     });
     const merged = task.mm.lookup(start);
     if (merged === undefined) continue;
-    const { object, pgoff } = merged;
+    const object = merged.object ?? policyObject(merged);
+    const { pgoff } = merged;
     object?.setPolicy(pgoff, pgoff + (merged.endVpn - merged.startVpn), policy);
     vpn = Math.max(vpn, merged.endVpn);
   }
@@ -265,14 +269,15 @@ function thpPolicyTarget(k: Kernel, task: Task, head: Frame, startVpn: number): 
 function vpnOf(k: Kernel, task: Task, f: Frame): number | undefined {
   const index = k.mem.map.index[f] as number;
   const link = k.mem.map.link[f] as number;
-  const object = k.objects.get(link);
+  const inode = k.objects.get(link) ?? k.inodes.get(link);
+  const isPrivate = k.mem.map.kind[f] === KIND_ANON;
   for (const vma of task.mm.vmas) {
     for (const [at, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       if (pteFrame(pte) === f) return at;
     }
-    const vpn = vma.object === null ? index : vma.startVpn + (index - vma.pgoff);
+    const vpn = isPrivate ? index : vma.startVpn + (index - vma.pgoff);
     if (vpn < vma.startVpn || vpn >= vma.endVpn) continue;
-    if (vma.object !== null && vma.object !== object) continue;
+    if (!isPrivate && (vma.object ?? vma.file?.inode) !== inode) continue;
     const pte = task.mm.pageTable.get(vpn);
     if (pteIsPage(pte) && pteFrame(pte) === f) return vpn;
   }

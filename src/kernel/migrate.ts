@@ -13,12 +13,13 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON, KIND_HUGETLB } from '../mm/memmap.ts';
+import { KIND_ANON, KIND_FILE, KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
+import { movedCachePage } from './page_cache.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
@@ -127,11 +128,12 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
     for (const space of k.spaces.values()) remapEntry(space, index, old, fresh);
     return;
   }
-  const object = k.objects.get(link);
+  const object = k.objects.get(link) ?? k.inodes.get(link);
   object?.setPage(index, fresh);
+  if (kind === KIND_FILE) movedCachePage(k, old, fresh);
   for (const space of k.spaces.values()) {
     for (const vma of space.vmas) {
-      if (vma.object !== object) continue;
+      if ((vma.object ?? vma.file?.inode) !== object) continue;
       const vpn = vma.startVpn + (index - vma.pgoff);
       if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(space, vpn, old, fresh);
     }

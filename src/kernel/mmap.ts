@@ -3,12 +3,15 @@
 //          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
 //          get_unmapped_area; mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
 //          fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
-// Omits    file mappings, mremap, mprotect (SPEC DEV-5).
+// Omits    mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Arch } from '../machine/machine.ts';
+import { KIND_ANON } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
-import { FAULT, touchPages, unmapPrivate } from './fault.ts';
+import { FAULT, touchPages } from './fault.ts';
+import { mayPunch, punchFile, releaseFile } from './file_calls.ts';
+import type { FileArea } from './file_fault.ts';
 import {
   closeArea,
   dropInode,
@@ -21,10 +24,11 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { areasOf, freeObjectPages } from './page_cache.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
 import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
-import { dropSlot } from './swap_fault.ts';
+import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
 import type { ThpAdvice } from './thp.ts';
 import { collapseRange } from './thp_collapse.ts';
@@ -38,6 +42,10 @@ export interface MmapRequest {
   readonly object: ShmemObject | null;
   /** For huge pages: their file, and how it is mapped. Places and lengths are whole huge pages. */
   readonly huge?: Pick<HugeArea, 'inode' | 'isShared' | 'hasNoReserve'> | undefined;
+  /** For a private mapping of a file, or one of a disk's. */
+  readonly file?: FileArea | undefined;
+  /** Page of the object or file that comes first, 0 when left out. */
+  readonly filePage?: number | undefined;
   readonly isLocked: boolean;
   readonly populates: boolean;
 }
@@ -64,6 +72,7 @@ export function hasAddresses(k: Kernel, task: Task, nrPages: number): boolean {
  */
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
+  const file = request.file ?? null;
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
   if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {
@@ -73,8 +82,9 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   task.mm.insert({
     startVpn,
     endVpn: startVpn + nrPages,
-    pgoff: object === null && huge === null ? startVpn : 0,
+    pgoff: object === null && huge === null && file === null ? startVpn : (request.filePage ?? 0),
     object,
+    file,
     huge,
     policy: null,
     isLocked: request.isLocked,
@@ -101,7 +111,7 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
   for (const vma of removed) {
     zapPages(k, task, vma, vma.startVpn, vma.endVpn);
     if (isHuge(vma)) closeArea(k, vma);
-    else releaseMapping(k, vma.object);
+    else releaseArea(k, vma);
   }
   const after = mm.findVma(startVpn);
   const before = mm.vmas.filter((v) => v.endVpn <= startVpn).at(-1);
@@ -121,22 +131,18 @@ function cutsHugePage(task: Task, vpn: number): boolean {
 /** A mapping of an object is gone; with the last one, an object that is not a segment goes too. */
 export function releaseMapping(k: Kernel, object: ShmemObject | null): void {
   if (object === null) return;
-  if (object.isSegment || isMapped(k, object)) return;
-  freePages(k, object, 0, object.nrPages);
+  if (object.isSegment || object.isNamed || isMapped(k, object)) return;
+  freeObjectPages(k, object, 0, object.nrPages);
   k.objects.delete(object.id);
 }
 
-function freePages(k: Kernel, object: ShmemObject, start: number, end: number): void {
-  object.removePages(
-    start,
-    end,
-    (f) => k.allocator.free(f),
-    (slot) => dropSlot(k, slot),
-  );
-}
+const isMapped = (k: Kernel, object: ShmemObject): boolean => !areasOf(k, object).next().done;
 
-const isMapped = (k: Kernel, object: ShmemObject): boolean =>
-  [...k.spaces.values()].some((space) => space.vmas.some((vma) => vma.object === object));
+/** An area is gone: what it mapped may have no user any more. */
+export function releaseArea(k: Kernel, vma: Vma): void {
+  if (vma.file !== null) releaseFile(k, vma.file.inode);
+  else releaseMapping(k, vma.object);
+}
 
 /**
  * Clears the entries of [startVpn, endVpn) in an area; private pages that nobody maps any more are
@@ -155,12 +161,12 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     pageTable.set(vpn, PTE_NONE);
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     if (!pteIsPage(pte)) return;
-    if (vma.object === null) {
-      unmapPrivate(k, pteFrame(pte));
-      return;
+    const f = pteFrame(pte);
+    if (vma.object !== null && pteIsWritable(pte)) {
+      vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
-    if (pteIsWritable(pte)) vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
-    map.removeMap(pteFrame(pte));
+    if (k.thp.isPart(f)) k.thp.removeSmallMap(f);
+    else if (map.removeMap(f) === 0 && map.kind[f] === KIND_ANON) dropPage(k, f);
   });
 }
 
@@ -216,12 +222,7 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked || vma.object !== null || isHuge(vma)) return -EINVAL;
-        splitFreed(k, task.mm, start, end);
-        giveUp(k, task, start, end);
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => freeLazily(k, task, ...part));
     case 'hugepage':
     case 'nohugepage':
       return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(task, ...part, advice));
@@ -233,13 +234,17 @@ export function madvise(
     case 'remove':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
         if (isHuge(vma)) return removeHuge(k, vma, start, end);
-        if (vma.isLocked || vma.object === null) return -EINVAL;
-        removeFromObject(k, vma.object, vma.pgoff + (start - vma.startVpn), end - start);
+        const inode = vma.object ?? vma.file?.inode;
+        if (vma.isLocked || inode === undefined) return -EINVAL;
+        const refused = vma.file === null ? 0 : mayPunch(vma.file.isShared, vma.file.isWritable);
+        if (refused !== 0) return refused;
+        const first = vma.pgoff + (start - vma.startVpn);
+        punchFile(k, inode, first, first + (end - start));
         return 0;
       });
     case 'wipeonfork':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null || isHuge(vma)) return -EINVAL;
+        if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
         if (vma.wipesOnFork) return 0;
         task.mm.change(start, end, (v) => {
           v.wipesOnFork = true;
@@ -256,7 +261,8 @@ export function madvise(
       });
     case 'populate_read':
     case 'populate_write':
-      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (advice === 'populate_write' && vma.file?.isWritable === false) return -EINVAL;
         const fault = populate(k, task, start, end - start, advice === 'populate_write');
         if (fault === FAULT.SIGBUS) return -EFAULT;
         return fault === FAULT.OK ? 0 : -ENOMEM;
@@ -264,6 +270,14 @@ export function madvise(
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** MADV_FREE on a part of an area. */
+function freeLazily(k: Kernel, task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  splitFreed(k, task.mm, start, end);
+  giveUp(k, task, start, end);
+  return 0;
 }
 
 /** Notes whether an area is to have transparent huge pages (hugepage_madvise). */
@@ -286,23 +300,6 @@ function removeHuge(k: Kernel, vma: HugeVma, start: number, end: number): number
   return 0;
 }
 
-/** Takes pages out of an object, and out of every page table that maps them (shmem_fallocate). */
-function removeFromObject(k: Kernel, object: ShmemObject, start: number, nrPages: number): void {
-  for (const space of k.spaces.values()) {
-    for (const vma of space.vmas) {
-      if (vma.object !== object) continue;
-      const from = Math.max(start, vma.pgoff);
-      const to = Math.min(start + nrPages, vma.pgoff + (vma.endVpn - vma.startVpn));
-      const delta = vma.startVpn - vma.pgoff;
-      space.pageTable.walk(from + delta, to + delta, (vpn, pte) => {
-        space.pageTable.set(vpn, PTE_NONE);
-        k.mem.map.removeMap(pteFrame(pte));
-      });
-    }
-  }
-  freePages(k, object, start, start + nrPages);
-}
-
 /** mlock: marks the areas, then faults every page in. Returns 0, -ENOMEM for holes, -EAGAIN. */
 export function mlock(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
   const error = setLocked(task, startVpn, nrPages, true);
@@ -310,13 +307,19 @@ export function mlock(k: Kernel, task: Task, startVpn: number, nrPages: number):
   for (const vma of task.mm.vmasIn(startVpn, startVpn + nrPages)) {
     const start = Math.max(vma.startVpn, startVpn);
     const end = Math.min(vma.endVpn, startVpn + nrPages);
-    const isWrite = vma.object === null && vma.huge?.isShared !== true;
+    const isWrite = writesToLock(vma);
     const fault = populate(k, task, start, end - start, isWrite);
     if (fault === FAULT.SIGBUS) return -ENOMEM;
     if (fault !== FAULT.OK) return -EAGAIN;
   }
   return 0;
 }
+
+/** Pages of writable private areas are written to, so that they need no copy later. */
+const writesToLock = (vma: Vma): boolean =>
+  vma.object === null &&
+  vma.huge?.isShared !== true &&
+  (vma.file === null || (!vma.file.isShared && vma.file.isWritable));
 
 export function munlock(task: Task, startVpn: number, nrPages: number): number {
   return setLocked(task, startVpn, nrPages, false);

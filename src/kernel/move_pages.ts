@@ -28,7 +28,7 @@ export function followPage(task: Task, vpn: number): Frame | number {
   }
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return pteFrame(pte);
-  return vma.object === null && !pteIsSwap(pte) ? -EFAULT : -ENOENT;
+  return vma.object === null && vma.file === null && !pteIsSwap(pte) ? -EFAULT : -ENOENT;
 }
 
 /** Node of each page, or a negative errno (move_pages without nodes). */
@@ -38,7 +38,8 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
   for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
     const start = Math.max(startVpn, vma.startVpn);
     const end = Math.min(endVpn, vma.endVpn);
-    if (vma.object !== null || isHuge(vma)) nodes.fill(-ENOENT, start - startVpn, end - startVpn);
+    if (vma.object !== null || vma.file !== null || isHuge(vma))
+      nodes.fill(-ENOENT, start - startVpn, end - startVpn);
     for (const [vpn, pte] of task.mm.pageTable.hugeIn(start, end)) {
       const first = Math.max(vpn, start) - startVpn;
       const last = Math.min(vpn + k.huge.nrSmall, end) - startVpn;

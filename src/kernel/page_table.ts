@@ -224,6 +224,15 @@ export class PageTable {
     }
   }
 
+  /** Gives a leaf that exists another page of its own; returns the old one. */
+  replaceLeafFrame(vpn: number, tableFrame: Frame): Frame {
+    const leaf = this.leafOf(vpn) as Leaf;
+    this.#leaves.set(Math.floor(vpn / PTRS_PER_LEAF), { ...leaf, tableFrame });
+    this.#lastKey = -1;
+    this.#lastLeaf = undefined;
+    return leaf.tableFrame;
+  }
+
   #newLeaf(tableFrame: Frame): Leaf {
     const spare = this.#spare.pop();
     if (spare !== undefined) return { ...spare, tableFrame };

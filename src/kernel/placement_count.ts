@@ -10,6 +10,7 @@ export const PURPOSES = [
   'page fault',
   'copy on write',
   'shared page',
+  'page cache',
   'swap in',
   'page table',
   'kernel page',

@@ -317,6 +317,20 @@ export function allocUserPages(
 }
 
 /**
+ * A page near a node that the task's cpuset names in its turn; any node will do if that is full
+ * (__folio_alloc_node). Returns as PageAllocator.alloc.
+ */
+export function allocNear(k: Kernel, task: Task, gfp: number, nid: NodeId, why: Purpose): number {
+  k.setCurrent(task);
+  noteRequest(k, task, why, { policy: null, from: 'cpuset' }, gfp, nid, null);
+  const n = allocOrKill(k, task, gfp, 0, nid, null, 1);
+  if (n > 0) {
+    k.placements.count(why, 'cpuset', false, k.mem.zones.nid[k.allocator.lastZone] as number, n);
+  }
+  return n;
+}
+
+/**
  * One block for a request that names its node itself, such as a migration target.
  * @param from `node named` when a program or driver asked for that node, `memory offline` when the
  *   kernel empties memory, else `cpuset`.

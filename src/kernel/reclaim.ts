@@ -34,7 +34,7 @@ export interface KernelReclaim {
   readonly vmscan: Vmscan;
   readonly reclaim: Reclaim;
   /** What files answer for their pages, once there are any. */
-  files: Pick<PageOwners, 'removeFromFile'> | null;
+  files: Pick<PageOwners, 'removeFromFile' | 'flush'> | null;
 }
 
 /** Switches reclaim on; again does nothing. */
@@ -45,6 +45,7 @@ export function startReclaim(k: Kernel): KernelReclaim {
   const owners: PageOwners = {
     unmap: (f) => unmapPage(k, f as Frame),
     moveToSwap: (f) => moveToSlot(k, f as Frame),
+    flush: () => k.reclaim?.files?.flush(),
     removeFromFile: (f) => k.reclaim?.files?.removeFromFile(f) ?? false,
   };
   const free = (f: Frame): void => k.allocator.free(f);

@@ -9,7 +9,7 @@ import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { makeSwapPte, PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 
-/** Visits every entry that maps a page of private or shared memory. */
+/** Visits every entry that maps a page of private or shared memory, or of a file. */
 export function forEachMapping(
   k: Kernel,
   f: Frame,
@@ -31,10 +31,10 @@ export function forEachMapping(
     for (const space of k.spaces.values()) if (maps(space, index)) visit(space, index);
     return;
   }
-  const object = k.objects.get(link);
+  const object = k.objects.get(link) ?? k.inodes.get(link);
   for (const space of k.spaces.values()) {
     for (const vma of space.vmas) {
-      if (vma.object === null || vma.object !== object) continue;
+      if (object === undefined || (vma.object ?? vma.file?.inode) !== object) continue;
       const vpn = vma.startVpn + (index - vma.pgoff);
       if (vpn >= vma.startVpn && vpn < vma.endVpn && maps(space, vpn)) visit(space, vpn);
     }

@@ -2,7 +2,7 @@
 // policy that belongs to the object instead of to a task or an area.
 // Models   linux@v6.1 mm/shmem.c: shmem_get_folio, shmem_pseudo_vma_init; mm/mempolicy.c:
 //          mpol_set_shared_policy, mpol_shared_policy_lookup, shared_policy_replace.
-// Omits    tmpfs mounts and their mpol= option.
+//          mpol_shared_policy_init is file_calls.ts's.
 // State    pages: frame + 1 by page number in the object, 0 when not there, an entry as page tables
 //          have it when a swap area has it.
 // Holds    SHM1 ranges of the shared policy ascend and do not overlap.
@@ -20,8 +20,8 @@ export class ShmemObject {
   readonly id: number;
   /** Inode number: where interleaving over the object starts. */
   readonly ino: number;
-  readonly nrPages: number;
-  readonly #pages: Uint32Array;
+  nrPages: number;
+  #pages: Uint32Array;
   #policies: PolicyRange[] = [];
   /** Pages that a read brought and no fault has written to since (without PG_dirty). */
   readonly #clean = new Set<number>();
@@ -30,6 +30,9 @@ export class ShmemObject {
    * pages around (shm_vm_ops has close and no map_pages).
    */
   readonly isSegment: boolean;
+
+  /** A file of a tmpfs that still has its name: it lives on without mappings. */
+  isNamed = false;
 
   constructor(id: number, ino: number, nrPages: number, isSegment: boolean) {
     this.id = id;
@@ -57,6 +60,16 @@ export class ShmemObject {
 
   setPage(index: number, f: Frame): void {
     this.#pages[index] = f + 1;
+  }
+
+  /** Another size; the caller has taken pages out that lie past it. */
+  resize(nrPages: number): void {
+    if (nrPages > this.#pages.length) {
+      const pages = new Uint32Array(Math.max(nrPages, this.#pages.length * 2));
+      pages.set(this.#pages);
+      this.#pages = pages;
+    }
+    this.nrPages = nrPages;
   }
 
   /** A read brought the page, and no fault has written to it since; an entry may have. */

@@ -52,6 +52,13 @@ export function stateHash(k: Kernel): string {
       h.add(f);
     });
   }
+  for (const inode of k.inodes.values()) {
+    h.addText(`${inode.name}/${inode.nrPages}/${inode.isLinked}`);
+    inode.forEachPage((index, f) => {
+      h.add(index);
+      h.add(f);
+    });
+  }
   if (k.huge.isInUse) addPool(h, k);
   if (k.thp.isInUse) addThpState(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);

@@ -9,7 +9,9 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL } from '../base/errno.ts';
 import type { Kernel } from './kernel.ts';
+import { dropCaches } from './page_cache.ts';
 import { SYSCTL_DEFAULTS } from './sysctl_defaults.ts';
+import { shrinkThps } from './thp_split.ts';
 
 const SYSCTL = /^\/proc\/sys\/vm\/([\w-]+)$/;
 
@@ -35,6 +37,18 @@ export function writeSysctl(k: Kernel, name: string, value: string): number {
     k.mem.setMinFreeKbytes(number);
     return 0;
   }
+  if (name === 'drop_caches') {
+    if (number < 1 || number > 4) return -EINVAL;
+    if (number & 1) dropCaches(k, k.kthread);
+    if (number & 2) shrinkThps(k);
+    return 0;
+  }
+  if (name === 'dirty_ratio' || name === 'dirty_background_ratio') {
+    if (number > 100) return -EINVAL;
+    if (name === 'dirty_ratio') k.mem.dirty.ratio = number;
+    else k.mem.dirty.backgroundRatio = number;
+    return 0;
+  }
   if (name === 'watermark_boost_factor' && number === 0) return 0;
   throw new NotModelled(`/proc/sys/vm/${name} of ${number}`);
 }
@@ -44,6 +58,8 @@ export function readSysctl(k: Kernel, name: string): string {
   if (name === 'zone_reclaim_mode') return String(k.zoneReclaimMode);
   if (name === 'swappiness') return String(k.swappiness);
   if (name === 'min_free_kbytes') return String(k.mem.minFreeKb);
+  if (name === 'dirty_ratio') return String(k.mem.dirty.ratio);
+  if (name === 'dirty_background_ratio') return String(k.mem.dirty.backgroundRatio);
   const untouched = SYSCTL_DEFAULTS[name];
   if (untouched !== undefined) return untouched;
   throw new NotModelled(`/proc/sys/vm/${name}`);

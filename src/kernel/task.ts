@@ -21,6 +21,8 @@ export class Task implements AllocTask {
   interleavePrev: number;
   /** Turns left on that node under weighted interleave (il_weight). */
   interleaveWeight = 0;
+  /** Node that a page of the cache was spread to last, -1 for none (cpuset_mem_spread_rotor). */
+  spreadRotor = -1;
   memsAllowed: Nodemask;
   /** The group the task is in, which need not be a cpuset. */
   group: Cpuset;

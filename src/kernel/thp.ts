@@ -105,7 +105,7 @@ export class TransparentHuge {
   /** May a fault in the area try a huge page (hugepage_vma_check)? */
   allows(vma: Vma): boolean {
     if (this.#enabled === 'never' || vma.thp === 'nohugepage') return false;
-    if (vma.object !== null || vma.huge !== null) return false;
+    if (vma.object !== null || vma.huge !== null || vma.file !== null) return false;
     return this.#enabled === 'always' || vma.thp === 'hugepage';
   }
 

@@ -31,7 +31,7 @@ export function collapseRange(
   endVpn: number,
 ): number {
   const isSuitable = Math.floor(vma.endVpn / THP_PAGES) * THP_PAGES - THP_PAGES >= vma.startVpn;
-  const isAnon = vma.object === null && vma.huge === null && vma.hasAnonVma;
+  const isAnon = vma.object === null && vma.file === null && vma.huge === null && vma.hasAnonVma;
   if (!isAnon || !isSuitable || vma.thp === 'nohugepage') return -EINVAL;
   const first = Math.ceil(startVpn / THP_PAGES) * THP_PAGES;
   const end = Math.floor(endVpn / THP_PAGES) * THP_PAGES;

@@ -84,8 +84,15 @@ export function splitDeferred(k: Kernel, nodes: Nodemask | null): number {
   return nrFreed;
 }
 
+/** What shrinking slabs gives back of huge pages (drop_caches with bit 1). */
+export function shrinkThps(k: Kernel): void {
+  k.setCurrent(k.kthread);
+  splitDeferred(k, null);
+  shrinkZeroPage(k);
+}
+
 /** Gives the huge zero page back if no address space has it. Returns pages freed. */
-export function shrinkZeroPage(k: Kernel): number {
+function shrinkZeroPage(k: Kernel): number {
   const { thp } = k;
   if (thp.zeroFrame === undefined || thp.zeroUsers.size > 0) return 0;
   k.allocator.freeBlock(thp.zeroFrame, THP_ORDER);

@@ -196,7 +196,11 @@ function isDeathAtTheEnd(model: OpResult, real: OpResult, tolerance: number): bo
  */
 function takeInode(runner: Runner, op: Op, step: OracleOp): void {
   const { act } = op;
-  if (act.on !== 'task' || act.act.verb !== 'mmap' || typeof step.result.ino !== 'number') return;
+  if (typeof step.result.ino !== 'number') return;
+  if (act.on === 'sys' && act.act.verb === 'mkfile') {
+    runner.kernel.inoHints.set(`file:${act.act.file}`, step.result.ino);
+  }
+  if (act.on !== 'task' || act.act.verb !== 'mmap') return;
   runner.kernel.inoHints.set(act.act.region, step.result.ino);
 }
 

@@ -168,6 +168,12 @@ function verdictWords(
       const verdict = `this kind of request goes up to zone ${highest}`;
       return { freePages, verdict, short: 'zone type' };
     }
+    case VERDICT.DIRTY:
+      return {
+        freePages,
+        verdict: 'has its share of dirty file pages, and this one is to be written',
+        short: 'too dirty',
+      };
     case VERDICT.NO_HUGE_PAGE:
       return {
         freePages,

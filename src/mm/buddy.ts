@@ -15,7 +15,15 @@ import {
   MIGRATE_UNMOVABLE,
 } from './gfp.ts';
 import { ALLOC_NOFRAGMENT } from './internal.ts';
-import { KIND_ANON, KIND_BUDDY, KIND_NONE, KIND_SHMEM, type MemMap, NIL } from './memmap.ts';
+import {
+  KIND_ANON,
+  KIND_BUDDY,
+  KIND_FILE,
+  KIND_NONE,
+  KIND_SHMEM,
+  type MemMap,
+  NIL,
+} from './memmap.ts';
 import type { Zones } from './mmzone.ts';
 
 const ORDER_BITS = 5;
@@ -415,7 +423,7 @@ export class Buddy {
         continue;
       }
       const kind = this.map.kind[g] as number;
-      if (kind === KIND_ANON || kind === KIND_SHMEM) nrMovable++;
+      if (kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE) nrMovable++;
       g++;
     }
     return { nrFree, nrMovable };

@@ -30,6 +30,8 @@ export const VERDICT = {
   NOFRAGMENT: 7,
   /** A walk for a huge page: the node's pool has none that is free. */
   NO_HUGE_PAGE: 8,
+  /** The node has as many dirty pages of files as it may, and the page is for another. */
+  DIRTY: 9,
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 

@@ -1,10 +1,18 @@
 // What the parts of the page allocator tell one another: flags of an attempt, reasons of a failure,
 // and what is known of the task that asks.
-// Models   linux@v6.1 mm/internal.h: ALLOC_* flags; mm/page_alloc.c: gfp_to_alloc_flags.
+// Models   linux@v6.1 mm/internal.h: ALLOC_* flags; mm/page_alloc.c: gfp_to_alloc_flags;
+//          kernel/cgroup/cpuset.c: __cpuset_node_allowed.
 import type { Cpu } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import type { Buddy } from './buddy.ts';
-import { __GFP_ATOMIC, __GFP_HIGH, __GFP_KSWAPD_RECLAIM, __GFP_NOMEMALLOC } from './gfp.ts';
+import type { DirtyLimits } from './dirty.ts';
+import {
+  __GFP_ATOMIC,
+  __GFP_HARDWALL,
+  __GFP_HIGH,
+  __GFP_KSWAPD_RECLAIM,
+  __GFP_NOMEMALLOC,
+} from './gfp.ts';
 import type { Lru } from './lru.ts';
 import type { MemMap } from './memmap.ts';
 import type { Zones } from './mmzone.ts';
@@ -31,6 +39,7 @@ export interface PageAllocatorParts {
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
+  readonly dirty: DirtyLimits;
   readonly states: NodeStates;
   readonly stat: VmStat;
   readonly nodeOfCpu: Int32Array;
@@ -77,4 +86,13 @@ export function gfpToAllocFlags(gfp: number): number {
   if ((gfp & __GFP_ATOMIC) === 0) return flags;
   if ((gfp & __GFP_NOMEMALLOC) === 0) flags |= ALLOC_HARDER;
   return flags & ~ALLOC_CPUSET;
+}
+
+/**
+ * User requests stay on the nodes of the task's cpuset, kernel requests may go up to a hard wall
+ * (__cpuset_node_allowed).
+ */
+export function cpusetNodeAllowed(task: AllocTask, nid: number, gfp: number): boolean {
+  if (task.memsAllowed.has(nid)) return true;
+  return (gfp & __GFP_HARDWALL) === 0 && task.hardwallMems.has(nid);
 }

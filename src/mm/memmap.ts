@@ -32,11 +32,13 @@ export const KIND_SHMEM = 5;
  * link = hugetlb inode, index = huge page number in it. Free in the pool: link = NIL.
  */
 export const KIND_HUGETLB = 6;
+/** Page of a disk's file: link = inode, index = page number in it. */
+export const KIND_FILE = 7;
 /**
  * Any frame of a transparent huge page. Of the first: link = address space, index = virtual page
  * number. Of each: mapcount = entries that map it as a small page.
  */
-export const KIND_THP = 7;
+export const KIND_THP = 8;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -45,6 +47,7 @@ export const KIND_NAMES = [
   'anon',
   'shmem',
   'hugetlb',
+  'file',
   'thp',
 ] as const;
 

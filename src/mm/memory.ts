@@ -14,6 +14,7 @@ import type { Design } from '../hooks/design.ts';
 import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
+import { DirtyLimits } from './dirty.ts';
 import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
 import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
@@ -24,6 +25,7 @@ import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
+import { NODE_ITEM } from './vmstat_items.ts';
 import {
   minFreeKbytes,
   recommendedMinFree,
@@ -72,6 +74,7 @@ export class Memory {
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
+  readonly dirty: DirtyLimits;
   readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
@@ -121,14 +124,17 @@ export class Memory {
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
+    this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
     this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
+    this.stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => this.dirty.nrDirty[nid] as number);
     this.allocator = new PageAllocator({
       zones: this.zones,
       map: this.map,
       buddy: this.buddy,
       pcp: this.pcp,
       lru: this.lru,
+      dirty: this.dirty,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,

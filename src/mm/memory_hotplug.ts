@@ -15,6 +15,7 @@ import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
 import {
   KIND_ANON,
+  KIND_FILE,
   KIND_HUGETLB,
   KIND_KERNEL,
   KIND_PAGE_TABLE,
@@ -104,9 +105,10 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
     const kind = mem.map.kind[f] as number;
     const isHuge = (kind === KIND_HUGETLB || kind === KIND_THP) && !isolated.has(f);
     const size = isHuge ? nrSmall : (isolated.get(f) ?? 1);
+    const isUsers = kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE;
     if (isolated.has(f)) nrFree += size;
     else if (kind === KIND_HUGETLB) huge.push(f as Frame);
-    else if (kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_THP) {
+    else if (isUsers || kind === KIND_THP) {
       movable.push(f as Frame);
       nrMovable += size;
     } else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;

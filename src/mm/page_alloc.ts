@@ -1,8 +1,7 @@
 // The page allocator's decision: which zonelist, which zones of it, and what when none has a page.
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
-//          alloc_flags_nofragment, zone_watermark_fast, rmqueue,
-//          __alloc_pages_slowpath; kernel/cgroup/cpuset.c: __cpuset_node_allowed.
-// Omits    compaction, dirty limits. While nothing can be reclaimed, direct reclaim finds pages on
+//          alloc_flags_nofragment, zone_watermark_fast, rmqueue, __alloc_pages_slowpath.
+// Omits    compaction. While nothing can be reclaimed, direct reclaim finds pages on
 //          per-CPU lists only (SPEC EXH2); else mm/kswapd.ts does it (`reclaimer`).
 // Hooks    zoneGate (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
@@ -25,6 +24,7 @@ import {
   __GFP_NORETRY,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
+  __GFP_WRITE,
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
@@ -37,6 +37,7 @@ import {
   ALLOC_NOFRAGMENT,
   ALLOC_WMARK_HIGH,
   ALLOC_WMARK_LOW,
+  cpusetNodeAllowed,
   FAILURE,
   type Failure,
   gfpToAllocFlags,
@@ -115,10 +116,7 @@ export class PageAllocator extends PageFreer {
     this.#sparesBlocks = new Uint8Array(parts.zones.nr);
   }
 
-  /**
-   * Compiles what follows from node states and the design's gate into flat tables; called whenever
-   * node states change.
-   */
+  /** Compiles node states and the design's gate into flat tables, whenever node states change. */
   compile(gate: ZoneGate | undefined): void {
     const { zones, states } = this.#p;
     this.#isNuma = states.online.weight > 1;
@@ -240,6 +238,7 @@ export class PageAllocator extends PageFreer {
   #prepareFirst(): void {
     this.#first = NO_ZONE;
     if (this.#preferred === NO_ZONE || this.#fastFlags & ALLOC_CPUSET) return;
+    if (this.#gfp & __GFP_WRITE) return;
     const { zones } = this.#p;
     const z = this.#list.zones[this.#preferred] as number;
     const nid = zones.nid[z] as number;
@@ -332,8 +331,16 @@ export class PageAllocator extends PageFreer {
           continue;
         }
       }
-      if (allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled && !this.#cpusetAllows(nid, gfp)) {
+      if (
+        allocFlags & ALLOC_CPUSET &&
+        this.#cpusetsEnabled &&
+        !cpusetNodeAllowed(this.current, nid, gfp)
+      ) {
         log?.step(z, VERDICT.CPUSET, zones.free[z] as number);
+        continue;
+      }
+      if (attempt === ATTEMPT.FAST && gfp & __GFP_WRITE && !this.#p.dirty.isNodeOk(nid)) {
+        log?.step(z, VERDICT.DIRTY, zones.free[z] as number);
         continue;
       }
       if (allocFlags & ALLOC_NOFRAGMENT && i !== this.#preferred && this.#isRemote(nid)) {
@@ -394,13 +401,6 @@ export class PageAllocator extends PageFreer {
     return this.#isNuma && nid !== this.#p.zones.nid[preferred];
   }
 
-  /** __cpuset_node_allowed: user requests stay inside, kernel requests may go up to a hard wall. */
-  #cpusetAllows(nid: number, gfp: number): boolean {
-    if (this.current.memsAllowed.has(nid)) return true;
-    if (gfp & __GFP_HARDWALL) return false;
-    return this.current.hardwallMems.has(nid);
-  }
-
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
     const type = this.#migratetype;
     const { buddy, pcp } = this.#p;
@@ -423,10 +423,7 @@ export class PageAllocator extends PageFreer {
     return 1;
   }
 
-  /**
-   * Tries the last request again, after the OOM killer has been at work for it: not from the start,
-   * but above the min watermarks. Returns as alloc.
-   */
+  /** Tries again after an OOM kill, above the min watermarks only. Returns as alloc. */
   retry(gfp: number, want: number): number {
     this.failure = FAILURE.NONE;
     return this.#slowpath(gfp, want);

@@ -68,6 +68,8 @@ export interface PageOwners {
   unmap(f: number): boolean;
   /** A shared page has gone from its object to its slot (shmem_writepage). */
   moveToSwap(f: number): void;
+  /** Reclaim met a dirty page of a file: the flusher is to write what is dirty. */
+  flush(): void;
   /**
    * Lets a clean file page go from its file, so that its frame can be freed (__remove_mapping).
    * @returns false when it is in use in a way that reclaim does not know.

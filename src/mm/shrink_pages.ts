@@ -158,6 +158,7 @@ export class PageShrinker {
     const { lru, swap, stat } = this.#p;
     if (!lru.has(f, LRU_SWAPBACKED)) {
       lru.set(f, LRU_RECLAIM);
+      this.#owners.flush();
       return false;
     }
     if (!sc.mayWritepage) return false;

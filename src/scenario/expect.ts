@@ -22,6 +22,7 @@ const LIST_FIELDS: ReadonlySet<string> = new Set(['nodes', 'status', 'flags']);
 const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'touched',
   'read',
+  'written',
   'zeroPages',
   'computed',
   'local',
@@ -41,6 +42,7 @@ const RANGE_VERBS: ReadonlySet<string> = new Set([
   'madvise',
   'mlock',
   'device_compute',
+  'sys cached',
 ]);
 
 /** Words from `at` on with `;` as words of their own and later `->` read as `;`. */

@@ -15,6 +15,9 @@ export const MMAP_KINDS = [
   'hugetlb-noreserve',
   'hugetlb-shared',
   'shm-hugetlb',
+  'file',
+  'file-private',
+  'text',
 ] as const;
 export type MmapKind = (typeof MMAP_KINDS)[number];
 
@@ -41,6 +44,9 @@ export const DEVICE_ADVICE = ['device', 'cpu', 'none'] as const;
 /** Words of `device_compute` and `device_policy`. */
 export const COMPUTE_WORDS = ['strided', 'random', 'hot', 'reading'] as const;
 export const DEVICE_POLICY_WORDS = ['evict', 'keep'] as const;
+
+/** What a program tells of its use of a file (posix_fadvise). */
+export const FADVICE = ['dontneed', 'willneed'] as const;
 
 /** A mode as written: a name or a raw number, with its flags as written. */
 export interface ModeArg {
@@ -83,6 +89,9 @@ export type TaskAct =
       readonly nrPages: number;
       readonly kind: MmapKind;
       readonly shift: number;
+      /** For mappings of a file: its name, and the page of it that comes first. */
+      readonly file?: string | undefined;
+      readonly at?: number | undefined;
     }
   | {
       readonly verb: 'munmap';
@@ -157,6 +166,21 @@ export type TaskAct =
       readonly nrPages: number;
     }
   | { readonly verb: 'swrite'; readonly path: string; readonly value: string }
+  | {
+      readonly verb: 'readfile' | 'writefile';
+      readonly file: string;
+      /** Left out: the whole file. */
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
+    }
+  | {
+      readonly verb: 'fadvise';
+      readonly file: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly advice: (typeof FADVICE)[number];
+    }
+  | { readonly verb: 'fsync'; readonly file: string }
   | { readonly verb: 'exit' }
   /** The device computes on a range; its driver decides where the pages are meanwhile. */
   | {
@@ -199,6 +223,12 @@ export type TaskAct =
       readonly advice: (typeof DEVICE_ADVICE)[number];
     };
 
+/** A policy of a mount as written: `bind:0,2`; `nodes` is `none` when none are given. */
+export interface MountPolicyArg {
+  readonly mode: ModeArg;
+  readonly nodes: NodesArg;
+}
+
 /** An operation of the controller, which is under no policy and in no tested cpuset. */
 export type SysAct =
   | { readonly verb: 'write'; readonly path: string; readonly value: string }
@@ -206,15 +236,25 @@ export type SysAct =
   | { readonly verb: 'mkdir' | 'rmdir'; readonly path: string }
   | { readonly verb: 'move'; readonly task: string; readonly cgroup: string }
   | {
-      readonly verb:
-        | 'zones'
-        | 'free'
-        | 'numastat'
-        | 'hugetlb'
-        | 'states'
-        | 'fallback'
-        | 'tasks'
-        | 'drop_caches';
+      readonly verb: 'zones' | 'free' | 'numastat' | 'hugetlb' | 'states' | 'fallback' | 'tasks';
+    }
+  | { readonly verb: 'sync' | 'drop_caches' }
+  | {
+      readonly verb: 'mkfile';
+      readonly file: string;
+      readonly nrPages: number;
+      readonly isTmpfs: boolean;
+      /** mpol= of its mount. */
+      readonly mpol?: MountPolicyArg | undefined;
+    }
+  | { readonly verb: 'rmfile'; readonly file: string }
+  | { readonly verb: 'truncate'; readonly file: string; readonly nrPages: number }
+  | {
+      readonly verb: 'cached';
+      readonly file: string;
+      /** Left out: the whole file. */
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
     }
   | { readonly verb: 'vmstat'; readonly keys: readonly string[] }
   | { readonly verb: 'offline_node'; readonly node: number; readonly nrBlocks?: number | undefined }

@@ -6,10 +6,10 @@ import {
   DEVICE_ADVICE,
   DEVICE_POLICY_WORDS,
   MADVICE,
-  MMAP_KINDS,
   type SysAct,
   type TaskAct,
 } from './ops.ts';
+import { isFileVerb, readFileAct, readFileSysAct, readKind } from './parse_files.ts';
 import type { Reader } from './reader.ts';
 import { HUGE_PAGE_BYTES, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
 
@@ -60,9 +60,12 @@ function readMmap(r: Reader, pages: PageSizes): TaskAct {
   const fallback = pages.base;
   const unit = { pageBytes: pageBytesOfKind(r.peek(1) ?? '', fallback) };
   const nrPages = r.number('PAGES, a number of pages,', unit);
-  const kind = r.oneOf('KIND', MMAP_KINDS);
-  const shift = r.numberOption(r.trailing([], ['shift']), 'shift', unit) ?? 0;
-  return { verb: 'mmap', region, nrPages, kind, shift };
+  const { kind, file } = readKind(r);
+  const rest = r.trailing([], file === undefined ? ['shift'] : ['shift', 'at']);
+  const shift = r.numberOption(rest, 'shift', unit) ?? 0;
+  if (file === undefined) return { verb: 'mmap', region, nrPages, kind, shift };
+  const at = r.numberOption(rest, 'at', unit) ?? 0;
+  return { verb: 'mmap', region, nrPages, kind, shift, file, at };
 }
 
 function readMbind(r: Reader, pages: PageSizes): TaskAct {
@@ -190,6 +193,7 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
 
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
+  if (isFileVerb(verb)) return readFileAct(r, verb, pages);
   switch (verb) {
     case 'cpu':
       return { verb, cpu: r.number('N, a CPU,') };
@@ -295,7 +299,13 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'fallback':
     case 'tasks':
     case 'drop_caches':
+    case 'sync':
       return { verb };
+    case 'mkfile':
+    case 'rmfile':
+    case 'truncate':
+    case 'cached':
+      return readFileSysAct(r, verb, pages);
     case 'vmstat':
       return { verb, keys: r.word('KEY').split(',') };
     case 'offline_node': {

@@ -91,7 +91,9 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     }
     case 'mmap': {
       const shift = option('shift', nonZero(act.shift));
-      return `mmap ${spell.region(act.region)} ${act.nrPages} ${act.kind}${shift}`;
+      const kind = act.file === undefined ? act.kind : `${act.kind}:${act.file}`;
+      const at = option('at', nonZero(act.at ?? 0));
+      return `mmap ${spell.region(act.region)} ${act.nrPages} ${kind}${shift}${at}`;
     }
     case 'mbind':
       return printMbind(act, spell);
@@ -117,6 +119,12 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     }
     case 'madvise':
       return `madvise ${spell.region(act.region)}${range(act)} ${act.advice}`;
+    case 'readfile':
+    case 'writefile':
+    case 'fsync':
+      return `${act.verb} ${act.file}${act.verb === 'fsync' ? '' : range(act)}`;
+    case 'fadvise':
+      return `fadvise ${act.file}${range(act)} ${act.advice}`;
     case 'swrite':
       return `swrite ${act.path} ${quoteValue(act.value)}`;
     case 'device_compute':
@@ -125,6 +133,14 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'device_advise':
       return printDeviceAct(act, spell);
   }
+}
+
+/** ` tmpfs mpol=bind:0,2`, or nothing for a file on a disk. */
+function printMount(act: Extract<SysAct, { verb: 'mkfile' }>): string {
+  if (!act.isTmpfs) return '';
+  if (act.mpol === undefined) return ' tmpfs';
+  const nodes = act.mpol.nodes === 'none' ? '' : `:${printNodes(act.mpol.nodes)}`;
+  return ` tmpfs mpol=${printMode(act.mpol.mode)}${nodes}`;
 }
 
 function printSysAct(act: SysAct, spell: Spelling): string {
@@ -150,6 +166,14 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
       return `sleep ${act.ms}`;
+    case 'mkfile':
+      return `mkfile ${act.file} ${act.nrPages}${printMount(act)}`;
+    case 'rmfile':
+      return `rmfile ${act.file}`;
+    case 'truncate':
+      return `truncate ${act.file} ${act.nrPages}`;
+    case 'cached':
+      return `cached ${act.file}${range(act)}`;
     default:
       return act.verb;
   }

@@ -12,13 +12,13 @@ import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
-import { shrinkZeroPage, splitDeferred } from '../kernel/thp_split.ts';
 import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
+import { isFileSysAct, runFileSys } from './run_files.ts';
 import { numbers, plain } from './run_results.ts';
 
 /**
@@ -31,6 +31,7 @@ export function runSys(
   tasks: ReadonlyMap<string, Task>,
 ): OpResult {
   askForKernelBuffer(k);
+  if (isFileSysAct(act)) return runFileSys(k, act);
   switch (act.verb) {
     case 'mkdir':
       return plain(makeGroup(k, groupPath(k, act.path)));
@@ -86,19 +87,9 @@ export function runSys(
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'swapon':
       return plain(swapOn(k, act.nrPages, act.priority));
-    case 'drop_caches':
-      return dropCaches(k);
     case 'sleep':
       return { ret: 0 };
   }
-}
-
-/** What a kernel gives back when it is asked to: of huge pages, what is not mapped. */
-function dropCaches(k: Kernel): OpResult {
-  k.setCurrent(k.kthread);
-  splitDeferred(k, null);
-  shrinkZeroPage(k);
-  return { ret: 0 };
 }
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */

@@ -33,6 +33,7 @@ import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { runDevice } from './run_device.ts';
+import { mapFile, runFile } from './run_files.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
@@ -122,6 +123,11 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
     }
     case 'swrite':
       return writeAsTask(c, act);
+    case 'readfile':
+    case 'writefile':
+    case 'fadvise':
+    case 'fsync':
+      return runFile(k, task, act);
     case 'exit':
       exitTask(k, task, 'exit');
       return { ret: 0, exit: 0 };
@@ -143,6 +149,14 @@ const rangeOf = (
   c: TaskContext,
   act: { readonly region: string; readonly offset: number; readonly nrPages: number },
 ) => c.regions.range(act);
+
+/** Mode and flags of a policy apart. */
+export function modeOnly(arg: ModeArg): { mode: number; flags: number } {
+  return {
+    mode: modeNumber({ ...arg, flags: [] }),
+    flags: modeNumber({ ...arg, mode: 'default' }),
+  };
+}
 
 /** A mode as a number, flags included; raw numbers pass as they are. */
 export function modeNumber(arg: ModeArg): number {
@@ -195,6 +209,7 @@ function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
     return { ...plain(-ENOMEM), note };
   }
   if (act.kind.includes('hugetlb')) return mapHuge(c, act);
+  if (act.file !== undefined) return mapFile(k, task, regions, act);
   const isShared = act.kind === 'shared' || act.kind === 'shm';
   const object = isShared
     ? regions.objectFor(k, act.region, act.kind === 'shm', act.nrPages)

@@ -24,7 +24,7 @@ export const TASK_USAGE = {
   next_node: '',
   mems_allowed: '',
   get_raw: 'FLAGS MAXNODE [R OFF]',
-  mmap: 'R PAGES KIND [shift=N]',
+  mmap: 'R PAGES KIND [shift=N] [at=PAGE]',
   munmap: 'R [OFF PAGES]',
   mbind:
     'R OFF PAGES MODE[+FLAG...] NODES [strict] [move] [moveall] [lazy] [flags=N] ' +
@@ -40,6 +40,10 @@ export const TASK_USAGE = {
   mlock: 'R OFF PAGES',
   munlock: 'R OFF PAGES',
   swrite: 'PATH VALUE',
+  readfile: 'FILE [OFF PAGES]',
+  writefile: 'FILE [OFF PAGES]',
+  fadvise: 'FILE OFF PAGES ADVICE',
+  fsync: 'FILE',
   exit: '',
   device_compute:
     'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [passes=N] [stride=N] [seed=N] ' +
@@ -73,6 +77,11 @@ export const SYS_USAGE = {
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
   swapon: 'PAGES [PRIORITY]',
   sleep: 'MS',
+  mkfile: 'FILE PAGES [tmpfs] [mpol=MODE[+FLAG...][:NODES]]',
+  rmfile: 'FILE',
+  truncate: 'FILE PAGES',
+  cached: 'FILE [OFF PAGES]',
+  sync: '',
 } as const;
 export type SysVerb = keyof typeof SYS_USAGE;
 
@@ -148,6 +157,12 @@ export function nameFault(name: string, letter: 'T' | 'R'): string | undefined {
   return undefined;
 }
 
+/** What is wrong with a name of a file, or undefined. */
+export const fileFault = (name: string): string | undefined =>
+  NAME.test(name)
+    ? undefined
+    : `"${name}" is no name of a file; expected a letter followed by letters, digits or _`;
+
 /** Fields of a result that `-> FIELD VALUE` may name, by verb (`sys read` for those of sys). */
 export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   cpu: ['cpu', 'node'],
@@ -160,12 +175,15 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   mmap: ['pageBytes', 'ino'],
   touch: ['touched'],
   read: ['read'],
+  readfile: ['read'],
+  writefile: ['written'],
   tables: ['zeroPages'],
   exit: ['exit'],
   device_compute: ['computed', 'local', 'remote', 'moved', 'evicted'],
   device_prefetch: ['moved', 'evicted'],
   fork: ['task'],
   'sys read': ['value'],
+  'sys mkfile': ['ino'],
   'sys offline_node': ['blocks', 'changed', 'already'],
   'sys online_node': ['blocks', 'changed', 'already'],
 };

@@ -4,6 +4,7 @@ import { DEVICE_POLICIES } from '../../src/drivers/driver.ts';
 import {
   type Act,
   DEVICE_ADVICE,
+  FADVICE,
   type ModeArg,
   type NodesArg,
   type SysAct,
@@ -43,7 +44,56 @@ const addressOffsetBytes = fc.constantFrom(0, 0, 0, 0, 1);
 
 const is = <V extends string>(verb: V) => ({ verb: fc.constant(verb) });
 
+/** Files that random operations make, read, write and map. */
+const file = fc.constantFrom('fa', 'fb');
+const fileRange = { file, offset: fc.nat(70), nrPages: fc.nat(40) };
+
+const fileAct: fc.Arbitrary<TaskAct> = fc.oneof(
+  fc.record({ verb: fc.constantFrom('readfile', 'writefile'), ...fileRange }),
+  fc.record({ ...is('fadvise'), ...fileRange, advice: fc.constantFrom(...FADVICE) }),
+  fc.record({ ...is('fsync'), file }),
+  fc.record({
+    ...is('mmap'),
+    region,
+    nrPages: fc.constant(64),
+    kind: fc.constantFrom('file', 'file-private', 'text'),
+    shift: fc.constantFrom(0, 0, 3),
+    file,
+    at: fc.constantFrom(0, 0, 5),
+  }),
+);
+
+const fileSysAct: fc.Arbitrary<SysAct> = fc.oneof(
+  fc.record({ ...is('mkfile'), file, nrPages: fc.nat(96), isTmpfs: fc.constant(false) }),
+  fc.record({
+    ...is('mkfile'),
+    file,
+    nrPages: fc.nat(96),
+    isTmpfs: fc.constant(true),
+    mpol: fc.option(
+      fc.record({
+        mode: fc.record({
+          mode: fc.constantFrom('bind', 'preferred', 'interleave', 'local', 'default'),
+          flags: fc.subarray(['static', 'relative'], { maxLength: 1 }),
+        }),
+        nodes: fc.oneof(someNodes, fc.constant('none' as const)),
+      }),
+      { nil: undefined },
+    ),
+  }),
+  fc.record({ ...is('rmfile'), file }),
+  fc.record({ ...is('truncate'), file, nrPages: fc.nat(96) }),
+  fc.record({ ...is('cached'), file }),
+  fc.record({ verb: fc.constantFrom('sync', 'drop_caches') }),
+  fc.record({
+    ...is('write'),
+    path: fc.constant('/proc/sys/vm/drop_caches'),
+    value: fc.constantFrom('1', '2', '3', '0'),
+  }),
+);
+
 const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
+  { weight: 4, arbitrary: fileAct },
   fc.record({ ...is('cpu'), cpu: fc.nat(9) }),
   fc.record({ ...is('set_mempolicy'), mode, nodes: nodesArg, maxnode }),
   fc.record(is('get_mempolicy')),
@@ -128,6 +178,7 @@ const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
 const path = fc.constantFrom(...GROUPS).map((group) => `/sys/fs/cgroup${group}`);
 
 const sysAct: fc.Arbitrary<SysAct> = fc.oneof(
+  { weight: 3, arbitrary: fileSysAct },
   fc.record({ verb: fc.constantFrom('mkdir', 'mkdir', 'rmdir'), path }),
   fc.record({ ...is('move'), task, cgroup: path }),
   fc.record({

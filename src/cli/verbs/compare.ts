@@ -140,6 +140,7 @@ const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
   'page fault': 'page faults',
   'copy on write': 'copies on write',
   'shared page': 'pages of shared objects',
+  'page cache': 'pages of files in memory',
   'swap in': 'pages back from swap',
   'page table': 'page tables',
   'kernel page': 'pages of the kernel',
