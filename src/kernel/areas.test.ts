@@ -266,6 +266,8 @@ describe('an address space', () => {
     wipesOnFork: false,
     isKeptFromChild: false,
     thp: 'none',
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
 

@@ -13,11 +13,15 @@ import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
+import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
 import type { FileInode } from './file_inode.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
+import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
+import { NumaBalancing } from './numa_balancing.ts';
 import { PlacementCount } from './placement_count.ts';
 import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
@@ -34,6 +38,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly bootPool?: BootPool | undefined;
   /** `transparent_hugepage=` on the command line, or what the kernel was built with: never. */
   readonly transparentHugepage?: ThpEnabled | undefined;
+  /** `numa_balancing=` on the command line: the mode, 0 (off, the default) to 3. */
+  readonly numaBalancing?: number | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
   /** Pages join the lists of reclaim from the start, whether anything uses them or not. */
@@ -84,6 +90,16 @@ export class Kernel {
   readonly inoHints = new Map<string, number>();
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** NUMA balancing, switched on or not. */
+  readonly numa: NumaBalancing;
+  /** KSM, running or not. */
+  readonly ksm: Ksm;
+  /** What is in users' pages, once something looks at it. */
+  contents: Contents | undefined;
+  /** Tiers of memory. */
+  readonly tiers: MemoryTiers;
+  /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
+  nowMs = 0;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /**
@@ -108,6 +124,10 @@ export class Kernel {
     this.mem = new Memory(machine, design, { ...options, keepsBlocks });
     this.huge = new HugePages(this.mem);
     this.thp = new TransparentHuge(this.mem, transparentHugepage);
+    this.numa = new NumaBalancing(this);
+    this.numa.mode = options.numaBalancing ?? 0;
+    this.ksm = new Ksm(this);
+    this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
@@ -135,7 +155,7 @@ export class Kernel {
   }
 
   newSpace(): AddressSpace {
-    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall);
+    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall, this.nowMs);
     space.beforeCut = (vpn) => splitPmdAtEdge(this, space, vpn);
     this.spaces.set(space.id, space);
     return space;

@@ -15,7 +15,7 @@ import {
 } from '../hooks/policy_modes.ts';
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE, GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON } from '../mm/memmap.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
 import { policyObject } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
@@ -267,6 +267,7 @@ function thpPolicyTarget(k: Kernel, task: Task, head: Frame, startVpn: number): 
 
 /** Where a task maps a page, by the page's own record of owner and place (page_address_in_vma). */
 function vpnOf(k: Kernel, task: Task, f: Frame): number | undefined {
+  if (isMergedFrame(k.mem.map, f)) return undefined;
   const index = k.mem.map.index[f] as number;
   const link = k.mem.map.link[f] as number;
   const inode = k.objects.get(link) ?? k.inodes.get(link);

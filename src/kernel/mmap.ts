@@ -91,6 +91,8 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     wipesOnFork: false,
     isKeptFromChild: false,
     thp: 'none',
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
   if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');
@@ -198,6 +200,14 @@ function walkVmas(
   return unmapped;
 }
 
+/** Lets areas of a range be merged with equal pages, or takes that back (ksm_madvise). */
+const adviseKsm = (k: Kernel, task: Task, start: number, end: number, isOn: boolean): number =>
+  walkVmas(task, start, end, (vma, from, to) => {
+    if (!isOn) return k.ksm.forbid(task, vma, from, to);
+    k.ksm.allow(task.mm, vma, from, to);
+    return 0;
+  });
+
 /**
  * madvise over [startVpn, startVpn + nrPages).
  * @returns 0; -EINVAL for advice that does not fit the area; -ENOMEM for holes.
@@ -243,14 +253,7 @@ export function madvise(
         return 0;
       });
     case 'wipeonfork':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        if (vma.wipesOnFork) return 0;
-        task.mm.change(start, end, (v) => {
-          v.wipesOnFork = true;
-        });
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => wipeOnFork(task, ...part));
     case 'dontfork':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
         if (vma.isKeptFromChild) return 0;
@@ -259,6 +262,9 @@ export function madvise(
         });
         return 0;
       });
+    case 'mergeable':
+    case 'unmergeable':
+      return adviseKsm(k, task, startVpn, endVpn, advice === 'mergeable');
     case 'populate_read':
     case 'populate_write':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -270,6 +276,16 @@ export function madvise(
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** MADV_WIPEONFORK on a part of an area. */
+function wipeOnFork(task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  if (vma.wipesOnFork) return 0;
+  task.mm.change(start, end, (v) => {
+    v.wipesOnFork = true;
+  });
+  return 0;
 }
 
 /** MADV_FREE on a part of an area. */

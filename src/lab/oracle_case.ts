@@ -206,6 +206,10 @@ export function thpOf(cmdline: string): ThpEnabled | undefined {
   return THP_ENABLED.find((word) => word === value);
 }
 
+/** The last `numa_balancing=` of a command line that has one. */
+const numaBalancingOf = (cmdline: string): number =>
+  /.*(?:^|\s)numa_balancing=enable(?:\s|$)(?!.*numa_balancing=)/.test(cmdline) ? 1 : 0;
+
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
   const zones: ZoneSnapshot[] = c.zonesAtStart.map((z) => ({
@@ -227,5 +231,6 @@ export function caseOptions(c: OracleCase): KernelOptions {
     maxNodes: maxNodesOf(c),
     bootPool: bootPoolOf(bootCmdline),
     transparentHugepage: thpOf(bootCmdline),
+    numaBalancing: numaBalancingOf(bootCmdline),
   };
 }

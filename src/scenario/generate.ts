@@ -3,23 +3,13 @@
 //          it. GEN2 a task acts only while it lives and on regions that it has mapped or inherited.
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
-import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
+import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
-/** The nodes that a workload may name. */
-export interface MachineNodes {
-  /** All nodes, ascending, those without memory too. */
-  readonly nodes: readonly number[];
-  /** Nodes with memory at the start. */
-  readonly memoryNodes: readonly number[];
-  /** Nodes whose memory belongs to a device; named more often than others. */
-  readonly deviceNodes: readonly number[];
-  /** CPUs by node; nodes without CPUs may be absent. */
-  readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
-}
+export { type MachineNodes, machineNodes };
 
 export interface GenerateOptions extends MachineNodes {
   /** Any text or number. */
@@ -31,26 +21,19 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-/** The nodes of a machine, as generators want them. */
-export function machineNodes(machine: Machine): MachineNodes {
-  const ids = (nodes: Machine['nodes']): number[] => nodes.map((node) => node.id);
-  const hasMemory = machine.nodes.filter((n) => nodeSizeBytes(n) > 0 && n.offlineAtStart !== true);
-  return {
-    nodes: ids(machine.nodes),
-    memoryNodes: ids(hasMemory),
-    deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
-    cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
-  };
-}
-
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
-/** Few, so that no node runs full. */
 const MOST_HUGE_REGIONS = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
+
+/** Where the services that a family is about are switched. */
+const KSM = '/sys/kernel/mm/ksm';
+const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
+/** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
+const NUMBERS = [1, 1, 2, 3, 257];
 
 interface LiveTask {
   readonly name: string;
@@ -98,8 +81,22 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
+  /** Switches the service on that a family is about. */
+  #beginService(): void {
+    if (this.#family === 'ksm') {
+      // A look takes all of memory, so that where it begins the next time is no accident.
+      this.#sys({ verb: 'write', path: `${KSM}/pages_to_scan`, value: '100000' });
+      const value = this.#prng.chance(50) ? '0' : '1';
+      this.#sys({ verb: 'write', path: `${KSM}/merge_across_nodes`, value });
+    }
+    if (this.#family !== 'balance') return;
+    this.#sys({ verb: 'write', path: `${BALANCING}/scan_period_max_ms`, value: '200' });
+    this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
+  }
+
   /** What a workload begins with: settings, or groups. */
   begin(): void {
+    this.#beginService();
     if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
     else this.#makeGroups();
   }
@@ -166,6 +163,9 @@ class Workload {
       case 'flag':
         this.#writeFlag();
         return true;
+      case 'scans':
+        this.#scans();
+        return true;
       default:
         return false;
     }
@@ -200,6 +200,17 @@ class Workload {
       case 'madvise':
         this.#madvise(task, range, mapped.kind);
         break;
+      case 'fill':
+        this.#task(task.name, { verb: 'fill', ...range, value: this.#prng.pick(NUMBERS) });
+        break;
+      case 'merge': {
+        const advice = this.#prng.pick(['mergeable', 'mergeable', 'unmergeable']);
+        this.#task(task.name, { verb: 'madvise', ...range, advice });
+        break;
+      }
+      case 'work':
+        this.#work(task, region, mapped.nrPages);
+        break;
       case 'lock':
         this.#task(task.name, { verb: this.#prng.pick(['mlock', 'munlock']), ...range });
         break;
@@ -228,7 +239,11 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    const most = this.#family === 'thp' ? MOST_HUGE_REGIONS : MOST_REGIONS;
+    const counts: Readonly<Partial<Record<Family, number>>> = {
+      thp: MOST_HUGE_REGIONS,
+      balance: 1,
+    };
+    const most = counts[this.#family] ?? MOST_REGIONS;
     for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
@@ -243,13 +258,34 @@ class Workload {
     const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
     task.regions.set(region, mapped);
     this.#task(task.name, { verb: 'mmap', region, ...mapped });
-    if (isThp && this.#prng.chance(40)) {
-      const all = { offset: mapped.shift, nrPages: mapped.nrPages };
-      this.#task(task.name, { verb: 'madvise', region, ...all, advice: 'hugepage' });
+    const isAdvised = isThp ? this.#prng.chance(40) : this.#family === 'ksm';
+    if (isAdvised) {
+      const offset = isThp ? mapped.shift : 0;
+      const advice = isThp ? 'hugepage' : 'mergeable';
+      this.#task(task.name, { verb: 'madvise', region, offset, nrPages: mapped.nrPages, advice });
     }
     if (this.#prng.chance(50)) {
       this.#task(task.name, { verb: 'touch', region, ...this.#rangeOf(mapped) });
     }
+  }
+
+  /** Lets ksmd merge all that it can, and looks where the pages are. */
+  #scans(): void {
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '1' });
+    this.#sys({ verb: 'ksm_scans', nrScans: 4 });
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '0' });
+    for (const file of ['pages_shared', 'pages_sharing']) {
+      this.#sys({ verb: 'read', path: `${KSM}/${file}` });
+    }
+    const { name, regions } = this.#prng.pick(this.#alive);
+    for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
+  }
+
+  /** Works on a region until its pages are where NUMA balancing wants them. */
+  #work(task: LiveTask, region: string, nrPages: number): void {
+    this.#sys({ verb: 'drop_caches' });
+    this.#task(task.name, { verb: 'work', region, offset: 0, nrPages, ms: 2500 });
+    this.#task(task.name, { verb: 'where', region });
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -331,6 +367,7 @@ class Workload {
     if (p.chance(15)) flags.push('static');
     else if (p.chance(18)) flags.push('relative');
     if (p.chance(2)) flags.push(p.pick(['static', 'relative', 'numa_balancing']));
+    if (this.#family === 'balance' && mode === 'bind' && p.chance(70)) flags.push('numa_balancing');
     const distinct = [...new Set(flags)];
     const needsNodes = mode !== 'default' && mode !== 'local';
     if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };

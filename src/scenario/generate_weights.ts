@@ -10,6 +10,8 @@ export const FAMILIES = [
   'cpuset1',
   'mixed',
   'thp',
+  'ksm',
+  'balance',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -32,7 +34,11 @@ export type Action =
   | 'exit'
   | 'mems'
   | 'cgroup'
-  | 'flag';
+  | 'flag'
+  | 'fill'
+  | 'merge'
+  | 'scans'
+  | 'work';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -135,6 +141,34 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     cpu: 4,
     fork: 4,
     exit: 1,
+  },
+  ksm: {
+    mmap: 5,
+    fill: 18,
+    touch: 5,
+    where: 5,
+    merge: 4,
+    scans: 8,
+    set_mempolicy: 3,
+    mbind: 4,
+    move_pages: 4,
+    migrate_pages: 1,
+    madvise: 3,
+    munmap: 1,
+    cpu: 6,
+    fork: 3,
+    exit: 1,
+  },
+  balance: {
+    mmap: 2,
+    work: 10,
+    touch: 3,
+    where: 2,
+    set_mempolicy: 4,
+    mbind: 4,
+    move_pages: 8,
+    cpu: 10,
+    fork: 1,
   },
   mixed: {
     mmap: 5,
