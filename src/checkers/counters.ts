@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   freeHugeFrames,
+  SMALL_IN_THP,
   smallInHuge,
   tableFrames,
   usedHugeFrames,
@@ -36,7 +37,9 @@ export function checkCounters(k: Kernel): readonly string[] {
   const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
   const { orphans, nrLostInUse } = k.mem.held;
   const nrHeld = orphans.size + nrLostInUse;
-  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * smallInHuge(k) + nrHeld;
+  const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
+  const nrSmall = userFrames(k).size + tableFrames(k).size + nrHeld + nrZero;
+  const inUse = nrSmall + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,
     () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,

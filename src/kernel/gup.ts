@@ -95,7 +95,9 @@ function framesOf(k: Kernel, task: Task, startVpn: number, nrPages: number): Got
   const frames: Frame[] = [];
   for (let vpn = startVpn; vpn < startVpn + done; vpn++) {
     const huge = pageTable.getHuge(vpn);
-    frames.push(pteFrame(huge === 0 ? pageTable.get(vpn) : huge));
+    const f = pteFrame(huge === 0 ? pageTable.get(vpn) : huge);
+    if (k.thp.isPart(f)) throw new NotModelled('a pin of transparent huge pages');
+    frames.push(f);
   }
   return { frames, error };
 }

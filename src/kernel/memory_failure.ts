@@ -19,7 +19,15 @@ import {
   GFP_USER,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
-import { KIND_ANON, KIND_HUGETLB, KIND_KERNEL, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
+import {
+  KIND_ANON,
+  KIND_FILE,
+  KIND_HUGETLB,
+  KIND_KERNEL,
+  KIND_PAGE_TABLE,
+  KIND_SHMEM,
+  KIND_THP,
+} from '../mm/memmap.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { exitTask, IMAGE_VPN } from './fork.ts';
 import { isHuge } from './hugetlb_area.ts';
@@ -41,7 +49,7 @@ export function memoryFailure(k: Kernel, f: Frame): number {
   const { map, held } = k.mem;
   if (held.isPoisoned(f)) return -EHWPOISON;
   const kind = map.kind[f];
-  if (kind === KIND_HUGETLB) throw new NotModelled('a memory error in a huge page');
+  refuseOthers(kind as number);
   held.poison(f);
   if (kind !== KIND_ANON && kind !== KIND_SHMEM) return -EBUSY;
   forEachMapping(k, f, (space, vpn) => {
@@ -63,7 +71,7 @@ export function softOffline(k: Kernel, f: Frame, task: Task): number {
   const { map, held } = k.mem;
   if (held.isPoisoned(f)) return 0;
   const kind = map.kind[f];
-  if (kind === KIND_HUGETLB) throw new NotModelled('soft offline of a huge page');
+  refuseOthers(kind as number);
   if (kind !== KIND_ANON && kind !== KIND_SHMEM) return -EIO;
   const nid = k.allocator.nidOf(f);
   const isMovable = k.mem.zones.type[k.mem.buddy.zoneOf(f)] === ZONE_MOVABLE;
@@ -144,7 +152,7 @@ export function failLink(k: Kernel, nid: NodeId): LinkFailure {
       }
       for (let f = start; f < end; f++) {
         const kind = map.kind[f];
-        if (kind === KIND_HUGETLB) throw new NotModelled('a link failure under huge pages');
+        refuseOthers(kind as number);
         if (held.isPoisoned(f) || (kind !== KIND_ANON && kind !== KIND_SHMEM)) continue;
         memoryFailure(k, f as Frame);
         nrUsed++;
@@ -172,4 +180,12 @@ function kernelPagesOn(k: Kernel, nid: NodeId): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Errors in pages of files and in huge pages would go other ways. */
+function refuseOthers(kind: number): void {
+  if (kind === KIND_HUGETLB || kind === KIND_THP) {
+    throw new NotModelled('a memory error in a huge page');
+  }
+  if (kind === KIND_FILE) throw new NotModelled('a memory error in a page of a file');
 }

@@ -96,10 +96,13 @@ function setLocked(
     const end = Math.min(vma.endVpn, endVpn);
     const wasLocked = vma.isLocked;
     const isLocked = mode !== undefined && !isHuge(vma);
-    task.mm.change(vpn, end, (v) => {
-      v.isLocked = isLocked;
-      v.isLockedOnFault = isLocked && mode === 'on fault';
-    });
+    const onFault = isLocked && mode === 'on fault';
+    if (wasLocked !== isLocked || vma.isLockedOnFault !== onFault) {
+      task.mm.change(vpn, end, (v) => {
+        v.isLocked = isLocked;
+        v.isLockedOnFault = onFault;
+      });
+    }
     if (wasLocked !== isLocked) markPages(k, task, vpn, end, isLocked);
     vpn = end;
   }

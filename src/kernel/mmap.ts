@@ -30,6 +30,10 @@ import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import type { ThpAdvice } from './thp.ts';
+import { collapseRange } from './thp_collapse.ts';
+import { zapThps } from './thp_fault.ts';
+import { splitFreed } from './thp_split.ts';
 
 export interface MmapRequest {
   readonly startVpn: number;
@@ -88,6 +92,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     isLockedOnFault: huge === null && !request.isLocked && locks === 'on fault',
     wipesOnFork: false,
     isKeptFromChild: false,
+    thp: 'none',
     isMergeable: false,
     isMarked: false,
     hasAnonVma: false,
@@ -156,6 +161,7 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     zapHuge(k, task, vma, startVpn, endVpn);
     return;
   }
+  zapThps(k, task.mm, startVpn, endVpn);
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
@@ -163,6 +169,10 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     const f = pteFrame(pte);
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
+    }
+    if (k.thp.isPart(f)) {
+      k.thp.removeSmallMap(f);
+      return;
     }
     const isLast = map.removeMap(f) === 0;
     if (isLast && map.kind[f] === KIND_ANON) dropPage(k, f);
@@ -219,6 +229,9 @@ export function madvise(
 ): number {
   const endVpn = startVpn + nrPages;
   if (nrPages === 0) return 0;
+  if (advice === 'collapse') {
+    return walkVmas(task, startVpn, endVpn, (...part) => collapseRange(k, task, ...part));
+  }
   switch (advice) {
     case 'dontneed':
     case 'dontneed_locked':
@@ -228,11 +241,10 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        giveUp(k, task, start, end);
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => freeLazily(k, task, ...part));
+    case 'hugepage':
+    case 'nohugepage':
+      return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(task, ...part, advice));
     case 'cold':
     case 'pageout':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
@@ -250,15 +262,10 @@ export function madvise(
         return 0;
       });
     case 'wipeonfork':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        task.mm.change(start, end, (v) => {
-          v.wipesOnFork = true;
-        });
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => wipeOnFork(task, ...part));
     case 'dontfork':
-      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isKeptFromChild) return 0;
         task.mm.change(start, end, (v) => {
           v.isKeptFromChild = true;
         });
@@ -279,6 +286,34 @@ export function madvise(
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** MADV_WIPEONFORK on a part of an area. */
+function wipeOnFork(task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  if (vma.wipesOnFork) return 0;
+  task.mm.change(start, end, (v) => {
+    v.wipesOnFork = true;
+  });
+  return 0;
+}
+
+/** MADV_FREE on a part of an area. */
+function freeLazily(k: Kernel, task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  splitFreed(k, task.mm, start, end);
+  giveUp(k, task, start, end);
+  return 0;
+}
+
+/** Notes whether an area is to have transparent huge pages (hugepage_madvise). */
+function adviseThp(task: Task, vma: Vma, start: number, end: number, advice: ThpAdvice): number {
+  if (vma.thp === advice) return 0;
+  if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
+  task.mm.change(start, end, (v) => {
+    v.thp = advice;
+  });
+  return 0;
 }
 
 const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>

@@ -30,6 +30,8 @@ export interface FuzzTarget {
   /** Words for the kernel's command line, `{device}` for the device nodes. */
   readonly append: string;
   readonly maxNodes?: number | undefined;
+  /** The family of all cases; left out, several take turns. */
+  readonly family?: Family | undefined;
 }
 
 export interface FuzzCase {
@@ -48,21 +50,16 @@ export const bootOf = (number: number): number => Math.floor(number / CASES_PER_
  */
 const APART: readonly Family[] = ['cpuset1'];
 /**
- * Families of which cases come only when the seed names them, so that older seeds still mean the
- * same cases, or because not every kernel can do what they do.
+ * Families that come up only when a run names them, so that the cases of others stay the same, or
+ * because not every kernel can do what they do.
  */
-const NAMED_ONLY: readonly Family[] = ['pins'];
-const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !NAMED_ONLY.includes(f));
+const ON_REQUEST: readonly Family[] = ['pins', 'thp'];
+const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
 /** One boot in so many is of a family that stands apart, each of them in turn. */
 const APART_EVERY = 6;
 
-/**
- * Families of the cases of a boot. A seed that starts with a family's name and a dot, `pins.7`, has
- * that family alone.
- */
-export function familiesOf(boot: number, seed = ''): readonly Family[] {
-  const only = FAMILIES.find((family) => seed.startsWith(`${family}.`));
-  if (only !== undefined) return [only];
+/** Families of the cases of a boot. */
+export function familiesOf(boot: number): readonly Family[] {
   const turn = Math.floor(boot / APART_EVERY);
   const isApart = boot % APART_EVERY === APART_EVERY - 1;
   return isApart ? [APART[turn % APART.length] as Family] : TOGETHER;
@@ -71,11 +68,15 @@ export function familiesOf(boot: number, seed = ''): readonly Family[] {
 /** Id of the record of a case. */
 export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
 
-/** Case `number` of a seed. */
-export function fuzzCase(seed: string, number: number): FuzzCase {
+/** Families that a run may name. */
+export const FUZZED: readonly Family[] = FAMILIES;
+
+/** Case `number` of a seed; of one family, or of any of the mix. */
+export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
-  const family = p.pick(familiesOf(bootOf(number), seed));
+  const picked = p.pick(familiesOf(bootOf(number)));
+  const family = only ?? picked;
   const scenario = generateScenario({
     ...machineNodes(machine),
     seed: `${seed}/${number}`,
@@ -179,7 +180,7 @@ export async function fuzzBoot(
   numbers: readonly number[],
   target: FuzzTarget,
 ): Promise<FuzzBoot> {
-  const cases = numbers.map((number) => fuzzCase(seed, number));
+  const cases = numbers.map((number) => fuzzCase(seed, number, target.family));
   const first = cases[0] as FuzzCase;
   const guest = guestMachine(first.machine);
   const given = cases.map((c) => c.given);
@@ -217,7 +218,7 @@ export async function shrinkCase(
   target: FuzzTarget,
   onRound?: (nrOps: number) => void,
 ): Promise<ShrunkDifference | undefined> {
-  const { machine, given } = fuzzCase(seed, number);
+  const { machine, given } = fuzzCase(seed, number, target.family);
   const guest = guestMachine(machine);
   const ofLines = (lines: readonly string[]): GivenCase => ({ ...given, lines });
   const judgeOne = async (lines: readonly string[]): Promise<Judged> => {

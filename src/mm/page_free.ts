@@ -9,7 +9,6 @@ import type { HeldPages } from './held_pages.ts';
 import type { AllocTask, PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
-import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 
 /** The half of the page allocator that takes pages back. */
 export class PageFreer {
@@ -65,7 +64,7 @@ export class PageFreer {
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);
     const type = buddy.pageblockType(f);
-    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
+    if (!pcp.hasListsFor(order)) buddy.free(z, f, order, type);
     else pcp.putBlock(z, this.current.cpu, order, listType(type), f);
   }
 }

@@ -104,6 +104,7 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "b91a2e0c",
       "b9d286ab",
       "ce0fa8ba",
+      "13cfbeb8",
       "42d1f135",
       "b985aa2a",
     ]

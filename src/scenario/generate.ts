@@ -3,14 +3,15 @@
 //          it. GEN2 a task acts only while it lives and on regions that it has mapped or inherited.
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
-import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
-import { type MachineNodes, PolicyDraw } from './generate_policy.ts';
+import { type MachineNodes, machineNodes } from './generate_nodes.ts';
+import { PolicyDraw } from './generate_policy.ts';
+import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 
-export type { MachineNodes } from './generate_policy.ts';
-
 import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
+
+export { type MachineNodes, machineNodes };
 
 export interface GenerateOptions extends MachineNodes {
   /** Any text or number. */
@@ -22,21 +23,10 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-/** The nodes of a machine, as generators want them. */
-export function machineNodes(machine: Machine): MachineNodes {
-  const ids = (nodes: Machine['nodes']): number[] => nodes.map((node) => node.id);
-  const hasMemory = machine.nodes.filter((n) => nodeSizeBytes(n) > 0 && n.offlineAtStart !== true);
-  return {
-    nodes: ids(machine.nodes),
-    memoryNodes: ids(hasMemory),
-    deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
-    cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
-  };
-}
-
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
 const MOST_PINS = 8;
+const MOST_HUGE_REGIONS = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
@@ -55,11 +45,6 @@ const KSM = '/sys/kernel/mm/ksm';
 const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
 /** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
 const NUMBERS = [1, 1, 2, 3, 257];
-
-interface Mapped {
-  readonly nrPages: number;
-  readonly kind: MmapKind;
-}
 
 interface LiveTask {
   readonly name: string;
@@ -121,9 +106,15 @@ class Workload {
     this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
   }
 
-  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  /** What a workload begins with: settings, or groups. */
   begin(): void {
     this.#beginService();
+    if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
+    else this.#makeGroups();
+  }
+
+  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  #makeGroups(): void {
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -188,7 +179,7 @@ class Workload {
         this.#unpin(task);
         return true;
       case 'lockall':
-        this.#lockAll(task);
+        this.#task(task.name, this.#draw.lockAll());
         return true;
       case 'scans':
         this.#scans();
@@ -200,7 +191,7 @@ class Workload {
 
   #stepOnRegion(task: LiveTask, action: Action, region: string): void {
     const mapped = task.regions.get(region) as Mapped;
-    const range = { region, ...this.#range(mapped.nrPages) };
+    const range = { region, ...this.#rangeOf(mapped) };
     switch (action) {
       case 'touch':
         this.#task(task.name, { verb: 'touch', ...range });
@@ -249,6 +240,15 @@ class Workload {
     }
   }
 
+  /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
+  #rangeOf(mapped: Mapped): { offset: number; nrPages: number } {
+    const { nrPages, shift } = mapped;
+    if (this.#family !== 'thp') return this.#range(nrPages);
+    if (!this.#prng.chance(30)) return stretchOfHuge(this.#prng, mapped);
+    const any = this.#range(nrPages);
+    return { ...any, offset: shift + any.offset };
+  }
+
   /** A stretch of a region, at its very start or end more often than chance has it. */
   #range(size: number): { offset: number; nrPages: number } {
     const p = this.#prng;
@@ -260,7 +260,11 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    const most = this.#family === 'balance' ? 1 : MOST_REGIONS;
+    const counts: Readonly<Partial<Record<Family, number>>> = {
+      thp: MOST_HUGE_REGIONS,
+      balance: 1,
+    };
+    const most = counts[this.#family] ?? MOST_REGIONS;
     for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
@@ -270,14 +274,19 @@ class Workload {
     const sharing = SHARING[this.#family] ?? 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
-    task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
-    this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
-    const whole = { region, offset: 0, nrPages };
-    if (this.#family === 'ksm')
-      this.#task(task.name, { verb: 'madvise', ...whole, advice: 'mergeable' });
+    const isThp = this.#family === 'thp';
+    const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
+    task.regions.set(region, mapped);
+    this.#task(task.name, { verb: 'mmap', region, ...mapped });
+    const isAdvised = isThp ? this.#prng.chance(40) : this.#family === 'ksm';
+    if (isAdvised) {
+      const offset = isThp ? mapped.shift : 0;
+      const advice = isThp ? 'hugepage' : 'mergeable';
+      this.#task(task.name, { verb: 'madvise', region, offset, nrPages: mapped.nrPages, advice });
+    }
     if (this.#prng.chance(50)) {
-      this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
+      this.#task(task.name, { verb: 'touch', region, ...this.#rangeOf(mapped) });
     }
   }
 
@@ -325,7 +334,8 @@ class Workload {
     else if (verb === 'get' || region === undefined) {
       this.#task(task.name, { verb: 'get_mempolicy' });
     } else {
-      const offset = this.#prng.below((task.regions.get(region) as Mapped).nrPages);
+      const { nrPages, shift } = task.regions.get(region) as Mapped;
+      const offset = this.#prng.below(nrPages) + (this.#family === 'thp' ? shift : 0);
       const asked = verb === 'policy' ? 'policy_at' : 'node_at';
       this.#task(task.name, { verb: asked, region, offset });
     }
@@ -384,9 +394,11 @@ class Workload {
     kind: MmapKind,
   ): void {
     const common = ['dontneed', 'populate_read', 'populate_write'];
-    const more = kind === 'anon' ? ['free', 'dontneed'] : ['remove', 'remove'];
-    const locked = this.#family === 'pins' ? (['dontneed_locked', 'dontneed'] as const) : [];
-    const advice = this.#prng.pick([...common, ...more, ...locked]);
+    const isAnon = kind.startsWith('anon');
+    const more = isAnon ? ['free', 'dontneed'] : ['remove', 'remove'];
+    if (this.#family === 'thp') more.push('hugepage', 'nohugepage', 'hugepage', 'collapse');
+    if (this.#family === 'pins') more.push('dontneed_locked', 'dontneed');
+    const advice = this.#prng.pick([...common, ...more]);
     this.#task(task.name, { verb: 'madvise', ...range, advice });
   }
 
@@ -395,15 +407,6 @@ class Workload {
     const verb = this.#prng.pick(['mlock', 'munlock'] as const);
     const waits = this.#family === 'pins' && verb === 'mlock' && this.#prng.chance(40);
     this.#task(task.name, { verb, ...range, ...(waits ? { onFault: true } : {}) });
-  }
-
-  #lockAll(task: LiveTask): void {
-    if (this.#prng.chance(40)) {
-      this.#task(task.name, { verb: 'munlockall' });
-      return;
-    }
-    const words = ['current', 'future', 'onfault'].filter(() => this.#prng.chance(55));
-    this.#task(task.name, { verb: 'mlockall', words });
   }
 
   /** A driver pins a range, but no SysV segment: io_uring refuses those on a real kernel. */

@@ -1,19 +1,8 @@
 // What random workloads draw of nodes and policies.
 import type { Prng } from '../base/prng.ts';
+import type { MachineNodes } from './generate_nodes.ts';
 import type { Family } from './generate_weights.ts';
-import type { ModeArg, NodesArg } from './ops.ts';
-
-/** The nodes that a workload may name. */
-export interface MachineNodes {
-  /** All nodes, ascending, those without memory too. */
-  readonly nodes: readonly number[];
-  /** Nodes with memory at the start. */
-  readonly memoryNodes: readonly number[];
-  /** Nodes whose memory belongs to a device; named more often than others. */
-  readonly deviceNodes: readonly number[];
-  /** CPUs by node; nodes without CPUs may be absent. */
-  readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
-}
+import type { ModeArg, NodesArg, TaskAct } from './ops.ts';
 
 /** Draws nodes and policies for one workload, from its own sequence. */
 export class PolicyDraw {
@@ -82,5 +71,12 @@ export class PolicyDraw {
     const named = () => (mode === 'bind' ? this.livableNodes() : this.someNodes());
     const nodes = needsNodes || p.chance(2) ? named() : 'none';
     return { mode: { mode, flags: needsNodes ? distinct : [] }, nodes };
+  }
+
+  /** mlockall with some of its words, or munlockall. */
+  lockAll(): TaskAct {
+    if (this.#prng.chance(40)) return { verb: 'munlockall' };
+    const words = ['current', 'future', 'onfault'].filter(() => this.#prng.chance(55));
+    return { verb: 'mlockall', words };
   }
 }

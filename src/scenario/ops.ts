@@ -34,6 +34,7 @@ export const MADVICE = [
   'pageout',
   'hugepage',
   'nohugepage',
+  'collapse',
   'mergeable',
   'unmergeable',
   'hwpoison',

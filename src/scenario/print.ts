@@ -69,6 +69,17 @@ function printDeviceAct(act: DeviceAct, spell: Spelling): string {
   return `${what}${words}${options.join('')}`;
 }
 
+function printSetMempolicy(act: Extract<TaskAct, { verb: 'set_mempolicy' }>): string {
+  const maxnode = option('maxnode', act.maxnode);
+  return `set_mempolicy ${printMode(act.mode)} ${printNodes(act.nodes)}${maxnode}`;
+}
+
+function printSetHome(act: Extract<TaskAct, { verb: 'set_home' }>, spell: Spelling): string {
+  const options =
+    flagsOption(nonZero(act.flags)) + option('addroff', nonZero(act.addressOffsetBytes));
+  return `set_home ${spell.region(act.region)}${range(act)} ${act.node}${options}`;
+}
+
 function printGetRaw(act: Extract<TaskAct, { verb: 'get_raw' }>, spell: Spelling): string {
   const at = act.region === undefined ? '' : ` ${spell.region(act.region)}${range(act)}`;
   return `get_raw ${act.flags} ${act.maxnode}${at}`;
@@ -87,10 +98,8 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
   switch (act.verb) {
     case 'cpu':
       return `cpu ${act.cpu}`;
-    case 'set_mempolicy': {
-      const maxnode = option('maxnode', act.maxnode);
-      return `set_mempolicy ${printMode(act.mode)} ${printNodes(act.nodes)}${maxnode}`;
-    }
+    case 'set_mempolicy':
+      return printSetMempolicy(act);
     case 'get_mempolicy':
     case 'next_node':
     case 'mems_allowed':
@@ -109,11 +118,8 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     }
     case 'mbind':
       return printMbind(act, spell);
-    case 'set_home': {
-      const options =
-        flagsOption(nonZero(act.flags)) + option('addroff', nonZero(act.addressOffsetBytes));
-      return `set_home ${spell.region(act.region)}${range(act)} ${act.node}${options}`;
-    }
+    case 'set_home':
+      return printSetHome(act, spell);
     case 'munmap':
     case 'touch':
     case 'read':
