@@ -5,6 +5,7 @@ import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
+import { fileAct, fileSysAct, type MadeFile, makeFileAct, mapFileArgs } from './generate_files.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
@@ -44,6 +45,7 @@ export function machineNodes(machine: Machine): MachineNodes {
 
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
+const MOST_FILES = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
@@ -69,6 +71,7 @@ class Workload {
   readonly #actions: readonly Action[];
   readonly #alive: LiveTask[] = [{ name: 'T0', regions: new Map() }];
   #nrTasks = 1;
+  readonly #files: MadeFile[] = [];
 
   constructor(options: GenerateOptions) {
     this.#prng = new Prng(`generate/${options.family}/${options.seed}`);
@@ -102,6 +105,7 @@ class Workload {
 
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
   begin(): void {
+    if (this.#family === 'files') this.#makeFile();
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -133,11 +137,20 @@ class Workload {
       case 'mmap':
         this.#mmap(task);
         return true;
+      case 'mkfile':
+        this.#makeFile();
+        return true;
+      case 'file':
+        this.#task(task.name, fileAct(this.#prng, this.#prng.pick(this.#files)));
+        return true;
+      case 'filesys':
+        this.#sys(fileSysAct(this.#prng, this.#prng.pick(this.#files)));
+        return true;
       case 'cpu':
         this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
         return true;
       case 'set_mempolicy':
-        this.#task(task.name, { verb: 'set_mempolicy', ...this.#policy() });
+        this.#task(task.name, { verb: 'set_mempolicy', ...this.#taskPolicy() });
         if (this.#prng.chance(70)) this.#task(task.name, { verb: 'get_mempolicy' });
         return true;
       case 'migrate_pages':
@@ -213,6 +226,14 @@ class Workload {
     return { offset, nrPages };
   }
 
+  #makeFile(): void {
+    if (this.#files.length === MOST_FILES) return;
+    const name = `f${this.#files.length}`;
+    const { name: _, ...act } = makeFileAct(this.#prng, name, this.#someNodes());
+    this.#files.push({ name, nrPages: act.verb === 'mkfile' ? act.nrPages : 1 });
+    this.#sys(act as SysAct);
+  }
+
   #mmap(task: LiveTask): void {
     const free = [];
     for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
@@ -224,6 +245,12 @@ class Workload {
     const sharing = this.#family === 'shared' ? 75 : this.#family === 'mixed' ? 25 : 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
+    if (this.#family === 'files' && this.#prng.chance(80)) {
+      const args = mapFileArgs(this.#prng, this.#prng.pick(this.#files));
+      task.regions.set(region, { nrPages, kind: args.kind });
+      this.#task(task.name, { verb: 'mmap', region, nrPages, ...args, shift: 0 });
+      return;
+    }
     task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
     this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
@@ -289,6 +316,13 @@ class Workload {
     const system = memoryNodes.filter((nid) => !deviceNodes.includes(nid));
     if (system.length === 0 || set.some((nid) => system.includes(nid))) return set;
     return [...set, this.#prng.pick(system)].sort((a, b) => a - b);
+  }
+
+  /** Readers of files do not interleave: see generate_files.ts. */
+  #taskPolicy(): { mode: ModeArg; nodes: NodesArg } {
+    const policy = this.#policy();
+    if (this.#family !== 'files' || policy.mode.mode !== 'interleave') return policy;
+    return { ...policy, mode: { ...policy.mode, mode: 'bind' } };
   }
 
   #policy(): { mode: ModeArg; nodes: NodesArg } {

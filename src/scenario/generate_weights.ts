@@ -2,7 +2,15 @@
 // `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
 
 /** Kinds of workload; `mixed` has something of all. */
-export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'cpuset1', 'mixed'] as const;
+export const FAMILIES = [
+  'policy',
+  'mbind',
+  'shared',
+  'cpuset2',
+  'cpuset1',
+  'files',
+  'mixed',
+] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export type Action =
@@ -24,7 +32,10 @@ export type Action =
   | 'exit'
   | 'mems'
   | 'cgroup'
-  | 'flag';
+  | 'flag'
+  | 'mkfile'
+  | 'file'
+  | 'filesys';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -109,6 +120,26 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     mems: 14,
     cgroup: 8,
     flag: 7,
+  },
+  files: {
+    mmap: 7,
+    mkfile: 2,
+    file: 18,
+    filesys: 12,
+    touch: 12,
+    read: 10,
+    where: 8,
+    look: 3,
+    set_mempolicy: 8,
+    mbind: 8,
+    move_pages: 4,
+    migrate_pages: 3,
+    madvise: 6,
+    lock: 1,
+    munmap: 3,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
   },
   mixed: {
     mmap: 5,
