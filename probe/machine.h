@@ -223,6 +223,19 @@ static void remove_segments(void) {
   }
 }
 
+#define KSM "/sys/kernel/mm/ksm/"
+
+static long ksm_number(const char *name) {
+  return slurp_f(KSM "%s", name) < 0 ? -1 : atol(file_text);
+}
+
+/** Lets go of all merged pages, and lets the next scan begin at the first task. */
+static void reset_ksm(void) {
+  if (ksm_number("run") < 0) return;
+  spit(KSM "run", "2");
+  spit(KSM "run", "0");
+}
+
 // ---- files --------------------------------------------------------------------------------------
 
 #define TMPFS_DIR "/tmpfs"
@@ -253,6 +266,7 @@ static long remove_file(const char *name) {
 static void undo_all(void) {
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
+  reset_ksm();
   remove_segments();
   while (nr_files > 0) remove_file(files[--nr_files]);
   swap_off_all();

@@ -10,6 +10,7 @@
 #include "op_memory.h"
 #include "op_pages.h"
 #include "op_policy.h"
+#include "op_services.h"
 #include "op_sys.h"
 
 static const struct {
@@ -24,6 +25,8 @@ static const struct {
     {"touch", op_touch},
     {"read", op_touch},
     {"tables", op_touch},
+    {"work", op_use},
+    {"fill", op_use},
     {"mbind", op_mbind},
     {"set_home", op_set_home},
     {"set_mempolicy", op_set_mempolicy},
@@ -56,6 +59,7 @@ static const struct {
     {"drop_caches", sys_drop_caches},
     {"swapon", sys_swapon},
     {"sleep", sys_sleep},
+    {"ksm_scans", sys_ksm_scans},
     {"read", sys_read},
     {"online_node", sys_online},
     {"offline_node", sys_online},

@@ -20,6 +20,7 @@ export const ENOSPC = 28;
 export const ERANGE = 34;
 export const ENOTEMPTY = 39;
 export const EOPNOTSUPP = 95;
+export const ETIMEDOUT = 110;
 
 const NAMES: Readonly<Record<number, string>> = {
   [EPERM]: 'EPERM',
@@ -41,6 +42,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [ERANGE]: 'ERANGE',
   [ENOTEMPTY]: 'ENOTEMPTY',
   [EOPNOTSUPP]: 'EOPNOTSUPP',
+  [ETIMEDOUT]: 'ETIMEDOUT',
 };
 
 /** All errno names that the model can return, for checking expectations in scenarios. */

@@ -9,6 +9,7 @@ import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkServices } from './services.ts';
 import { checkSwap } from './swap.ts';
 import { checkZonelists } from './zonelists.ts';
 
@@ -25,6 +26,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   zonelists: checkZonelists,
   counters: checkCounters,
   'huge pages': checkHugePages,
+  services: checkServices,
   lru: checkLru,
   files: checkFiles,
   swap: checkSwap,

@@ -10,6 +10,7 @@ import type { FileArea } from './file_fault.ts';
 import type { HugeArea } from './hugetlb_area.ts';
 import type { Mempolicy } from './mempolicy.ts';
 import { policiesEqual } from './mempolicy.ts';
+import type { MmNuma } from './numa_balancing.ts';
 import { PageTable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
 
@@ -35,6 +36,10 @@ export interface Vma {
   isLocked: boolean;
   wipesOnFork: boolean;
   isKeptFromChild: boolean;
+  /** Its pages may be merged with equal ones (VM_MERGEABLE). */
+  isMergeable: boolean;
+  /** A design has marked it for good (VM_CDM in the thread). */
+  isMarked: boolean;
   /** Some private page of it was once written: fork must copy its entries (anon_vma). */
   hasAnonVma: boolean;
   /** Where pages of it were last read from a swap area with those around them. */
@@ -45,12 +50,17 @@ export class AddressSpace {
   readonly id: number;
   readonly pageTable: PageTable;
   #vmas: Vma[] = [];
+  /** When it was made, ms since boot. */
+  readonly bornMs: number;
+  /** Where the scan of NUMA balancing stands, once there was one. */
+  numa: MmNuma | undefined;
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
 
   /** @param hugeSmall small pages in a huge one. */
-  constructor(id: number, hugeSmall?: number) {
+  constructor(id: number, hugeSmall?: number, bornMs = 0) {
     this.id = id;
+    this.bornMs = bornMs;
     this.pageTable = new PageTable(hugeSmall);
   }
 
@@ -170,6 +180,8 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.isLocked === b.isLocked &&
     a.wipesOnFork === b.wipesOnFork &&
     a.isKeptFromChild === b.isKeptFromChild &&
+    a.isMergeable === b.isMergeable &&
+    a.isMarked === b.isMarked &&
     policiesEqual(a.policy, b.policy)
   );
 }

@@ -265,6 +265,8 @@ describe('an address space', () => {
     isLocked: false,
     wipesOnFork: false,
     isKeptFromChild: false,
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
 

@@ -2,22 +2,24 @@
 // Models   linux@v6.1 mm/memory.c: handle_mm_fault, do_anonymous_page, do_wp_page, wp_page_copy,
 //          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
 //          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
-// Omits    swap, transparent huge pages, userfaultfd, NUMA hinting faults.
+// Omits    swap, transparent huge pages, userfaultfd.
 // Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private
 //          page is written in place by its only owner and copied by others. FLT3 a run of faults
 //          handled at once gets what the same faults one after another would get.
-import type { Frame } from '../base/ids.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
 import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { FAILURE, MAX_RUN } from '../mm/internal.ts';
-import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import type { Contents } from './contents.ts';
 import { faultFile, isOfFile, policyObject, writeToFilePage } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { joinLru, joinLruRun, markUsed } from './lru_track.ts';
+import { numaFault } from './numa_fault.ts';
 import {
   type Leaf,
   makePte,
@@ -123,12 +125,19 @@ function touchInLeaf(
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
   const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
   const base = startVpn - (startVpn % PTRS_PER_LEAF) - leafBase;
+  const hinted = task.mm.pageTable.marks?.hinted;
   const { lru } = k.mem;
+  const { contents } = k;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pte = entries[vpn - base] as number;
     let fault: Fault = FAULT.OK;
     let n = 1;
+    if (pte !== PTE_NONE && hinted?.has(vpn) === true) {
+      k.mem.stat.count(PGFAULT, 1);
+      numaFault(k, task, vma, vpn);
+      continue;
+    }
     if (pte === PTE_NONE) {
       if (isOfFile(vma))
         fault = faultFile(k, task, vma, vpn, isWrite, isNewLeaf && vpn === startVpn);
@@ -147,10 +156,15 @@ function touchInLeaf(
       // No fault: the CPU itself notes the use of the page, and that it was written to.
       if (isWrite && !pteIsWritable(pte)) entries[vpn - base] = makePte(pteFrame(pte), true);
       if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+      if (contents !== undefined && isWrite && by === 'cpu') contents.touch(pteFrame(pte));
       vpn++;
       continue;
     }
     k.mem.stat.count(PGFAULT, n);
+    if (contents !== undefined && isWrite) {
+      const nrDone = fault === FAULT.OK || pte === PTE_NONE ? n : 0;
+      noteWrite(contents, entries, vpn - base, nrDone, pte === PTE_NONE, by);
+    }
     if (fault !== FAULT.OK) {
       const done = pte === PTE_NONE && vma.object === null && vma.file === null ? n : 0;
       return { done: vpn - startVpn + done, fault };
@@ -158,6 +172,23 @@ function touchInLeaf(
     vpn += n;
   }
   return { done: endVpn - startVpn, fault: FAULT.OK };
+}
+
+/** Fresh pages are empty, and whoever wrote by a CPU has left a byte in them. */
+function noteWrite(
+  contents: Contents,
+  entries: Uint32Array,
+  at: number,
+  n: number,
+  isFresh: boolean,
+  by: FaultBy,
+): void {
+  for (let i = at; i < at + n; i++) {
+    const pte = entries[i] as number;
+    if (!pteIsPage(pte)) continue;
+    if (isFresh) contents.set(pteFrame(pte), 0);
+    if (by === 'cpu') contents.touch(pteFrame(pte));
+  }
 }
 
 /**
@@ -223,8 +254,16 @@ function faultAnonRun(
       vpn++;
     }
     if (lru.isTracking) joinLruRun(lru, out, n, vma);
+    markArea(k, vma);
   }
   return vpn - startVpn;
+}
+
+/** Lets the design mark an area by the node of the page that it was just given. */
+function markArea(k: Kernel, vma: Vma): void {
+  const marks = k.design.answers.vmaAllocFolio;
+  if (marks === undefined || vma.isMarked) return;
+  vma.isMarked = marks(k.mem.zones.nid[k.allocator.lastZone] as NodeId, k.states);
 }
 
 /** What becomes of the task when an allocation for its fault gave nothing. */
@@ -236,7 +275,9 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const { map } = k.mem;
   const { pageTable } = task.mm;
   if (isOfFile(vma)) return writeToFilePage(k, task, vma, vpn, pte);
-  if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isSharedWithSlot(k, pteFrame(pte))) {
+  const isMerged = pteIsPage(pte) && isMergedFrame(map, pteFrame(pte));
+  const isAlone = pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isMerged;
+  if (isAlone && !isSharedWithSlot(k, pteFrame(pte))) {
     const f = pteFrame(pte);
     map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
     pageTable.set(vpn, makePte(f, true));
@@ -254,6 +295,9 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
   joinLru(k.mem.lru, f, vma);
+  k.contents?.set(f, pteIsPage(pte) ? k.contents.get(pteFrame(pte)) : 0);
+  if (isMerged) k.mem.stat.count(EVENT.cow_ksm, 1);
+  markArea(k, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
   if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) dropPage(k, pteFrame(pte));

@@ -10,6 +10,7 @@ import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import { FAULT, type Fault, touchPages } from './fault.ts';
+import { HintMarks } from './hint_marks.ts';
 import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
@@ -28,7 +29,7 @@ const KERNEL_PAGES_OF_PARENT = 39;
 const KERNEL_PAGES_OF_CHILD = 35;
 
 /** Where a program's own memory is: one private page that stands for its stack and data. */
-const IMAGE_VPN = 0x400;
+export const IMAGE_VPN = 0x400;
 
 /** Starts a program in a task's empty address space: it has written to its stack. */
 export function startImage(k: Kernel, task: Task): void {
@@ -68,6 +69,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   child.interleaveWeight = parent.interleaveWeight;
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
+  k.ksm.fork(parent.mm, child.mm);
   if (!takeKernelPages(k, parent, KERNEL_PAGES_OF_PARENT) || !copyAreas(k, parent, child)) {
     exitTask(k, child, 'exit');
     k.tasks.pop();
@@ -153,6 +155,10 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
     k.mem.map.addMap(pteFrame(pte));
     from.set(vpn, shared);
     to.set(vpn, shared);
+    if (from.marks?.hinted.has(vpn) === true) {
+      to.marks ??= new HintMarks();
+      to.marks.hinted.add(vpn);
+    }
   });
   return true;
 }

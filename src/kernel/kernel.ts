@@ -12,11 +12,15 @@ import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { AddressSpace } from './address_space.ts';
+import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
 import type { FileInode } from './file_inode.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
+import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
+import { NumaBalancing } from './numa_balancing.ts';
 import { PlacementCount } from './placement_count.ts';
 import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
@@ -29,6 +33,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly hasWeightedInterleave?: boolean | undefined;
   /** `hugepages=` on the command line. */
   readonly bootPool?: BootPool | undefined;
+  /** `numa_balancing=` on the command line: the mode, 0 (off, the default) to 3. */
+  readonly numaBalancing?: number | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
   /** Pages join the lists of reclaim from the start, whether anything uses them or not. */
@@ -77,6 +83,16 @@ export class Kernel {
   readonly inoHints = new Map<string, number>();
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** NUMA balancing, switched on or not. */
+  readonly numa: NumaBalancing;
+  /** KSM, running or not. */
+  readonly ksm: Ksm;
+  /** What is in users' pages, once something looks at it. */
+  contents: Contents | undefined;
+  /** Tiers of memory. */
+  readonly tiers: MemoryTiers;
+  /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
+  nowMs = 0;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /**
@@ -98,6 +114,10 @@ export class Kernel {
     this.design = design;
     this.mem = new Memory(machine, design, options);
     this.huge = new HugePages(this.mem);
+    this.numa = new NumaBalancing(this);
+    this.numa.mode = options.numaBalancing ?? 0;
+    this.ksm = new Ksm(this);
+    this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
@@ -122,7 +142,7 @@ export class Kernel {
   }
 
   newSpace(): AddressSpace {
-    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall);
+    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall, this.nowMs);
     this.spaces.set(space.id, space);
     return space;
   }

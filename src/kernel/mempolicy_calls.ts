@@ -16,7 +16,7 @@ import {
 } from '../hooks/policy_modes.ts';
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON } from '../mm/memmap.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
 import { policyObject } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
@@ -321,6 +321,7 @@ function policyTarget(k: Kernel, task: Task): (old: Frame) => Frame | undefined 
 
 /** Where a task maps a page, by the page's own record of owner and place (page_address_in_vma). */
 function vpnOf(k: Kernel, task: Task, f: Frame): number | undefined {
+  if (isMergedFrame(k.mem.map, f)) return undefined;
   const index = k.mem.map.index[f] as number;
   const link = k.mem.map.link[f] as number;
   const inode = k.objects.get(link) ?? k.inodes.get(link);

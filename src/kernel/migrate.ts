@@ -11,7 +11,7 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON, KIND_FILE, KIND_HUGETLB } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
@@ -30,7 +30,9 @@ export type MoveCause =
   | 'memory offline'
   | 'device'
   | 'device back'
-  | 'device evict';
+  | 'device evict'
+  | 'numa balancing'
+  | 'demotion';
 
 /** Gives a target frame for a page, or undefined when there is none. */
 export type TargetSource = (old: Frame) => Frame | undefined;
@@ -89,6 +91,11 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   k.mem.lru.migrate(old, fresh);
   k.mem.swap.migrate(old, fresh);
+  k.contents?.copy(fresh, old);
+  if (isMergedFrame(map, old)) {
+    moveMerged(k, old, fresh);
+    return;
+  }
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;
@@ -112,10 +119,22 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   }
 }
 
+/** A merged page is mapped at several places by several spaces (rmap_walk_ksm). */
+function moveMerged(k: Kernel, old: Frame, fresh: Frame): void {
+  const places = k.ksm.tree.placesOf(old);
+  k.ksm.tree.moved(old, fresh);
+  for (const space of k.spaces.values()) {
+    for (const vpn of places) remapEntry(space, vpn, old, fresh);
+  }
+}
+
 function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
   const pte = space.pageTable.get(vpn);
   if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  const { marks } = space.pageTable;
+  const last = marks?.lastUse.get(vpn);
   space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  if (last !== undefined) marks?.lastUse.set(vpn, last);
   return true;
 }
 

@@ -86,6 +86,8 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     isLocked: request.isLocked,
     wipesOnFork: false,
     isKeptFromChild: false,
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
   if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');
@@ -191,6 +193,14 @@ function walkVmas(
   return unmapped;
 }
 
+/** Lets areas of a range be merged with equal pages, or takes that back (ksm_madvise). */
+const adviseKsm = (k: Kernel, task: Task, start: number, end: number, isOn: boolean): number =>
+  walkVmas(task, start, end, (vma, from, to) => {
+    if (!isOn) return k.ksm.forbid(task, vma, from, to);
+    k.ksm.allow(task.mm, vma, from, to);
+    return 0;
+  });
+
 /**
  * madvise over [startVpn, startVpn + nrPages).
  * @returns 0; -EINVAL for advice that does not fit the area; -ENOMEM for holes.
@@ -248,6 +258,9 @@ export function madvise(
         });
         return 0;
       });
+    case 'mergeable':
+    case 'unmergeable':
+      return adviseKsm(k, task, startVpn, endVpn, advice === 'mergeable');
     case 'populate_read':
     case 'populate_write':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {

@@ -11,6 +11,7 @@
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
 import { type Frame, frame } from '../base/ids.ts';
 import { MAX_SLOTS } from '../mm/swap.ts';
+import type { HintMarks } from './hint_marks.ts';
 
 export const PTRS_PER_LEAF = 512;
 const LEAF_SHIFT = 9;
@@ -57,6 +58,8 @@ export class PageTable {
   readonly #huge = new Map<number, number>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
+  /** Marks of NUMA balancing, while it is in use. */
+  marks: HintMarks | undefined;
   #lastKey = -1;
   #lastLeaf: Leaf | undefined;
   #chunk = new Uint32Array(0);
@@ -88,7 +91,11 @@ export class PageTable {
   /** Sets an entry of a leaf that exists. */
   set(vpn: number, pte: number): void {
     const leaf = this.leafOf(vpn) as Leaf;
-    leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] = pte;
+    const at = leaf.base + (vpn % PTRS_PER_LEAF);
+    if (this.marks !== undefined && pte >>> 1 !== (leaf.entries[at] as number) >>> 1) {
+      this.marks.forget(vpn);
+    }
+    leaf.entries[at] = pte;
   }
 
   /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */

@@ -116,10 +116,13 @@ export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
 /** Origins of requests that follow no policy. */
-export type NamedFrom = 'node named' | 'cpuset' | 'memory offline';
+export type NamedFrom = 'node named' | 'cpuset' | 'memory offline' | 'numa balancing' | 'demotion';
+
+/** Moves that the kernel decides for itself: nobody asked for their node. */
+const UNASKED: ReadonlySet<PolicyFrom> = new Set(['cpuset', 'numa balancing', 'demotion']);
 
 const isNodeNamed = (from: PolicyFrom): boolean =>
-  from === 'node named' || from === 'cpuset' || from === 'memory offline';
+  from === 'node named' || from === 'memory offline' || UNASKED.has(from);
 
 function policyText({ policy, from }: FoundPolicy): string {
   if (policy !== null) return policy.describe();
@@ -327,7 +330,7 @@ export function allocOnNode(
   if (allocOrKill(k, task, gfp, 0, nid, nodemask, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   const isNamed = nodemask === null ? got === nid : nodemask.has(got);
-  k.placements.count(why, from, from !== 'cpuset' && isNamed, got, 1);
+  k.placements.count(why, from, !UNASKED.has(from) && isNamed, got, 1);
   return k.allocator.out[0] as Frame;
 }
 

@@ -22,6 +22,7 @@ import { MAX_SLOTS } from '../mm/swap.ts';
 import { Vmscan } from '../mm/vmscan.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import { canDemote, demotePages } from './demotion.ts';
 import type { Kernel } from './kernel.ts';
 import { trackPages } from './lru_track.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
@@ -63,6 +64,12 @@ export function startReclaim(k: Kernel): KernelReclaim {
     asKswapd: (nid, run) => asKswapd(k, nid, run),
     note: (by, nid, n) => k.allocator.log?.noteReclaim(by, nid, n),
   });
+  vmscan.pages.demotion = {
+    canDemote: (nid) => canDemote(k, nid as NodeId),
+    demote: (nid, frames, isKswapd) => [
+      ...demotePages(k, nid as NodeId, frames as readonly Frame[], isKswapd),
+    ],
+  };
   k.reclaim = { vmscan, reclaim, files: null };
   reclaim.zoneReclaimMode = k.zoneReclaimMode;
   vmscan.swappiness = k.swappiness;

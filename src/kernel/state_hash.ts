@@ -59,9 +59,20 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  addServices(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
   if (k.mem.swap.isOn) addSwap(h, k);
   return h.digest();
+}
+
+/** Merged pages, what is in pages that were written, and pages taken away. */
+function addServices(h: StateHash, k: Kernel): void {
+  if (k.nowMs > 0) h.add(k.nowMs);
+  k.ksm.tree.forEachNode((node) => h.addColumn([node.frame, node.number, node.items.size]));
+  for (const space of k.spaces.values()) {
+    const hinted = space.pageTable.marks?.hinted;
+    if (hinted !== undefined) h.addColumn([...hinted].sort((a, b) => a - b));
+  }
 }
 
 /** Entries of huge pages, and the promises of the area. */

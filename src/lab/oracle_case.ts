@@ -199,6 +199,10 @@ export function bootPoolOf(cmdline: string): BootPool | undefined {
   return new Map(pairs.map(([nid, count]) => [nodeId(nid ?? 0), count ?? 0]));
 }
 
+/** The last `numa_balancing=` of a command line that has one. */
+const numaBalancingOf = (cmdline: string): number =>
+  /.*(?:^|\s)numa_balancing=enable(?:\s|$)(?!.*numa_balancing=)/.test(cmdline) ? 1 : 0;
+
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
   const zones: ZoneSnapshot[] = c.zonesAtStart.map((z) => ({
@@ -214,5 +218,10 @@ export function caseOptions(c: OracleCase): KernelOptions {
     wmarkLow: z.low,
     wmarkHigh: z.high,
   }));
-  return { zones, maxNodes: maxNodesOf(c), bootPool: bootPoolOf(c.bootCmdline) };
+  return {
+    zones,
+    maxNodes: maxNodesOf(c),
+    bootPool: bootPoolOf(c.bootCmdline),
+    numaBalancing: numaBalancingOf(c.bootCmdline),
+  };
 }

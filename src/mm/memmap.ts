@@ -46,6 +46,13 @@ export const KIND_NAMES = [
 
 export const NIL = -1;
 
+/**
+ * Is the frame a merged page of KSM? It is an anonymous page without one owner: its link is -1
+ * minus the number that KSM gave it, and its index says nothing.
+ */
+export const isMergedFrame = (map: Pick<MemMap, 'kind' | 'link'>, f: number): boolean =>
+  map.kind[f] === KIND_ANON && (map.link[f] as number) < 0;
+
 /** Bytes a touched frame costs in this table. */
 export const MEMMAP_ROW_BYTES = 12;
 

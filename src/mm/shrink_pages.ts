@@ -86,7 +86,7 @@ export class PageShrinker {
     };
     for (let i = 0; i < n; i++) settle(frames[i] as number, demotes);
     if (down.length > 0 && demotion !== null) {
-      const left = demotion.demote(node.nid, down);
+      const left = demotion.demote(node.nid, down, sc.isKswapd);
       nrReclaimed += down.length - left.length;
       for (const f of left) settle(f, false);
     }

@@ -3,23 +3,13 @@
 //          it. GEN2 a task acts only while it lives and on regions that it has mapped or inherited.
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
-import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
-import { fileAct, fileSysAct, type MadeFile, makeFileAct, mapFileArgs } from './generate_files.ts';
+import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
+import { type MachineNodes, machineNodes } from './machine_nodes.ts';
 import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
-/** The nodes that a workload may name. */
-export interface MachineNodes {
-  /** All nodes, ascending, those without memory too. */
-  readonly nodes: readonly number[];
-  /** Nodes with memory at the start. */
-  readonly memoryNodes: readonly number[];
-  /** Nodes whose memory belongs to a device; named more often than others. */
-  readonly deviceNodes: readonly number[];
-  /** CPUs by node; nodes without CPUs may be absent. */
-  readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
-}
+export { type MachineNodes, machineNodes };
 
 export interface GenerateOptions extends MachineNodes {
   /** Any text or number. */
@@ -31,25 +21,18 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-/** The nodes of a machine, as generators want them. */
-export function machineNodes(machine: Machine): MachineNodes {
-  const ids = (nodes: Machine['nodes']): number[] => nodes.map((node) => node.id);
-  const hasMemory = machine.nodes.filter((n) => nodeSizeBytes(n) > 0 && n.offlineAtStart !== true);
-  return {
-    nodes: ids(machine.nodes),
-    memoryNodes: ids(hasMemory),
-    deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
-    cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
-  };
-}
-
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
-const MOST_FILES = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
+
+/** Where the services that a family is about are switched. */
+const KSM = '/sys/kernel/mm/ksm';
+const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
+/** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
+const NUMBERS = [1, 1, 2, 3, 257];
 
 interface Mapped {
   readonly nrPages: number;
@@ -103,9 +86,23 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
+  /** Switches the service on that a family is about. */
+  #beginService(): void {
+    if (this.#family === 'ksm') {
+      // A look takes all of memory, so that where it begins the next time is no accident.
+      this.#sys({ verb: 'write', path: `${KSM}/pages_to_scan`, value: '100000' });
+      const value = this.#prng.chance(50) ? '0' : '1';
+      this.#sys({ verb: 'write', path: `${KSM}/merge_across_nodes`, value });
+    }
+    if (this.#family !== 'balance') return;
+    this.#sys({ verb: 'write', path: `${BALANCING}/scan_period_max_ms`, value: '200' });
+    this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
+  }
+
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
   begin(): void {
-    if (this.#family === 'files') this.#makeFile();
+    if (this.#family === 'files') this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
+    this.#beginService();
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -137,20 +134,14 @@ class Workload {
       case 'mmap':
         this.#mmap(task);
         return true;
-      case 'mkfile':
-        this.#makeFile();
-        return true;
-      case 'file':
-        this.#task(task.name, fileAct(this.#prng, this.#prng.pick(this.#files)));
-        return true;
-      case 'filesys':
-        this.#sys(fileSysAct(this.#prng, this.#prng.pick(this.#files)));
-        return true;
       case 'cpu':
         this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
         return true;
       case 'set_mempolicy':
-        this.#task(task.name, { verb: 'set_mempolicy', ...this.#taskPolicy() });
+        this.#task(task.name, {
+          verb: 'set_mempolicy',
+          ...(this.#family === 'files' ? withoutTurns(this.#policy()) : this.#policy()),
+        });
         if (this.#prng.chance(70)) this.#task(task.name, { verb: 'get_mempolicy' });
         return true;
       case 'migrate_pages':
@@ -175,8 +166,11 @@ class Workload {
       case 'flag':
         this.#writeFlag();
         return true;
+      case 'scans':
+        this.#scans();
+        return true;
       default:
-        return false;
+        return this.#fileStep(task, action);
     }
   }
 
@@ -209,12 +203,30 @@ class Workload {
       case 'madvise':
         this.#madvise(task, range, mapped.kind);
         break;
+      case 'fill':
+        this.#task(task.name, { verb: 'fill', ...range, value: this.#prng.pick(NUMBERS) });
+        break;
+      case 'merge': {
+        const advice = this.#prng.pick(['mergeable', 'mergeable', 'unmergeable']);
+        this.#task(task.name, { verb: 'madvise', ...range, advice });
+        break;
+      }
+      case 'work':
+        this.#work(task, region, mapped.nrPages);
+        break;
       case 'lock':
         this.#task(task.name, { verb: this.#prng.pick(['mlock', 'munlock']), ...range });
         break;
       default:
         this.#munmap(task, range);
     }
+  }
+
+  #fileStep(task: LiveTask, action: Action): boolean {
+    const act = fileStep(this.#prng, action, this.#files, () => this.#someNodes());
+    if (act?.on === 'sys') this.#sys(act.act);
+    else if (act !== undefined) this.#task(task.name, act.act);
+    return act !== undefined;
   }
 
   /** A stretch of a region, at its very start or end more often than chance has it. */
@@ -226,17 +238,10 @@ class Workload {
     return { offset, nrPages };
   }
 
-  #makeFile(): void {
-    if (this.#files.length === MOST_FILES) return;
-    const name = `f${this.#files.length}`;
-    const { name: _, ...act } = makeFileAct(this.#prng, name, this.#someNodes());
-    this.#files.push({ name, nrPages: act.verb === 'mkfile' ? act.nrPages : 1 });
-    this.#sys(act as SysAct);
-  }
-
   #mmap(task: LiveTask): void {
     const free = [];
-    for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
+    const most = this.#family === 'balance' ? 1 : MOST_REGIONS;
+    for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
       return;
@@ -254,9 +259,31 @@ class Workload {
     task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
     this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
+    const whole = { region, offset: 0, nrPages };
+    if (this.#family === 'ksm')
+      this.#task(task.name, { verb: 'madvise', ...whole, advice: 'mergeable' });
     if (this.#prng.chance(50)) {
       this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
     }
+  }
+
+  /** Lets ksmd merge all that it can, and looks where the pages are. */
+  #scans(): void {
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '1' });
+    this.#sys({ verb: 'ksm_scans', nrScans: 4 });
+    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '0' });
+    for (const file of ['pages_shared', 'pages_sharing']) {
+      this.#sys({ verb: 'read', path: `${KSM}/${file}` });
+    }
+    const { name, regions } = this.#prng.pick(this.#alive);
+    for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
+  }
+
+  /** Works on a region until its pages are where NUMA balancing wants them. */
+  #work(task: LiveTask, region: string, nrPages: number): void {
+    this.#sys({ verb: 'drop_caches' });
+    this.#task(task.name, { verb: 'work', region, offset: 0, nrPages, ms: 2500 });
+    this.#task(task.name, { verb: 'where', region });
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -318,13 +345,6 @@ class Workload {
     return [...set, this.#prng.pick(system)].sort((a, b) => a - b);
   }
 
-  /** Readers of files do not interleave: see generate_files.ts. */
-  #taskPolicy(): { mode: ModeArg; nodes: NodesArg } {
-    const policy = this.#policy();
-    if (this.#family !== 'files' || policy.mode.mode !== 'interleave') return policy;
-    return { ...policy, mode: { ...policy.mode, mode: 'bind' } };
-  }
-
   #policy(): { mode: ModeArg; nodes: NodesArg } {
     const p = this.#prng;
     const mode = p.pick([
@@ -344,6 +364,7 @@ class Workload {
     if (p.chance(15)) flags.push('static');
     else if (p.chance(18)) flags.push('relative');
     if (p.chance(2)) flags.push(p.pick(['static', 'relative', 'numa_balancing']));
+    if (this.#family === 'balance' && mode === 'bind' && p.chance(70)) flags.push('numa_balancing');
     const distinct = [...new Set(flags)];
     const needsNodes = mode !== 'default' && mode !== 'local';
     if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };

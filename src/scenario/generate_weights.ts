@@ -8,8 +8,10 @@ export const FAMILIES = [
   'shared',
   'cpuset2',
   'cpuset1',
-  'files',
   'mixed',
+  'ksm',
+  'balance',
+  'files',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -33,6 +35,10 @@ export type Action =
   | 'mems'
   | 'cgroup'
   | 'flag'
+  | 'fill'
+  | 'merge'
+  | 'scans'
+  | 'work'
   | 'mkfile'
   | 'file'
   | 'filesys';
@@ -120,6 +126,34 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     mems: 14,
     cgroup: 8,
     flag: 7,
+  },
+  ksm: {
+    mmap: 5,
+    fill: 18,
+    touch: 5,
+    where: 5,
+    merge: 4,
+    scans: 8,
+    set_mempolicy: 3,
+    mbind: 4,
+    move_pages: 4,
+    migrate_pages: 1,
+    madvise: 3,
+    munmap: 1,
+    cpu: 6,
+    fork: 3,
+    exit: 1,
+  },
+  balance: {
+    mmap: 2,
+    work: 10,
+    touch: 3,
+    where: 2,
+    set_mempolicy: 4,
+    mbind: 4,
+    move_pages: 8,
+    cpu: 10,
+    fork: 1,
   },
   files: {
     mmap: 7,

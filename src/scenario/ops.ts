@@ -127,6 +127,22 @@ export type TaskAct =
       readonly offset?: number | undefined;
       readonly nrPages?: number | undefined;
     }
+  /** Uses its CPU for so long, writing a byte to each page of the range, over and over. */
+  | {
+      readonly verb: 'work';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly ms: number;
+    }
+  /** Writes a number of 32 bits at the start of each page. */
+  | {
+      readonly verb: 'fill';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly value: number;
+    }
   | {
       readonly verb: 'tables';
       readonly region: string;
@@ -265,7 +281,9 @@ export type SysAct =
     }
   /** Adds a swap area; those of the highest priority are filled first. */
   | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
-  | { readonly verb: 'sleep'; readonly ms: number };
+  | { readonly verb: 'sleep'; readonly ms: number }
+  /** Waits until ksmd has been through all memory so many times more. */
+  | { readonly verb: 'ksm_scans'; readonly nrScans: number };
 
 export type Act =
   | { readonly on: 'task'; readonly task: string; readonly act: TaskAct }

@@ -191,6 +191,20 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
   };
 }
 
+function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  if (verb === 'work') return { verb, ...range, ms: r.number('MS') };
+  return { verb, ...range, value: r.number('VALUE') };
+}
+
+function readDevicePolicy(r: Reader): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const policy = readFreeWord(r, 'POLICY');
+  const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
+  const threshold = given('threshold', r.numberOption(rest, 'threshold'));
+  return { verb: 'device_policy', device, policy, words: rest.words, ...threshold };
+}
+
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
   if (isFileVerb(verb)) return readFileAct(r, verb, pages);
@@ -220,6 +234,9 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'read':
     case 'where':
       return readOnRange(r, verb, pages);
+    case 'work':
+    case 'fill':
+      return readUse(r, verb, pages);
     case 'tables':
       return readTables(r, pages);
     case 'mbind':
@@ -241,13 +258,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     }
     case 'device_compute':
       return readDeviceCompute(r, pages);
-    case 'device_policy': {
-      const device = readFreeWord(r, 'DEVICE');
-      const policy = readFreeWord(r, 'POLICY');
-      const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
-      const threshold = given('threshold', r.numberOption(rest, 'threshold'));
-      return { verb, device, policy, words: rest.words, ...threshold };
-    }
+    case 'device_policy':
+      return readDevicePolicy(r);
     case 'device_prefetch':
       return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
     case 'device_advise': {
@@ -320,5 +332,7 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     }
     case 'sleep':
       return { verb, ms: r.number('MS') };
+    case 'ksm_scans':
+      return { verb, nrScans: r.number('N') };
   }
 }

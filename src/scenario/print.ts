@@ -110,6 +110,10 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'mlock':
     case 'munlock':
       return `${act.verb} ${spell.region(act.region)}${range(act)}`;
+    case 'work':
+      return `work ${spell.region(act.region)}${range(act)} ${act.ms}`;
+    case 'fill':
+      return `fill ${spell.region(act.region)}${range(act)} ${act.value}`;
     case 'move_pages':
       return printMovePages(act, spell);
     case 'migrate_pages': {
@@ -166,6 +170,8 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
       return `sleep ${act.ms}`;
+    case 'ksm_scans':
+      return `ksm_scans ${act.nrScans}`;
     case 'mkfile':
       return `mkfile ${act.file} ${act.nrPages}${printMount(act)}`;
     case 'rmfile':

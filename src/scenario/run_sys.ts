@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
+import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
@@ -86,9 +87,17 @@ export function runSys(
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'swapon':
       return plain(swapOn(k, act.nrPages, act.priority));
-    case 'sleep':
-      return { ret: 0 };
+    default:
+      return waitFor(k, act);
   }
+}
+
+/** Operations that let time pass. */
+function waitFor(k: Kernel, act: SysAct): OpResult {
+  if (act.verb === 'ksm_scans') return plain(k.ksm.waitForScans(act.nrScans));
+  if (act.verb !== 'sleep') throw new NotModelled(`sys ${act.verb}`);
+  passTime(k, act.ms);
+  return { ret: 0 };
 }
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
@@ -201,6 +210,7 @@ function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly s
 }
 
 function writeFile(k: Kernel, path: string, value: string): number {
+  if (isServiceFile(path)) return writeServiceFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   const weights = WEIGHTS.exec(path);
@@ -211,6 +221,10 @@ function writeFile(k: Kernel, path: string, value: string): number {
 
 function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
   if (isTextFile(path)) return readText(k, path, tasks);
+  if (isServiceFile(path)) {
+    const value = readServiceFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
   if (isHugeFile(path)) {
     const value = readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };

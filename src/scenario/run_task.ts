@@ -27,6 +27,7 @@ import {
 import { hasAddresses, madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
+import { fill, work } from '../kernel/services.ts';
 import type { Task } from '../kernel/task.ts';
 import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
@@ -89,6 +90,9 @@ export function runTask(c: TaskContext, act: TaskAct): OpResult {
     case 'touch':
     case 'read':
       return touch(c, act);
+    case 'work':
+    case 'fill':
+      return useRange(c, act);
     case 'tables':
       return tables(c, act);
     case 'where':
@@ -288,6 +292,19 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
   return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
+}
+
+/** Works on a range for some time, or fills it with a number. */
+function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
+  const { k, task } = c;
+  const { startVpn, nrPages } = c.regions.range(act);
+  for (const device of c.devices.values()) device.driver.beforeCpuUse(task, startVpn, nrPages);
+  const run =
+    act.verb === 'work'
+      ? work(k, task, startVpn, nrPages, act.ms)
+      : fill(k, task, startVpn, nrPages, act.value);
+  stopRetrying(c, run.fault);
+  return faultResult(run, 'touched', c.regions.unitOf(act.region));
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */

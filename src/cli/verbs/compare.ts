@@ -156,6 +156,8 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
+  'numa balancing': 'that NUMA balancing moved',
+  demotion: 'demoted to a lower tier',
 };
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {
