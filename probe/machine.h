@@ -37,8 +37,11 @@ static void remember_knob(const char *path) {
   for (int i = 0; i < nr_knobs; i++)
     if (strcmp(knobs[i].path, path) == 0) return;
   if (nr_knobs == MAX_KNOBS || slurp(path) < 0) return;
+  // A choice is shown with its words, `always [madvise] never`, and written as one of them.
+  char *chosen = strchr(file_text, '['), *end = strchr(file_text, ']');
+  if (chosen != NULL && end != NULL) *end = '\0';
   snprintf(knobs[nr_knobs].path, sizeof knobs[0].path, "%s", path);
-  snprintf(knobs[nr_knobs].value, sizeof knobs[0].value, "%s", file_text);
+  snprintf(knobs[nr_knobs].value, sizeof knobs[0].value, "%s", chosen != NULL ? chosen + 1 : file_text);
   nr_knobs++;
 }
 

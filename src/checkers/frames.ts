@@ -14,13 +14,17 @@ import {
   freeHugeFrames,
   HUGE,
   hugeMappings,
+  KERNEL,
   type Mapping,
   mappings,
   NONE,
   SHMEM,
+  SMALL_IN_THP,
   smallInHuge,
   stretchesOf,
   TABLE,
+  THP,
+  thpFrames,
   untouched,
   usedHugeFrames,
   zoneOfFrame,
@@ -86,8 +90,23 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       ofObjects.add(f);
     });
   }
+  const ofThps = new Set<number>();
+  for (const head of thpFrames(k)) {
+    for (let f = head; f < head + SMALL_IN_THP; f++) {
+      own(owners, f, `huge page at frame ${head}`, THP);
+      ofThps.add(f);
+    }
+  }
+  const { zeroFrame } = k.thp;
+  if (zeroFrame !== undefined) {
+    for (let i = 0; i < SMALL_IN_THP; i++) {
+      own(owners, zeroFrame + i, 'huge zero page', i === 0 ? KERNEL : NONE);
+    }
+  }
   const ofUsers = new Set([...counts.keys(), ...cachedFrames(k)]);
-  for (const f of ofUsers) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  for (const f of ofUsers) {
+    if (!ofObjects.has(f) && !ofThps.has(f)) own(owners, f, 'private page', ANON);
+  }
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
   return owners;
@@ -150,7 +169,8 @@ export function checkFrames(k: Kernel): readonly string[] {
       map.kind[f] === kind,
       () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,
     );
-    if (kind !== ANON && kind !== SHMEM && kind !== HUGE && kind !== FILE) continue;
+    const isUsers = kind === ANON || kind === SHMEM || kind === FILE;
+    if (!isUsers && kind !== HUGE && kind !== THP) continue;
     const mapped = (kind === HUGE ? huge : counts).get(f) ?? 0;
     findings.expect(
       map.mapcount[f] === mapped,

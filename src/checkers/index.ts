@@ -11,6 +11,7 @@ import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
 import { checkServices } from './services.ts';
 import { checkSwap } from './swap.ts';
+import { checkThps } from './thp.ts';
 import { checkZonelists } from './zonelists.ts';
 
 export { FreshPages } from './fresh_pages.ts';
@@ -30,6 +31,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   lru: checkLru,
   files: checkFiles,
   swap: checkSwap,
+  'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

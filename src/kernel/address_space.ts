@@ -13,6 +13,7 @@ import { policiesEqual } from './mempolicy.ts';
 import type { MmNuma } from './numa_balancing.ts';
 import { PageTable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
+import type { ThpAdvice } from './thp.ts';
 
 export interface Vma {
   startVpn: number;
@@ -36,6 +37,8 @@ export interface Vma {
   isLocked: boolean;
   wipesOnFork: boolean;
   isKeptFromChild: boolean;
+  /** What was advised about transparent huge pages. */
+  thp: ThpAdvice;
   /** Its pages may be merged with equal ones (VM_MERGEABLE). */
   isMergeable: boolean;
   /** A design has marked it for good (VM_CDM in the thread). */
@@ -56,6 +59,8 @@ export class AddressSpace {
   numa: MmNuma | undefined;
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
+  /** Called before an area comes to end at a page in its midst. */
+  beforeCut: (vpn: number) => void = () => undefined;
 
   /** @param hugeSmall small pages in a huge one. */
   constructor(id: number, hugeSmall?: number, bornMs = 0) {
@@ -142,6 +147,7 @@ export class AddressSpace {
   #splitAt(vpn: number): void {
     const vma = this.lookup(vpn);
     if (vma === undefined || vma.startVpn === vpn) return;
+    if (this.pageTable.hasThps) this.beforeCut(vpn);
     const upper: Vma = {
       ...vma,
       startVpn: vpn,
@@ -180,6 +186,7 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.isLocked === b.isLocked &&
     a.wipesOnFork === b.wipesOnFork &&
     a.isKeptFromChild === b.isKeptFromChild &&
+    a.thp === b.thp &&
     a.isMergeable === b.isMergeable &&
     a.isMarked === b.isMarked &&
     policiesEqual(a.policy, b.policy)

@@ -2,7 +2,7 @@
 // Models   linux@v6.1 mm/memory.c: handle_mm_fault, do_anonymous_page, do_wp_page, wp_page_copy,
 //          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
 //          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
-// Omits    swap, transparent huge pages, userfaultfd.
+// Omits    userfaultfd.
 // Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private
 //          page is written in place by its only owner and copied by others. FLT3 a run of faults
 //          handled at once gets what the same faults one after another would get.
@@ -41,6 +41,7 @@ import {
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, isSharedWithSlot, swapIn, swapInShared } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import { touchThp } from './thp_fault.ts';
 
 export const FAULT = {
   OK: 0,
@@ -101,9 +102,11 @@ export function touchPages(
     const vma = task.mm.lookup(vpn);
     if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
     const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
+    const end = Math.min(endVpn, vma.endVpn, leafEnd);
     const run = isHuge(vma)
       ? touchHuge(k, task, vma, vpn, Math.min(endVpn, vma.endVpn), isWrite, by)
-      : touchInLeaf(k, task, vma, vpn, Math.min(endVpn, vma.endVpn, leafEnd), isWrite, by);
+      : ((k.thp.isInUse ? touchThp(k, task, vma, vpn, end, isWrite, by) : undefined) ??
+        touchInLeaf(k, task, vma, vpn, end, isWrite, by));
     vpn += run.done;
     if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
   }
@@ -267,7 +270,7 @@ function markArea(k: Kernel, vma: Vma): void {
 }
 
 /** What becomes of the task when an allocation for its fault gave nothing. */
-const allocationFailed = (k: Kernel): Fault =>
+export const allocationFailed = (k: Kernel): Fault =>
   k.allocator.failure === FAILURE.KILLED ? FAULT.KILLED : FAULT.RETRY;
 
 /** A write to the zero page or to a page that others map too (do_wp_page). */
@@ -276,10 +279,9 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const { pageTable } = task.mm;
   if (isOfFile(vma)) return writeToFilePage(k, task, vma, vpn, pte);
   const isMerged = pteIsPage(pte) && isMergedFrame(map, pteFrame(pte));
-  const isAlone = pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isMerged;
-  if (isAlone && !isSharedWithSlot(k, pteFrame(pte))) {
+  if (pteIsPage(pte) && !isMerged && isOnlyOwner(k, pteFrame(pte))) {
     const f = pteFrame(pte);
-    map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+    map.link[k.thp.headOf(f)] = task.mm.id;
     pageTable.set(vpn, makePte(f, true));
     if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
     k.mem.stat.count(EVENT.pgreuse, 1);
@@ -300,8 +302,23 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   markArea(k, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
-  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) dropPage(k, pteFrame(pte));
+  if (pteIsPage(pte)) unmapPrivate(k, pteFrame(pte));
   return FAULT.OK;
+}
+
+/**
+ * Does one entry alone refer to a page? A small page of a huge one is shared as long as any other
+ * entry maps any of that, even one of the same task.
+ */
+function isOnlyOwner(k: Kernel, f: Frame): boolean {
+  if (k.thp.isPart(f)) return k.thp.pageOf(f).refs === 1;
+  return k.mem.map.mapcount[f] === 1 && !isSharedWithSlot(k, f);
+}
+
+/** An entry of a leaf maps a private page no more; what nobody maps is free. */
+export function unmapPrivate(k: Kernel, f: Frame): void {
+  if (k.thp.isPart(f)) k.thp.removeSmallMap(f);
+  else if (k.mem.map.removeMap(f) === 0) dropPage(k, f);
 }
 
 /** A page in a swap area comes back; a write to one that others have too then copies it. */

@@ -15,9 +15,19 @@ import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { mmap, releaseArea, zapPages } from './mmap.ts';
-import { makePte, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
+import {
+  leafEnd,
+  makePte,
+  type PageTable,
+  PTE_NONE,
+  pteFrame,
+  pteIsPage,
+  pteIsSwap,
+  pteSlot,
+} from './page_table.ts';
 import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
+import { copyThp } from './thp_fault.ts';
 
 /**
  * Kernel pages that a fork takes besides page tables that the model knows (task and area
@@ -142,17 +152,30 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
     return true;
   };
   if (isHuge(vma)) return copyHuge(k, parent, child, vma, allocTable);
-  for (const leafVpn of from.leavesIn(vma.startVpn, vma.endVpn)) {
-    while (to.missing(leafVpn) > 0) if (!allocTable(leafVpn)) return false;
+  for (const vpn of from.tablesIn(vma.startVpn, vma.endVpn)) {
+    if (from.getThp(vpn) !== PTE_NONE) {
+      while (to.missingAboveHuge(vpn) > 0) if (!allocTable(vpn)) return false;
+      if (!copyThp(k, parent, child, vpn)) return false;
+    } else {
+      while (to.missing(vpn) > 0) if (!allocTable(vpn)) return false;
+      copyLeaf(k, from, to, vpn, Math.min(vma.endVpn, leafEnd(vpn)));
+    }
   }
-  from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
+  return true;
+}
+
+/** Entries of one leaf, from `startVpn` on. */
+function copyLeaf(k: Kernel, from: PageTable, to: PageTable, startVpn: number, endVpn: number) {
+  from.walk(startVpn, endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
       to.set(vpn, pte);
       if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
       return;
     }
-    const shared = makePte(pteFrame(pte), false);
-    k.mem.map.addMap(pteFrame(pte));
+    const f = pteFrame(pte);
+    const shared = makePte(f, false);
+    if (k.thp.isPart(f)) k.thp.addSmallMap(f);
+    else k.mem.map.addMap(f);
     from.set(vpn, shared);
     to.set(vpn, shared);
     if (from.marks?.hinted.has(vpn) === true) {
@@ -160,7 +183,6 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
       to.marks.hinted.add(vpn);
     }
   });
-  return true;
 }
 
 /** Ends a task and frees what only it used. */
@@ -177,5 +199,6 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   if (mm.pgd !== undefined) k.allocator.free(mm.pgd);
   mm.pgd = undefined;
   k.spaces.delete(mm.id);
+  k.thp.zeroUsers.delete(mm.id);
   task.mempolicy = null;
 }

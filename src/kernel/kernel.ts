@@ -11,6 +11,7 @@ import { type BootPool, HugePages } from '../mm/hugetlb.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
+import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
 import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
@@ -25,6 +26,8 @@ import { PlacementCount } from './placement_count.ts';
 import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
+import { type ThpEnabled, TransparentHuge } from './thp.ts';
+import { splitPmdAtEdge } from './thp_split.ts';
 
 export interface KernelOptions extends MemoryOptions {
   /** MAX_NUMNODES of the kernel, 1024 unless it was configured smaller. */
@@ -33,6 +36,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly hasWeightedInterleave?: boolean | undefined;
   /** `hugepages=` on the command line. */
   readonly bootPool?: BootPool | undefined;
+  /** `transparent_hugepage=` on the command line, or what the kernel was built with: never. */
+  readonly transparentHugepage?: ThpEnabled | undefined;
   /** `numa_balancing=` on the command line: the mode, 0 (off, the default) to 3. */
   readonly numaBalancing?: number | undefined;
   /** Inode number that the first shared object gets. */
@@ -55,6 +60,8 @@ export class Kernel {
   readonly kthread: Task;
   /** The pool of huge pages. */
   readonly huge: HugePages;
+  /** Transparent huge pages. */
+  readonly thp: TransparentHuge;
   /** Files of huge pages that are mapped or are segments, by id. */
   readonly hugeInodes = new Map<number, HugeInode>();
   /** SysV segments of huge pages by key. */
@@ -112,8 +119,11 @@ export class Kernel {
   constructor(machine: Machine, design: Design, options: KernelOptions = {}) {
     this.machine = machine;
     this.design = design;
-    this.mem = new Memory(machine, design, options);
+    const { transparentHugepage = 'never' } = options;
+    const keepsBlocks = transparentHugepage !== 'never';
+    this.mem = new Memory(machine, design, { ...options, keepsBlocks });
     this.huge = new HugePages(this.mem);
+    this.thp = new TransparentHuge(this.mem, transparentHugepage);
     this.numa = new NumaBalancing(this);
     this.numa.mode = options.numaBalancing ?? 0;
     this.ksm = new Ksm(this);
@@ -127,6 +137,9 @@ export class Kernel {
     this.rootCpuset.oldMems = this.states.possible;
     const bootCpu = Math.min(...this.mem.onlineCpus) as Cpu;
     assert(Number.isFinite(bootCpu), 'a machine has at least one CPU');
+    this.mem.stat.nodeSource(NODE_ITEM.nr_anon_transparent_hugepages, (nid) =>
+      this.thp.mappedOn(nid),
+    );
     this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);
     this.allocator.current = this.kthread;
     if (options.bootPool !== undefined) this.#fillBootPool(options.bootPool);
@@ -143,6 +156,7 @@ export class Kernel {
 
   newSpace(): AddressSpace {
     const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall, this.nowMs);
+    space.beforeCut = (vpn) => splitPmdAtEdge(this, space, vpn);
     this.spaces.set(space.id, space);
     return space;
   }

@@ -34,7 +34,8 @@ export function trackPages(k: Kernel): void {
     for (const vma of space.vmas) {
       if (isHuge(vma)) continue;
       space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        if (pteIsPage(pte)) joinLru(lru, pteFrame(pte), vma);
+        if (!pteIsPage(pte) || k.thp.isPart(pteFrame(pte))) return;
+        joinLru(lru, pteFrame(pte), vma);
       });
     }
   }

@@ -3,9 +3,11 @@
 // Models   linux@v6.1 mm/migrate.c: migrate_pages, unmap_and_move, alloc_migration_target;
 //          mm/mempolicy.c: do_migrate_pages, migrate_to_node; mm/rmap.c as far as finding mappers
 //          goes.
-// Omits    retries, batching cost, transparent huge pages, pages under writeback (there are none).
+// Omits    retries, batching cost, pages under writeback (there are none).
 // Holds    MIG1 a moved page is mapped where it was mapped before, by all who mapped it. MIG2 the
-//          policy of the area does not matter to a move with a target node.
+//          policy of the area does not matter to a move with a target node. THP11 a transparent
+//          huge page moves whole, however it is mapped; where there is no block for it, it is split
+//          and its pages move after all others, the last of them first but for the first of all.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
@@ -13,6 +15,7 @@ import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
+import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
@@ -20,6 +23,8 @@ import { movedCachePage } from './page_cache.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
+import { THP_ORDER, THP_PAGES } from './thp.ts';
+import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
 
 /** Why pages move; every move is counted under its cause. */
 export type MoveCause =
@@ -29,13 +34,20 @@ export type MoveCause =
   | 'cpuset'
   | 'memory offline'
   | 'device'
+  | 'collapse'
   | 'device back'
   | 'device evict'
   | 'numa balancing'
   | 'demotion';
 
-/** Gives a target frame for a page, or undefined when there is none. */
+/**
+ * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
+ * page it gives the first frame of a block.
+ */
 export type TargetSource = (old: Frame) => Frame | undefined;
+
+/** Takes the frames of a page that has moved: 2^order of them. */
+export type Release = (old: Frame, order: number) => void;
 
 /** A frame on a node and nowhere else, asked for by `task` (alloc_migration_target). */
 export function targetOn(
@@ -46,6 +58,7 @@ export function targetOn(
 ): TargetSource {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
   return (old) => {
+    if (k.thp.isPart(old)) return thpTarget(k, task, gfp, nid, from);
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
     const found = { policy: null, from };
     const place = { found, nid, nodes: null, isMany: false };
@@ -54,7 +67,8 @@ export function targetOn(
 }
 
 /**
- * Moves pages to frames that `target` gives; stops when it gives none.
+ * Moves pages to frames that `target` gives; stops when it gives none for a small page.
+ * @param frames of a huge page the first.
  * @param release takes the old frames; by default they are free.
  * @returns 0, or -ENOMEM.
  */
@@ -63,23 +77,37 @@ export function migrateFrames(
   frames: readonly Frame[],
   target: TargetSource,
   cause: MoveCause,
-  release: (old: Frame) => void = (old) => k.allocator.free(old),
+  release: Release = (old, order) => k.allocator.freeBlock(old, order),
 ): number {
+  const { stat } = k.mem;
+  const ofSplit: Frame[] = [];
   for (const [i, old] of frames.entries()) {
+    const isThp = k.thp.isPart(old);
     const fresh = target(old);
-    if (fresh === undefined) {
-      k.mem.stat.count(PGMIGRATE_FAIL, frames.length - i);
+    if (fresh !== undefined) moveFrame(k, old, fresh, cause, release);
+    else if (isThp) {
+      stat.count(EVENT.thp_migration_fail, 1);
+      stat.count(EVENT.thp_migration_split, 1);
+      ofSplit.push(...splitToMove(k, old));
+    } else {
+      stat.count(PGMIGRATE_FAIL, frames.length - i);
       return -ENOMEM;
     }
-    moveOne(k, old, fresh);
-    const isOfPool = isHugeFrame(k, old);
-    const nrSmall = isOfPool ? k.huge.nrSmall : 1;
-    k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
-    k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh), nrSmall);
-    if (isOfPool) k.huge.release(old);
-    else release(old);
   }
-  return 0;
+  return ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
+}
+
+function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, release: Release): void {
+  const from = k.allocator.nidOf(old);
+  const isThp = k.thp.isPart(old);
+  const isOfPool = isHugeFrame(k, old);
+  if (isThp) moveThp(k, old, fresh);
+  else moveOne(k, old, fresh);
+  const nrSmall = isThp ? THP_PAGES : isOfPool ? k.huge.nrSmall : 1;
+  k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
+  k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
+  if (isOfPool) k.huge.release(old);
+  else release(old, isThp ? THP_ORDER : 0);
 }
 
 /** Lets every entry and the object that refer to `old` refer to `fresh`. */
@@ -146,9 +174,9 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
   for (const vma of mm.vmas) {
     mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (!pteIsPage(pte)) return;
-      const f = pteFrame(pte);
+      const f = k.thp.headOf(pteFrame(pte));
       if (k.allocator.nidOf(f) !== nid) return;
-      if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
+      if (all || k.thp.mapcount(f) === 1) frames.push(f);
     });
     for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const f = pteFrame(pte);

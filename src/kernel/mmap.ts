@@ -30,6 +30,10 @@ import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import type { ThpAdvice } from './thp.ts';
+import { collapseRange } from './thp_collapse.ts';
+import { zapThps } from './thp_fault.ts';
+import { splitFreed } from './thp_split.ts';
 
 export interface MmapRequest {
   readonly startVpn: number;
@@ -86,6 +90,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     isLocked: request.isLocked,
     wipesOnFork: false,
     isKeptFromChild: false,
+    thp: 'none',
     isMergeable: false,
     isMarked: false,
     hasAnonVma: false,
@@ -153,6 +158,7 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     zapHuge(k, task, vma, startVpn, endVpn);
     return;
   }
+  zapThps(k, task.mm, startVpn, endVpn);
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
@@ -161,7 +167,8 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
-    if (map.removeMap(f) === 0 && map.kind[f] === KIND_ANON) dropPage(k, f);
+    if (k.thp.isPart(f)) k.thp.removeSmallMap(f);
+    else if (map.removeMap(f) === 0 && map.kind[f] === KIND_ANON) dropPage(k, f);
   });
 }
 
@@ -214,6 +221,9 @@ export function madvise(
 ): number {
   const endVpn = startVpn + nrPages;
   if (nrPages === 0) return 0;
+  if (advice === 'collapse') {
+    return walkVmas(task, startVpn, endVpn, (...part) => collapseRange(k, task, ...part));
+  }
   switch (advice) {
     case 'dontneed':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
@@ -222,11 +232,10 @@ export function madvise(
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        giveUp(k, task, start, end);
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => freeLazily(k, task, ...part));
+    case 'hugepage':
+    case 'nohugepage':
+      return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(task, ...part, advice));
     case 'cold':
     case 'pageout':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
@@ -244,15 +253,10 @@ export function madvise(
         return 0;
       });
     case 'wipeonfork':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        task.mm.change(start, end, (v) => {
-          v.wipesOnFork = true;
-        });
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => wipeOnFork(task, ...part));
     case 'dontfork':
-      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isKeptFromChild) return 0;
         task.mm.change(start, end, (v) => {
           v.isKeptFromChild = true;
         });
@@ -272,6 +276,34 @@ export function madvise(
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** MADV_WIPEONFORK on a part of an area. */
+function wipeOnFork(task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  if (vma.wipesOnFork) return 0;
+  task.mm.change(start, end, (v) => {
+    v.wipesOnFork = true;
+  });
+  return 0;
+}
+
+/** MADV_FREE on a part of an area. */
+function freeLazily(k: Kernel, task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  splitFreed(k, task.mm, start, end);
+  giveUp(k, task, start, end);
+  return 0;
+}
+
+/** Notes whether an area is to have transparent huge pages (hugepage_madvise). */
+function adviseThp(task: Task, vma: Vma, start: number, end: number, advice: ThpAdvice): number {
+  if (vma.thp === advice) return 0;
+  if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
+  task.mm.change(start, end, (v) => {
+    v.thp = advice;
+  });
+  return 0;
 }
 
 const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>
@@ -317,9 +349,11 @@ function setLocked(task: Task, startVpn: number, nrPages: number, isLocked: bool
     const vma = task.mm.lookup(vpn);
     if (vma === undefined) return -ENOMEM;
     const end = Math.min(vma.endVpn, endVpn);
-    task.mm.change(vpn, end, (v) => {
-      v.isLocked = isLocked && !isHuge(v);
-    });
+    if (vma.isLocked !== isLocked && !isHuge(vma)) {
+      task.mm.change(vpn, end, (v) => {
+        v.isLocked = isLocked;
+      });
+    }
     vpn = end;
   }
   return 0;

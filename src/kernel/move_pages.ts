@@ -3,7 +3,7 @@
 //          add_page_for_migration, move_pages_and_store_status; mm/mempolicy.c:
 //          kernel_migrate_pages; mm/gup.c: follow_page with FOLL_DUMP.
 // Omits    permission checks: programs run as root.
-import { EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
+import { EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { isHuge } from './hugetlb_area.ts';
@@ -121,7 +121,8 @@ export function movePages(
       batchStart = i;
       batchNode = node;
     }
-    const got = addPage(k, owner, startVpn + i * step, node, (flags & MPOL_MF_MOVE_ALL) !== 0);
+    const all = (flags & MPOL_MF_MOVE_ALL) !== 0;
+    const got = addPage(k, owner, startVpn + i * step, node, all, batch);
     if (typeof got !== 'number') {
       batch.push(got.frame);
       continue;
@@ -134,19 +135,25 @@ export function movePages(
   return { ret: flush(nrPages), status };
 }
 
-/** Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. */
+/**
+ * Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. A
+ * huge page is queued whole; -EBUSY for a page of one that is queued already.
+ */
 function addPage(
   k: Kernel,
   owner: Task,
   vpn: number,
   node: NodeId,
   all: boolean,
+  queued: readonly Frame[],
 ): { frame: Frame } | number {
   const f = followPage(owner, vpn);
   if (f < 0) return f;
   if (k.allocator.nidOf(f) === node) return 0;
-  if ((k.mem.map.mapcount[f] as number) > 1 && !all) return -EACCES;
-  return { frame: f as Frame };
+  if (k.thp.mapcount(f) > 1 && !all) return -EACCES;
+  const frame = k.thp.headOf(f as Frame);
+  if (k.thp.isPart(f) && queued.at(-1) === frame) return -EBUSY;
+  return { frame };
 }
 
 /** migrate_pages. Returns 0, -EINVAL, -EFAULT, -ESRCH or -ENOMEM. */

@@ -253,7 +253,7 @@ export class NumaBalancing {
     pageTable.walk(startVpn, endVpn, (vpn, pte) => {
       if (!pteIsPage(pte) || hinted.has(vpn)) return;
       const f = pteFrame(pte);
-      if (isMergedFrame(map, f) || (isPrivate && map.mapcount[f] !== 1)) return;
+      if (k.thp.isPart(f) || isMergedFrame(map, f) || (isPrivate && map.mapcount[f] !== 1)) return;
       const nid = k.allocator.nidOf(f);
       if (nid === here) return;
       if (mayHint !== undefined && !mayHint(nid, k.states)) return;

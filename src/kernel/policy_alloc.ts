@@ -38,6 +38,7 @@ import {
 import { outOfMemory } from './oom.ts';
 import type { PolicyFrom, Purpose } from './placement_count.ts';
 import type { Task } from './task.ts';
+import { splitDeferred } from './thp_split.ts';
 
 /** A policy with its origin; `policy` is null for the default, local placement. */
 export interface FoundPolicy {
@@ -174,7 +175,6 @@ export function allocPages(
   const { policy } = found;
   if (policy !== null && isInterleaving(policy)) {
     const nid = nextInterleaveNode(k, task, policy);
-    noteRequest(k, task, why, found, gfp, nid, null);
     return allocInterleave(k, task, gfp, order, nid, found, why);
   }
   return allocFrom(k, task, gfp, order, found, 1, why);
@@ -199,7 +199,7 @@ function allocOrKill(
     if (n > 0) return n;
     const { failure } = allocator;
     if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
-    outOfMemory(k, task, nodemask);
+    if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask);
     if (!task.isAlive) {
       allocator.failure = FAILURE.KILLED;
       return 0;
@@ -209,8 +209,8 @@ function allocOrKill(
   }
 }
 
-/** One page of an interleaved area; a page on its node counts as a hit (alloc_page_interleave). */
-function allocInterleave(
+/** A block of an interleaved area; one on its node counts as a hit (alloc_page_interleave). */
+export function allocInterleave(
   k: Kernel,
   task: Task,
   gfp: number,
@@ -219,16 +219,18 @@ function allocInterleave(
   found: FoundPolicy,
   why: Purpose,
 ): number {
+  noteRequest(k, task, why, found, gfp, nid, null);
   const n = allocOrKill(k, task, gfp, order, nid, null, 1);
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   if (got === nid) k.mem.stat.countInterleaveHit(k.allocator.lastZone);
-  else if (isUserPage(why)) k.placements.countSpill(nid, n);
-  settle(k, found, why, got, n);
+  else if (isUserPage(why)) k.placements.countSpill(nid, n << order);
+  settle(k, found, why, got, n << order);
   return n;
 }
 
-function allocFrom(
+/** Blocks from where a policy that does not interleave wants them, as many as `want` at once. */
+export function allocFrom(
   k: Kernel,
   task: Task,
   gfp: number,
@@ -248,13 +250,35 @@ function allocFrom(
     noteRequest(k, task, why, found, gfp, start, null);
     n = allocOrKill(k, task, gfp, order, start, null, want);
   }
-  if (n === 0) return 0;
-  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
-  settle(k, found, why, got, n);
-  if (policy !== null && isUserPage(why) && policy.mode !== MPOL_LOCAL && !policy.nodes.has(got)) {
-    k.placements.countSpill(policy.nodes.first(), n);
-  }
+  if (n > 0) settleSpill(k, found, why, n << order);
   return n;
+}
+
+/** One block from the list of a node that the caller has chosen by a policy. */
+export function allocFromNode(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  order: number,
+  found: FoundPolicy,
+  nid: NodeId,
+  nodemask: Nodemask | null,
+  why: Purpose,
+): number {
+  noteRequest(k, task, why, found, gfp, nid, nodemask);
+  const n = allocOrKill(k, task, gfp, order, nid, nodemask, 1);
+  if (n > 0) settleSpill(k, found, why, n << order);
+  return n;
+}
+
+/** Counts pages given under a policy, and those that are not on its nodes. */
+function settleSpill(k: Kernel, found: FoundPolicy, why: Purpose, nrPages: number): void {
+  const { policy } = found;
+  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
+  settle(k, found, why, got, nrPages);
+  if (policy !== null && isUserPage(why) && policy.mode !== MPOL_LOCAL && !policy.nodes.has(got)) {
+    k.placements.countSpill(policy.nodes.first(), nrPages);
+  }
 }
 
 const isUserPage = (why: Purpose): boolean => why !== 'page table' && why !== 'kernel page';
@@ -290,7 +314,6 @@ export function allocUserPages(
       policy.mode === MPOL_INTERLEAVE
         ? offsetInterleaveNode(policy, interleaveIndex, local)
         : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
-    noteRequest(k, task, why, found, gfp | __GFP_COMP, nid, null);
     return allocInterleave(k, task, gfp | __GFP_COMP, 0, nid, found, why);
   }
   return allocFrom(k, task, gfp, 0, found, want, why);
@@ -311,7 +334,7 @@ export function allocNear(k: Kernel, task: Task, gfp: number, nid: NodeId, why: 
 }
 
 /**
- * One page for a request that names its node itself, such as a migration target.
+ * One block for a request that names its node itself, such as a migration target.
  * @param from `node named` when a program or driver asked for that node, `memory offline` when the
  *   kernel empties memory, else `cpuset`.
  * @param nodemask nodes that the request is confined to, or null.
@@ -324,13 +347,14 @@ export function allocOnNode(
   why: Purpose,
   from: NamedFrom = 'node named',
   nodemask: Nodemask | null = null,
+  order = 0,
 ): Frame | undefined {
   k.setCurrent(task);
   noteRequest(k, task, why, { policy: null, from }, gfp, nid, nodemask);
-  if (allocOrKill(k, task, gfp, 0, nid, nodemask, 1) === 0) return undefined;
+  if (allocOrKill(k, task, gfp, order, nid, nodemask, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   const isNamed = nodemask === null ? got === nid : nodemask.has(got);
-  k.placements.count(why, from, !UNASKED.has(from) && isNamed, got, 1);
+  k.placements.count(why, from, !UNASKED.has(from) && isNamed, got, 1 << order);
   return k.allocator.out[0] as Frame;
 }
 

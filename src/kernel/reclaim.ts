@@ -163,6 +163,7 @@ export function giveUp(k: Kernel, task: Task, startVpn: number, endVpn: number):
     }
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
+    if (k.thp.isPart(f)) return;
     if (map.mapcount[f] !== 1 || lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (lru.has(f, LRU_SWAPCACHE) && !swap.freeSlotOf(f)) return;
     lru.clear(f, LRU_DIRTY | LRU_YOUNG);

@@ -63,12 +63,28 @@ export function unmapPage(k: Kernel, f: Frame): boolean {
   }
   const slot = isAnon && lru.has(f, LRU_SWAPBACKED) ? swap.slotOf(f) : undefined;
   const entry = slot === undefined ? PTE_NONE : makeSwapPte(slot);
+  if (isAnon && map.mapcount[f] === 1 && unmapOnly(k, f, entry)) {
+    if (slot !== undefined) swap.dup(slot);
+    map.removeMap(f);
+    return true;
+  }
   forEachMapping(k, f, (space, vpn) => {
     space.pageTable.set(vpn, entry);
     if (slot !== undefined) swap.dup(slot);
     map.removeMap(f);
   });
   return map.mapcount[f] === 0;
+}
+
+/** The usual case: a private page that its first owner alone maps, as the frame table says. */
+function unmapOnly(k: Kernel, f: Frame, entry: number): boolean {
+  const { map } = k.mem;
+  const table = k.spaces.get(map.link[f] as number)?.pageTable;
+  const vpn = map.index[f] as number;
+  const pte = table?.get(vpn) ?? PTE_NONE;
+  if (!pteIsPage(pte) || pteFrame(pte) !== f) return false;
+  table?.set(vpn, entry);
+  return true;
 }
 
 /** A shared page has gone from its object to its slot (shmem_writepage). */

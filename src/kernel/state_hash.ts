@@ -42,6 +42,7 @@ export function stateHash(k: Kernel): string {
         h.add(pte);
       });
       addHuge(h, task, vma);
+      if (k.thp.isInUse) addThps(h, task, vma);
     }
   }
   for (const object of k.objects.values()) {
@@ -59,6 +60,7 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.thp.isInUse) addThpState(h, k);
   addServices(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
   if (k.mem.swap.isOn) addSwap(h, k);
@@ -84,6 +86,22 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
     h.add(vpn);
     h.add(pte);
   }
+}
+
+/** Which pages of an area are mapped by entries of the pmd level. */
+function addThps(h: StateHash, task: Task, vma: Vma): void {
+  h.addText(vma.thp);
+  for (const [vpn] of task.mm.pageTable.thpsIn(vma.startVpn, vma.endVpn)) h.add(vpn);
+}
+
+/** Settings of transparent huge pages, and the pages there are. */
+function addThpState(h: StateHash, k: Kernel): void {
+  const { thp } = k;
+  h.addText(`${thp.enabled}/${thp.defrag}/${thp.usesZeroPage}`);
+  h.addColumn([thp.zeroFrame ?? -1, ...thp.zeroUsers, ...thp.splitQueue]);
+  thp.forEach((head, page) => {
+    h.addColumn([head, page.pmdMaps, page.refs]);
+  });
 }
 
 /** Slots: who stands for them, and which page has them. */

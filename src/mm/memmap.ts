@@ -6,7 +6,8 @@
 // Omits    reference counts beside the map count, LRU lists, flags of writeback.
 // State    kind   what the frame is used for (KIND_*); 0 for frames free inside a larger block, on
 //          a
-//                 per-CPU list, or never touched; also for all frames of a huge page but its first
+//                 per-CPU list, or never touched; also for all frames of a huge page of a pool but
+//                 its first
 //          order  of a block's first frame: order in the low 5 bits, migrate type above
 //          link   free block: next block of its list; user page: the object or address space number
 //          index  free block: previous block of its list; user page: virtual or object page number
@@ -33,6 +34,11 @@ export const KIND_SHMEM = 5;
 export const KIND_HUGETLB = 6;
 /** Page of a disk's file: link = inode, index = page number in it. */
 export const KIND_FILE = 7;
+/**
+ * Any frame of a transparent huge page. Of the first: link = address space, index = virtual page
+ * number. Of each: mapcount = entries that map it as a small page.
+ */
+export const KIND_THP = 8;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -42,6 +48,7 @@ export const KIND_NAMES = [
   'shmem',
   'hugetlb',
   'file',
+  'thp',
 ] as const;
 
 export const NIL = -1;

@@ -26,7 +26,12 @@ import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
 import { NODE_ITEM } from './vmstat_items.ts';
-import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
+import {
+  minFreeKbytes,
+  recommendedMinFree,
+  setupLowmemReserve,
+  setupPerZoneWmarks,
+} from './watermark.ts';
 import {
   planSnapshot,
   planZones,
@@ -39,6 +44,8 @@ import { buildZonelists, type Zonelists } from './zonelist.ts';
 export interface MemoryOptions {
   /** Start from these zones instead of laying out the machine's ranges. */
   readonly zones?: readonly ZoneSnapshot[] | undefined;
+  /** Keep page blocks of every type free from the start; see keepBlocksFree. */
+  readonly keepsBlocks?: boolean | undefined;
 }
 
 /** Where a stretch of frames lies in physical memory. */
@@ -52,6 +59,8 @@ export interface Segment {
 const STRUCT_PAGE_BYTES = 64;
 /** Frames must fit page table entries and 32-bit columns with room to spare. */
 const MAX_FRAMES = 2 ** 30;
+/** With less boot memory, the kernel starts with transparent huge pages switched off. */
+const LEAST_BYTES_FOR_THPS = 512 * 1024 * 1024;
 /** What a kernel image and its early tables take of the first node. */
 const KERNEL_IMAGE_BYTES = 32 * 1024 * 1024;
 
@@ -77,6 +86,8 @@ export class Memory {
   /** Node of each CPU. */
   readonly nodeOfCpu: Int32Array;
   minFreeKb = 0;
+  /** Page blocks of every type are kept free, for the sake of transparent huge pages. */
+  #keepsBlocks = false;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
@@ -140,7 +151,18 @@ export class Memory {
     this.hasMemoryComeLater = this.blocks.some((block) => block.zone !== undefined);
     this.#setStates();
     this.rebuild();
+    this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
+  }
+
+  /** Has it enough boot memory for transparent huge pages to be of use (hugepage_init)? */
+  get hasRoomForThps(): boolean {
+    const { zones, pageBytes } = this;
+    let pages = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.type[z] !== ZONE_MOVABLE) pages += zones.managed[z] as number;
+    }
+    return pages * pageBytes >= LEAST_BYTES_FOR_THPS;
   }
 
   /** Distance between two nodes as the machine's firmware states it. */
@@ -337,10 +359,27 @@ export class Memory {
    */
   updateWatermarks(): void {
     const { zones, pageBytes } = this;
-    this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
+    const lowmem = this.#lowmemPages();
+    this.minFreeKb = minFreeKbytes((lowmem * pageBytes) / 1024);
+    if (this.#keepsBlocks) {
+      const recommended = recommendedMinFree(zones, this.buddy.pageblockOrder, lowmem);
+      this.minFreeKb = Math.max(this.minFreeKb, (recommended * pageBytes) / 1024);
+    }
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
     this.#setPcpLimits();
+  }
+
+  /**
+   * Transparent huge pages are allowed, which keeps page blocks of every type free from now on, or
+   * no more (set_recommended_min_free_kbytes).
+   */
+  keepBlocksFree(keeps: boolean): void {
+    if (keeps === this.#keepsBlocks) return;
+    const { minFreeKb } = this;
+    this.#keepsBlocks = keeps;
+    this.updateWatermarks();
+    if (keeps && this.minFreeKb < minFreeKb) this.setMinFreeKbytes(minFreeKb);
   }
 
   /** Spreads a new min_free_kbytes over the zones (min_free_kbytes_sysctl_handler). */

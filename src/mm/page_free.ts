@@ -8,7 +8,6 @@ import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { AllocTask, PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
-import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 
 /** The half of the page allocator that takes pages back. */
 export class PageFreer {
@@ -61,7 +60,7 @@ export class PageFreer {
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);
     const type = buddy.pageblockType(f);
-    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
+    if (!pcp.hasListsFor(order)) buddy.free(z, f, order, type);
     else pcp.putBlock(z, this.current.cpu, order, listType(type), f);
   }
 }

@@ -5,8 +5,10 @@ import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
+import { type MachineNodes, machineNodes } from './generate_nodes.ts';
+import { beginService, scansOfKsm } from './generate_services.ts';
+import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
-import { type MachineNodes, machineNodes } from './machine_nodes.ts';
 import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
 export { type MachineNodes, machineNodes };
@@ -23,21 +25,15 @@ export interface GenerateOptions extends MachineNodes {
 
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
+const MOST_HUGE_REGIONS = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
 
 /** Where the services that a family is about are switched. */
-const KSM = '/sys/kernel/mm/ksm';
-const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
 /** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
 const NUMBERS = [1, 1, 2, 3, 257];
-
-interface Mapped {
-  readonly nrPages: number;
-  readonly kind: MmapKind;
-}
 
 interface LiveTask {
   readonly name: string;
@@ -86,23 +82,16 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
-  /** Switches the service on that a family is about. */
-  #beginService(): void {
-    if (this.#family === 'ksm') {
-      // A look takes all of memory, so that where it begins the next time is no accident.
-      this.#sys({ verb: 'write', path: `${KSM}/pages_to_scan`, value: '100000' });
-      const value = this.#prng.chance(50) ? '0' : '1';
-      this.#sys({ verb: 'write', path: `${KSM}/merge_across_nodes`, value });
-    }
-    if (this.#family !== 'balance') return;
-    this.#sys({ verb: 'write', path: `${BALANCING}/scan_period_max_ms`, value: '200' });
-    this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
+  /** What a workload begins with: settings, or groups. */
+  begin(): void {
+    if (this.#family === 'files') this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
+    for (const act of beginService(this.#prng, this.#family)) this.#sys(act);
+    if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
+    else this.#makeGroups();
   }
 
   /** Two cgroups with the first task in one of them, where the family is about cpusets. */
-  begin(): void {
-    if (this.#family === 'files') this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
-    this.#beginService();
+  #makeGroups(): void {
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -176,7 +165,7 @@ class Workload {
 
   #stepOnRegion(task: LiveTask, action: Action, region: string): void {
     const mapped = task.regions.get(region) as Mapped;
-    const range = { region, ...this.#range(mapped.nrPages) };
+    const range = { region, ...this.#rangeOf(mapped) };
     switch (action) {
       case 'touch':
         this.#task(task.name, { verb: 'touch', ...range });
@@ -229,6 +218,15 @@ class Workload {
     return act !== undefined;
   }
 
+  /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
+  #rangeOf(mapped: Mapped): { offset: number; nrPages: number } {
+    const { nrPages, shift } = mapped;
+    if (this.#family !== 'thp') return this.#range(nrPages);
+    if (!this.#prng.chance(30)) return stretchOfHuge(this.#prng, mapped);
+    const any = this.#range(nrPages);
+    return { ...any, offset: shift + any.offset };
+  }
+
   /** A stretch of a region, at its very start or end more often than chance has it. */
   #range(size: number): { offset: number; nrPages: number } {
     const p = this.#prng;
@@ -240,7 +238,11 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    const most = this.#family === 'balance' ? 1 : MOST_REGIONS;
+    const counts: Readonly<Partial<Record<Family, number>>> = {
+      thp: MOST_HUGE_REGIONS,
+      balance: 1,
+    };
+    const most = counts[this.#family] ?? MOST_REGIONS;
     for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
@@ -252,29 +254,29 @@ class Workload {
     const nrPages = this.#prng.between(8, 64);
     if (this.#family === 'files' && this.#prng.chance(80)) {
       const args = mapFileArgs(this.#prng, this.#prng.pick(this.#files));
-      task.regions.set(region, { nrPages, kind: args.kind });
+      task.regions.set(region, { nrPages, kind: args.kind, shift: 0 });
       this.#task(task.name, { verb: 'mmap', region, nrPages, ...args, shift: 0 });
       return;
     }
-    task.regions.set(region, { nrPages, kind });
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
-    this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
-    const whole = { region, offset: 0, nrPages };
-    if (this.#family === 'ksm')
-      this.#task(task.name, { verb: 'madvise', ...whole, advice: 'mergeable' });
+    const isThp = this.#family === 'thp';
+    const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
+    task.regions.set(region, mapped);
+    this.#task(task.name, { verb: 'mmap', region, ...mapped });
+    const isAdvised = isThp ? this.#prng.chance(40) : this.#family === 'ksm';
+    if (isAdvised) {
+      const offset = isThp ? mapped.shift : 0;
+      const advice = isThp ? 'hugepage' : 'mergeable';
+      this.#task(task.name, { verb: 'madvise', region, offset, nrPages: mapped.nrPages, advice });
+    }
     if (this.#prng.chance(50)) {
-      this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
+      this.#task(task.name, { verb: 'touch', region, ...this.#rangeOf(mapped) });
     }
   }
 
   /** Lets ksmd merge all that it can, and looks where the pages are. */
   #scans(): void {
-    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '1' });
-    this.#sys({ verb: 'ksm_scans', nrScans: 4 });
-    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '0' });
-    for (const file of ['pages_shared', 'pages_sharing']) {
-      this.#sys({ verb: 'read', path: `${KSM}/${file}` });
-    }
+    for (const act of scansOfKsm()) this.#sys(act);
     const { name, regions } = this.#prng.pick(this.#alive);
     for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
   }
@@ -311,7 +313,8 @@ class Workload {
     else if (verb === 'get' || region === undefined) {
       this.#task(task.name, { verb: 'get_mempolicy' });
     } else {
-      const offset = this.#prng.below((task.regions.get(region) as Mapped).nrPages);
+      const { nrPages, shift } = task.regions.get(region) as Mapped;
+      const offset = this.#prng.below(nrPages) + (this.#family === 'thp' ? shift : 0);
       const asked = verb === 'policy' ? 'policy_at' : 'node_at';
       this.#task(task.name, { verb: asked, region, offset });
     }
@@ -424,7 +427,9 @@ class Workload {
     kind: MmapKind,
   ): void {
     const common = ['dontneed', 'populate_read', 'populate_write'];
-    const more = kind === 'anon' ? ['free', 'dontneed'] : ['remove', 'remove'];
+    const isAnon = kind.startsWith('anon');
+    const more = isAnon ? ['free', 'dontneed'] : ['remove', 'remove'];
+    if (this.#family === 'thp') more.push('hugepage', 'nohugepage', 'hugepage', 'collapse');
     const advice = this.#prng.pick([...common, ...more]);
     this.#task(task.name, { verb: 'madvise', ...range, advice });
   }

@@ -33,6 +33,7 @@ export const MADVICE = [
   'pageout',
   'hugepage',
   'nohugepage',
+  'collapse',
   'mergeable',
   'unmergeable',
 ] as const;

@@ -13,6 +13,7 @@ import { swapOn } from '../kernel/reclaim.ts';
 import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
+import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
@@ -213,6 +214,7 @@ function writeFile(k: Kernel, path: string, value: string): number {
   if (isServiceFile(path)) return writeServiceFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
+  if (isThpFile(path)) return writeThpFile(k, path, value);
   const weights = WEIGHTS.exec(path);
   return weights === null
     ? writeGroupFile(k, path, value)
@@ -225,8 +227,8 @@ function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): Op
     const value = readServiceFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
-  if (isHugeFile(path)) {
-    const value = readHugeFile(k, path);
+  if (isHugeFile(path) || isThpFile(path)) {
+    const value = isThpFile(path) ? readThpFile(k, path) : readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
   const sysctl = sysctlName(path);

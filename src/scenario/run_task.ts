@@ -29,6 +29,7 @@ import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import { fill, work } from '../kernel/services.ts';
 import type { Task } from '../kernel/task.ts';
+import { isThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
@@ -261,6 +262,10 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
  * Writes a file as the task: under its policy, where that counts, and itself where it names none.
  */
 function writeAsTask(c: TaskContext, act: Act<'swrite'>): OpResult {
+  if (isThpFile(act.path)) {
+    const error = writeThpFile(c.k, act.path, act.value);
+    return plain(error < 0 ? error : act.value.length);
+  }
   if (!isHugeFile(act.path)) return plain(writeGroupFile(c.k, act.path, act.value, c.task));
   const error = writeHugeFile(c.k, c.task, act.path, act.value);
   return plain(error < 0 ? error : act.value.length);

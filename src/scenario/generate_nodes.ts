@@ -1,4 +1,4 @@
-// The nodes of a machine, as random workloads name them.
+// The nodes of a machine that a random workload may name.
 import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 
 /** The nodes that a workload may name. */
