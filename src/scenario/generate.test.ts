@@ -107,6 +107,7 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "13cfbeb8",
       "42d1f135",
       "b985aa2a",
+      "f967cec7",
     ]
   `);
 });

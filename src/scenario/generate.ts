@@ -4,8 +4,10 @@
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
+import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
 import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { PolicyDraw } from './generate_policy.ts';
+import { beginService, scansOfKsm } from './generate_services.ts';
 import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 
@@ -41,8 +43,6 @@ interface PageRange {
   readonly nrPages: number;
 }
 /** Where the services that a family is about are switched. */
-const KSM = '/sys/kernel/mm/ksm';
-const BALANCING = '/sys/kernel/debug/sched/numa_balancing';
 /** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
 const NUMBERS = [1, 1, 2, 3, 257];
 
@@ -62,6 +62,7 @@ class Workload {
   readonly #alive: LiveTask[] = [{ name: 'T0', regions: new Map() }];
   readonly #pins: { readonly task: LiveTask; readonly range: PageRange }[] = [];
   #nrTasks = 1;
+  readonly #files: MadeFile[] = [];
 
   constructor(options: GenerateOptions) {
     this.#prng = new Prng(`generate/${options.family}/${options.seed}`);
@@ -93,22 +94,10 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
-  /** Switches the service on that a family is about. */
-  #beginService(): void {
-    if (this.#family === 'ksm') {
-      // A look takes all of memory, so that where it begins the next time is no accident.
-      this.#sys({ verb: 'write', path: `${KSM}/pages_to_scan`, value: '100000' });
-      const value = this.#prng.chance(50) ? '0' : '1';
-      this.#sys({ verb: 'write', path: `${KSM}/merge_across_nodes`, value });
-    }
-    if (this.#family !== 'balance') return;
-    this.#sys({ verb: 'write', path: `${BALANCING}/scan_period_max_ms`, value: '200' });
-    this.#sys({ verb: 'write', path: '/proc/sys/kernel/numa_balancing', value: '1' });
-  }
-
   /** What a workload begins with: settings, or groups. */
   begin(): void {
-    this.#beginService();
+    if (this.#family === 'files') this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
+    for (const act of beginService(this.#prng, this.#family)) this.#sys(act);
     if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
     else this.#makeGroups();
   }
@@ -150,7 +139,10 @@ class Workload {
         this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
         return true;
       case 'set_mempolicy':
-        this.#task(task.name, { verb: 'set_mempolicy', ...this.#draw.policy() });
+        this.#task(task.name, {
+          verb: 'set_mempolicy',
+          ...(this.#family === 'files' ? withoutTurns(this.#draw.policy()) : this.#draw.policy()),
+        });
         if (this.#prng.chance(70)) this.#task(task.name, { verb: 'get_mempolicy' });
         return true;
       case 'migrate_pages':
@@ -185,7 +177,7 @@ class Workload {
         this.#scans();
         return true;
       default:
-        return false;
+        return this.#fileStep(task, action);
     }
   }
 
@@ -240,6 +232,13 @@ class Workload {
     }
   }
 
+  #fileStep(task: LiveTask, action: Action): boolean {
+    const act = fileStep(this.#prng, action, this.#files, () => this.#draw.someNodes());
+    if (act?.on === 'sys') this.#sys(act.act);
+    else if (act !== undefined) this.#task(task.name, act.act);
+    return act !== undefined;
+  }
+
   /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
   #rangeOf(mapped: Mapped): { offset: number; nrPages: number } {
     const { nrPages, shift } = mapped;
@@ -274,6 +273,12 @@ class Workload {
     const sharing = SHARING[this.#family] ?? 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
+    if (this.#family === 'files' && this.#prng.chance(80)) {
+      const args = mapFileArgs(this.#prng, this.#prng.pick(this.#files));
+      task.regions.set(region, { nrPages, kind: args.kind, shift: 0 });
+      this.#task(task.name, { verb: 'mmap', region, nrPages, ...args, shift: 0 });
+      return;
+    }
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
     const isThp = this.#family === 'thp';
     const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
@@ -292,12 +297,7 @@ class Workload {
 
   /** Lets ksmd merge all that it can, and looks where the pages are. */
   #scans(): void {
-    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '1' });
-    this.#sys({ verb: 'ksm_scans', nrScans: 4 });
-    this.#sys({ verb: 'write', path: `${KSM}/run`, value: '0' });
-    for (const file of ['pages_shared', 'pages_sharing']) {
-      this.#sys({ verb: 'read', path: `${KSM}/${file}` });
-    }
+    for (const act of scansOfKsm()) this.#sys(act);
     const { name, regions } = this.#prng.pick(this.#alive);
     for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
   }

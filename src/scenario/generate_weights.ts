@@ -13,6 +13,7 @@ export const FAMILIES = [
   'thp',
   'ksm',
   'balance',
+  'files',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -42,7 +43,10 @@ export type Action =
   | 'fill'
   | 'merge'
   | 'scans'
-  | 'work';
+  | 'work'
+  | 'mkfile'
+  | 'file'
+  | 'filesys';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -173,6 +177,26 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     move_pages: 8,
     cpu: 10,
     fork: 1,
+  },
+  files: {
+    mmap: 7,
+    mkfile: 2,
+    file: 18,
+    filesys: 12,
+    touch: 12,
+    read: 10,
+    where: 8,
+    look: 3,
+    set_mempolicy: 8,
+    mbind: 8,
+    move_pages: 4,
+    migrate_pages: 3,
+    madvise: 6,
+    lock: 1,
+    munmap: 3,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
   },
   mixed: {
     mmap: 5,

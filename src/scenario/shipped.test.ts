@@ -42,8 +42,9 @@ describe.each(files)('scenarios/%s', (name) => {
     expect(`${s.name}.cdm`).toBe(name);
     expect(s.title.length).toBeGreaterThan(20);
     const document = /^Documentation\/\S+\.rst of Linux /;
+    const site = /^[A-Z][A-Za-z ]+, [\w-]+, [\w/.-]+: .{20}/;
     const mail = /^[A-Z][a-z]+ [A-Z][a-z]+, 2017-0[23]-\d\d, .{20}/;
-    expect([/^generated$/, document, mail].some((form) => form.test(s.source))).toBe(true);
+    expect([/^generated$/, document, site, mail].some((form) => form.test(s.source))).toBe(true);
     expect(machineOf(text)?.name).toBe(s.machine);
     expect(text).toMatch(/^# [A-Z]/);
   });
@@ -69,7 +70,7 @@ describe.each(files)('scenarios/%s', (name) => {
   });
 
   test('runs on a real kernel unless it needs a device', () => {
-    const needsDevice = /device_compute|link_failure/.test(text);
+    const needsDevice = /device_(?:compute|prefetch)|link_failure/.test(text);
     if (needsDevice) expect(() => kernelLines(s)).toThrow(/needs a device/);
     else expect(kernelLines(s)).toHaveLength(s.ops.length);
   });
