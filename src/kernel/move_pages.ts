@@ -6,6 +6,7 @@
 import { EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
+import { isMergedFrame } from '../mm/memmap.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
@@ -141,7 +142,8 @@ export function movePages(
 
 /**
  * Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. A
- * huge page is queued whole; -EBUSY for a page of one that is queued already.
+ * huge page is queued whole; -EBUSY for a page of one that is queued already, and for a merged page
+ * that is (isolate_lru_page).
  */
 function addPage(
   k: Kernel,
@@ -157,6 +159,7 @@ function addPage(
   if (k.thp.mapcount(f) > 1 && !all) return -EACCES;
   const frame = k.thp.headOf(f as Frame);
   if (k.thp.isPart(f) && queued.at(-1) === frame) return -EBUSY;
+  if (isMergedFrame(k.mem.map, frame) && queued.includes(frame)) return -EBUSY;
   return { frame };
 }
 

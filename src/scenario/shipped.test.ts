@@ -2,6 +2,7 @@
 // neither can go stale.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { DESIGNS } from '../designs/index.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPreset } from '../machine/presets/index.ts';
 import { machineNodes } from './generate.ts';
@@ -58,7 +59,7 @@ describe.each(files)('scenarios/%s', (name) => {
   });
 
   test('names designs that there are, none twice for one claim, and expects something', () => {
-    const designs = ['stock', 'allocator-gate', 'zonelist', 'limited-node'];
+    const designs = DESIGNS.map((design) => design.id);
     const kindOf = (e: Expectation): string =>
       `${e.kind}${e.kind === 'field' ? e.field : ''}/${e.design ?? 'all'}`;
     for (const { expect: list } of s.ops) {
