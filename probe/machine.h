@@ -4,8 +4,8 @@
 //          block is as it was, and there are no huge pages beyond those of the boot.
 #ifndef PROBE_MACHINE_H
 #define PROBE_MACHINE_H
+#include "pins.h"
 #include "swap.h"
-#include "tasks.h"
 #include <ftw.h>
 #include <sys/mount.h>
 
@@ -37,8 +37,11 @@ static void remember_knob(const char *path) {
   for (int i = 0; i < nr_knobs; i++)
     if (strcmp(knobs[i].path, path) == 0) return;
   if (nr_knobs == MAX_KNOBS || slurp(path) < 0) return;
+  // A choice is shown with its words, `always [madvise] never`, and written as one of them.
+  char *chosen = strchr(file_text, '['), *end = strchr(file_text, ']');
+  if (chosen != NULL && end != NULL) *end = '\0';
   snprintf(knobs[nr_knobs].path, sizeof knobs[0].path, "%s", path);
-  snprintf(knobs[nr_knobs].value, sizeof knobs[0].value, "%s", file_text);
+  snprintf(knobs[nr_knobs].value, sizeof knobs[0].value, "%s", chosen != NULL ? chosen + 1 : file_text);
   nr_knobs++;
 }
 
@@ -223,6 +226,19 @@ static void remove_segments(void) {
   }
 }
 
+#define KSM "/sys/kernel/mm/ksm/"
+
+static long ksm_number(const char *name) {
+  return slurp_f(KSM "%s", name) < 0 ? -1 : atol(file_text);
+}
+
+/** Lets go of all merged pages, and lets the next scan begin at the first task. */
+static void reset_ksm(void) {
+  if (ksm_number("run") < 0) return;
+  spit(KSM "run", "2");
+  spit(KSM "run", "0");
+}
+
 // ---- files --------------------------------------------------------------------------------------
 
 #define TMPFS_DIR "/tmpfs"
@@ -251,8 +267,10 @@ static long remove_file(const char *name) {
 
 /** Brings the machine back to what it was before the case. */
 static void undo_all(void) {
+  drop_pins(1);
   for (int t = 0; t < MAX_TASKS; t++) kill_task(t);
   reap();
+  reset_ksm();
   remove_segments();
   while (nr_files > 0) remove_file(files[--nr_files]);
   swap_off_all();

@@ -58,18 +58,20 @@ static int op_range_call(int t, const char *name) {
                  {"dofork", 11},    {"mergeable", 12},  {"unmergeable", 13}, {"hugepage", 14},
                  {"nohugepage", 15}, {"wipeonfork", 18}, {"keeponfork", 19}, {"cold", 20},
                  {"pageout", 21},   {"populate_read", 22}, {"populate_write", 23},
-                 {"collapse", 25}};
+                 {"dontneed_locked", 24}, {"collapse", 25}, {"hwpoison", 100},
+                 {"soft_offline", 101}};
   struct place place;
   long nr = SYS_munmap, advice = 0;
   if (!place_of(t, 2, &place)) return not_understood();
   if (strcmp(name, "mlock") == 0) nr = SYS_mlock;
   if (strcmp(name, "munlock") == 0) nr = SYS_munlock;
+  if (strcmp(name, "mlock") == 0 && has_word("onfault")) nr = SYS_mlock2, advice = 1;
   if (strcmp(name, "madvise") == 0) {
-    int i = 0;
+    int i = 0, nr_advices = sizeof ADVICES / sizeof *ADVICES;
     nr = SYS_madvise;
-    while (i < 20 && strcmp(word(5), ADVICES[i].name) != 0) i++;
-    if (i == 20 && !is_number(word(5))) return not_understood();
-    advice = i < 20 ? ADVICES[i].advice : atol(word(5));
+    while (i < nr_advices && strcmp(word(5), ADVICES[i].name) != 0) i++;
+    if (i == nr_advices && !is_number(word(5))) return not_understood();
+    advice = i < nr_advices ? ADVICES[i].advice : atol(word(5));
   }
   enum outcome outcome = run_call(t, nr, (long)place.address, place.pages * place.page_bytes,
                                   advice, 0, 0, 0);

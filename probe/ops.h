@@ -5,11 +5,13 @@
 //          among them. Both answer 0 only for a line that they do not understand.
 #ifndef PROBE_OPS_H
 #define PROBE_OPS_H
+#include "op_hold.h"
 #include "op_files.h"
 #include "op_life.h"
 #include "op_memory.h"
 #include "op_pages.h"
 #include "op_policy.h"
+#include "op_services.h"
 #include "op_sys.h"
 
 static const struct {
@@ -20,10 +22,16 @@ static const struct {
     {"munmap", op_range_call},
     {"mlock", op_range_call},
     {"munlock", op_range_call},
+    {"mlockall", op_lock_all},
+    {"munlockall", op_lock_all},
+    {"pin", op_pin},
+    {"unpin", op_pin},
     {"madvise", op_range_call},
     {"touch", op_touch},
     {"read", op_touch},
     {"tables", op_touch},
+    {"work", op_use},
+    {"fill", op_use},
     {"mbind", op_mbind},
     {"set_home", op_set_home},
     {"set_mempolicy", op_set_mempolicy},
@@ -56,6 +64,7 @@ static const struct {
     {"drop_caches", sys_drop_caches},
     {"swapon", sys_swapon},
     {"sleep", sys_sleep},
+    {"ksm_scans", sys_ksm_scans},
     {"read", sys_read},
     {"online_node", sys_online},
     {"offline_node", sys_online},
@@ -72,6 +81,8 @@ static const struct {
     {"fallback", sys_fallback},
     {"vmstat", sys_vmstat},
     {"tasks", sys_tasks},
+    {"poison", sys_break},
+    {"soft_offline", sys_break},
 };
 
 static int op_task(void) {

@@ -33,6 +33,7 @@ static void make_places(void) {
 static void mount_all(void) {
   mount("proc", "/proc", "proc", 0, NULL);
   mount("sysfs", "/sys", "sysfs", 0, NULL);
+  mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
   mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3));
   mknod("/dev/kmsg", S_IFCHR | 0600, makedev(1, 11));
   mknod("/dev/ttyS0", S_IFCHR | 0600, makedev(4, 64));
@@ -70,6 +71,7 @@ int main(void) {
   const char *settle = value_in(cmdline, "probe.settle=");
   sleep((unsigned)atoi(settle));
   drop_caches();
+  make_rings();
   note_blocks();
   note_huge_pages();
   out_zones(1);

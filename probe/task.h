@@ -25,7 +25,7 @@
 #define SHARED_AT 0x560000ul
 
 enum verb { VERB_CALL, VERB_CALL2, VERB_TOUCH, VERB_READ, VERB_FORK, VERB_SHM, VERB_WRITE,
-            VERB_READ_FILE, VERB_WRITE_FILE, VERB_FILE_CALL };
+            VERB_READ_FILE, VERB_WRITE_FILE, VERB_FILE_CALL, VERB_WORK, VERB_FILL };
 
 struct slot {
   int go;
@@ -94,6 +94,28 @@ static void do_touch(int is_write) {
   }
 }
 
+/** Processor time of the task, ms. */
+static long used_ms(void) {
+  struct timespec t;
+  call6(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (long)&t, 0, 0, 0, 0);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/** Writes to the pages in turn, over and over, for so much processor time. */
+static void do_work(long ms) {
+  long begin = used_ms();
+  do do_touch(1);
+  while (used_ms() - begin < ms);
+}
+
+/** Writes a number at the start of each page. */
+static void do_fill(unsigned number) {
+  for (long i = 0; i < shared->count; i++) {
+    *(volatile unsigned *)(shared->address + (uintptr_t)(i * shared->step)) = number;
+    shared->progress = i + 1;
+  }
+}
+
 /** Attaches the SysV segment of a key at the address; the first to ask makes it. */
 static long do_shm(void) {
   long id = call6(SYS_shmget, shared->args[2], shared->count, shared->args[0], 0, 0, 0);
@@ -143,6 +165,8 @@ static long do_verb(void) {
   switch (shared->verb) {
     case VERB_TOUCH:
     case VERB_READ: do_touch(shared->verb == VERB_TOUCH); return 0;
+    case VERB_WORK: do_work(a[0]); return 0;
+    case VERB_FILL: do_fill((unsigned)a[0]); return 0;
     case VERB_SHM: return do_shm();
     case VERB_WRITE: return do_write();
     case VERB_READ_FILE:

@@ -124,7 +124,9 @@ static enum outcome run(int t) {
   shared->done = 0;
   __atomic_add_fetch(&shared->slots[t].go, 1, __ATOMIC_ACQ_REL);
   futex_wake(&shared->slots[t].go);
-  return await(t, &shared->done, verb == VERB_TOUCH || verb == VERB_READ || verb == VERB_FORK);
+  int may_retry = verb == VERB_TOUCH || verb == VERB_READ || verb == VERB_FORK ||
+                  verb == VERB_WORK || verb == VERB_FILL;
+  return await(t, &shared->done, may_retry);
 }
 
 /** Lets a task make one system call. */

@@ -6,6 +6,7 @@ export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
+export const ENXIO = 6;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
@@ -20,6 +21,8 @@ export const ENOSPC = 28;
 export const ERANGE = 34;
 export const ENOTEMPTY = 39;
 export const EOPNOTSUPP = 95;
+export const EHWPOISON = 133;
+export const ETIMEDOUT = 110;
 
 const NAMES: Readonly<Record<number, string>> = {
   [EPERM]: 'EPERM',
@@ -27,6 +30,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [ESRCH]: 'ESRCH',
   [EINTR]: 'EINTR',
   [EIO]: 'EIO',
+  [ENXIO]: 'ENXIO',
   [EBADF]: 'EBADF',
   [EAGAIN]: 'EAGAIN',
   [ENOMEM]: 'ENOMEM',
@@ -41,6 +45,8 @@ const NAMES: Readonly<Record<number, string>> = {
   [ERANGE]: 'ERANGE',
   [ENOTEMPTY]: 'ENOTEMPTY',
   [EOPNOTSUPP]: 'EOPNOTSUPP',
+  [EHWPOISON]: 'EHWPOISON',
+  [ETIMEDOUT]: 'ETIMEDOUT',
 };
 
 /** All errno names that the model can return, for checking expectations in scenarios. */

@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   freeHugeFrames,
+  SMALL_IN_THP,
   smallInHuge,
   tableFrames,
   usedHugeFrames,
@@ -34,7 +35,11 @@ export function checkCounters(k: Kernel): readonly string[] {
   );
   const { pgalloc, pgfree } = k.mem.stat.eventCounts();
   const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
-  const inUse = userFrames(k).size + tableFrames(k).size + nrHuge * smallInHuge(k);
+  const { orphans, nrLostInUse } = k.mem.held;
+  const nrHeld = orphans.size + nrLostInUse;
+  const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
+  const nrSmall = userFrames(k).size + tableFrames(k).size + nrHeld + nrZero;
+  const inUse = nrSmall + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,
     () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,

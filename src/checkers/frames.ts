@@ -1,8 +1,9 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
-//          page table, private page, shared page, page of a file, part of a huge page. FRM2 the
-//          map count is the number of entries that map the frame. FRM3 the kind in the frame table
-//          is what the owner makes of it.
+//          page table, private page, shared page, page of a file, part of a huge page, held by
+//          pins only, poisoned with nobody left who uses it. FRM2 the map count is the number of
+//          entries that map the frame. FRM3 the kind in the frame table is what the owner makes of
+//          it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
@@ -14,13 +15,18 @@ import {
   freeHugeFrames,
   HUGE,
   hugeMappings,
+  KERNEL,
   type Mapping,
   mappings,
   NONE,
+  POISON,
   SHMEM,
+  SMALL_IN_THP,
   smallInHuge,
   stretchesOf,
   TABLE,
+  THP,
+  thpFrames,
   untouched,
   usedHugeFrames,
   zoneOfFrame,
@@ -86,10 +92,28 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
       ofObjects.add(f);
     });
   }
+  const ofThps = new Set<number>();
+  for (const head of thpFrames(k)) {
+    for (let f = head; f < head + SMALL_IN_THP; f++) {
+      own(owners, f, `huge page at frame ${head}`, THP);
+      ofThps.add(f);
+    }
+  }
+  const { zeroFrame } = k.thp;
+  if (zeroFrame !== undefined) {
+    for (let i = 0; i < SMALL_IN_THP; i++) {
+      own(owners, zeroFrame + i, 'huge zero page', i === 0 ? KERNEL : NONE);
+    }
+  }
   const ofUsers = new Set([...counts.keys(), ...cachedFrames(k)]);
-  for (const f of ofUsers) if (!ofObjects.has(f)) own(owners, f, 'private page', ANON);
+  for (const f of ofUsers) {
+    if (!ofObjects.has(f) && !ofThps.has(f)) own(owners, f, 'private page', ANON);
+  }
+  const { held } = k.mem;
+  for (const f of held.orphans) own(owners, f, 'page that only pins hold', ANON);
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
+  for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
   return owners;
 }
 
@@ -150,7 +174,8 @@ export function checkFrames(k: Kernel): readonly string[] {
       map.kind[f] === kind,
       () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,
     );
-    if (kind !== ANON && kind !== SHMEM && kind !== HUGE && kind !== FILE) continue;
+    const isUsers = kind === ANON || kind === SHMEM || kind === FILE;
+    if (!isUsers && kind !== HUGE && kind !== THP) continue;
     const mapped = (kind === HUGE ? huge : counts).get(f) ?? 0;
     findings.expect(
       map.mapcount[f] === mapped,

@@ -6,7 +6,14 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { areaOf } from './page_tables.ts';
-import { hugeMappings, mappings, nodeOfFrame, usedHugeFrames, userFrames } from './read_state.ts';
+import {
+  hugeMappings,
+  mappings,
+  nodeOfFrame,
+  thpMappings,
+  usedHugeFrames,
+  userFrames,
+} from './read_state.ts';
 
 const BIND = 2;
 
@@ -27,13 +34,21 @@ export class FreshPages {
     const findings = new Findings('fresh pages');
     const isMoved = movedPages(k) !== this.#nrMoved;
     if (!isMoved && task.end === undefined) {
-      for (const { space, vpn, frame } of [...mappings(k), ...hugeMappings(k)]) {
+      for (const { space, vpn, frame } of this.#all(k)) {
         if (space !== task.mm.id || this.#known.has(frame)) continue;
         this.#judge(k, task, vpn, frame, findings);
       }
     }
     this.note(k);
     return findings.list();
+  }
+
+  /** What every entry maps, of a huge page the first page of it. */
+  #all(k: Kernel): { space: number; vpn: number; frame: number }[] {
+    const thps = thpMappings(k).flatMap(({ space, vpn, entry }) =>
+      entry.is === 'page' ? [{ space, vpn, frame: entry.frame }] : [],
+    );
+    return [...mappings(k), ...hugeMappings(k), ...thps];
   }
 
   #judge(k: Kernel, task: Task, vpn: number, frame: number, findings: Findings): void {

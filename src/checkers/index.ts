@@ -5,11 +5,14 @@ import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
 import { checkFiles } from './files.ts';
 import { checkFrames } from './frames.ts';
+import { checkHeldPages } from './held_pages.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkServices } from './services.ts';
 import { checkSwap } from './swap.ts';
+import { checkThps } from './thp.ts';
 import { checkZonelists } from './zonelists.ts';
 
 export { FreshPages } from './fresh_pages.ts';
@@ -25,9 +28,12 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   zonelists: checkZonelists,
   counters: checkCounters,
   'huge pages': checkHugePages,
+  services: checkServices,
   lru: checkLru,
+  'held pages': checkHeldPages,
   files: checkFiles,
   swap: checkSwap,
+  'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,
 };

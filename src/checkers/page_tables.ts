@@ -6,7 +6,7 @@
 //          maps its file's page if that area is shared.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { ANON, type Entry, HUGE, hugeMappings, readEntry, smallInHuge } from './read_state.ts';
+import { ANON, type Entry, HUGE, hugeMappings, readEntry, smallInHuge, THP } from './read_state.ts';
 
 type Space = Kernel['spaces'] extends Map<number, infer S> ? S : never;
 type Area = Space['vmas'][number];
@@ -58,9 +58,10 @@ function checkEntry(k: Kernel, space: Space, vpn: number, entry: Entry, findings
   }
   if (vma.object === null) {
     findings.expect(vma.hasAnonVma, () => `${text} is mapped, and fork would not copy its entry`);
+    if (map.kind[frame] === THP) return;
     findings.expect(map.kind[frame] === ANON, () => `${text} maps frame ${frame}, no private page`);
     findings.expect(
-      map.index[frame] === vpn,
+      map.index[frame] === vpn || (map.link[frame] as number) < 0,
       () => `${text} maps frame ${frame}, which says it is page ${map.index[frame]}`,
     );
     findings.expect(

@@ -12,6 +12,10 @@ export const ANON = 4;
 export const SHMEM = 5;
 export const HUGE = 6;
 export const FILE = 7;
+export const THP = 8;
+export const POISON = 9;
+/** Small pages in a transparent huge one. */
+export const SMALL_IN_THP = 512;
 /** Small pages in a huge one of 2 MiB. */
 export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 
@@ -153,6 +157,35 @@ export function hugeMappings(k: Kernel): Mapping[] {
   return found;
 }
 
+/** An entry of the pmd level: what it maps, and the table page that came with it. */
+export interface ThpMapping {
+  readonly space: number;
+  readonly vpn: number;
+  readonly entry: Entry;
+  readonly table: number;
+}
+
+/** Every entry of every address space that maps a transparent huge page, or the huge zero page. */
+export function thpMappings(k: Kernel): ThpMapping[] {
+  const found: ThpMapping[] = [];
+  for (const space of k.spaces.values()) {
+    space.pageTable.forEachThp((vpn, { pte, tableFrame }) => {
+      found.push({ space: space.id, vpn, entry: readEntry(pte), table: tableFrame });
+    });
+  }
+  return found;
+}
+
+/** First frames of the transparent huge pages that any entry maps, whole or in part. */
+export function thpFrames(k: Kernel): Set<number> {
+  const frames = new Set<number>();
+  for (const { entry } of thpMappings(k)) if (entry.is === 'page') frames.add(entry.frame);
+  for (const { frame } of mappings(k)) {
+    if (k.mem.map.kind[frame] === THP) frames.add(frame - (frame % SMALL_IN_THP));
+  }
+  return frames;
+}
+
 /** First frames of huge pages that somebody uses: mapped, or in a file. */
 export function usedHugeFrames(k: Kernel): Set<number> {
   const frames = new Set(hugeMappings(k).map((m) => m.frame));
@@ -178,11 +211,14 @@ export function cachedFrames(k: Kernel): number[] {
 
 /**
  * Frames of users' small pages: private ones by their entries, shared ones by their objects, either
- * by their slots.
+ * by their slots. Of a transparent huge page all frames, mapped or not.
  */
 export function userFrames(k: Kernel): Set<number> {
   const frames = new Set(mappings(k).map((m) => m.frame));
   for (const f of cachedFrames(k)) frames.add(f);
+  for (const head of thpFrames(k)) {
+    for (let i = 0; i < SMALL_IN_THP; i++) frames.add(head + i);
+  }
   for (const object of k.objects.values()) object.forEachPage((_index, f) => frames.add(f));
   for (const inode of k.inodes.values()) inode.forEachPage((_index, f) => frames.add(f));
   return frames;

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildIfStale, cdmlab, json, ROOT, refused } from '../../test/support/cli.ts';
 import { DEFAULT_DESIGNS, DESIGNS } from '../designs/index.ts';
@@ -149,15 +150,16 @@ describe('run', () => {
 
   test('what is not modelled is named after the steps before it, exit code 2', () => {
     const path = file(
-      'thp.cdm',
-      'machine thread\ntask app\napp cpu 0\napp mmap b 4 anon\napp madvise b 0 4 hugepage\n',
+      'boost.cdm',
+      'machine thread\ntask app\napp cpu 0\n' +
+        'sys write /proc/sys/vm/watermark_boost_factor 15000\n',
     );
     const { code, out, err } = cdmlab('run', path);
     expect(code).toBe(2);
     expect(out).toContain('app cpu 0');
-    expect(err).toMatch(/^not modelled: .*thp.cdm:5: madvise hugepage/);
+    expect(err).toMatch(/^not modelled: .*boost.cdm:4: .*watermark_boost_factor/);
     const parsed = JSON.parse(cdmlab('run', path, '--json').out) as { notModelled: string };
-    expect(parsed.notModelled).toContain('hugepage');
+    expect(parsed.notModelled).toContain('watermark_boost_factor');
   });
 
   test('--json holds whole results', () => {
@@ -360,7 +362,11 @@ describe.skipIf(!hasShared)('conform', () => {
   });
 
   test('what is not modelled is named, and a difference is exit code 1', () => {
-    const { code, out } = cdmlab('conform', join(ORACLE, 'thp.jsonl.gz'));
+    const records = gunzipSync(readFileSync(join(ORACLE, 'errno.jsonl.gz'))).toString();
+    const record = JSON.parse(records.split('\n')[0] as string) as { ops: unknown[] };
+    const op = 'sys write /proc/sys/vm/watermark_boost_factor 15000';
+    record.ops.push({ op, result: { ret: 0 } });
+    const { code, out } = cdmlab('conform', file('gap.record', `${JSON.stringify(record)}\n`));
     expect(code).toBe(1);
     expect(out).toContain('not modelled: ');
   });

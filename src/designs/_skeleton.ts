@@ -38,5 +38,16 @@ export const skeleton: Design = {
     policyNode: ({ nid }) => nid,
     // Which nodes HugeTLB pools use when no policy names any.
     hugetlbNodes: (view) => view.memory,
+    // Do fresh pages on a node mark their area?
+    vmaAllocFolio: () => false,
+    // NUMA balancing: which areas are scanned, which pages taken away, where may they go?
+    taskNumaWork: () => true,
+    changePteRange: () => true,
+    numaMigratePrep: () => true,
+    // KSM: which areas may ask, which pages are merged?
+    ksmMadvise: () => true,
+    cmpAndMergePage: () => true,
+    // Demotion: where may pages of a node go?
+    demotionTarget: () => true,
   },
 };

@@ -194,10 +194,20 @@ describe('where policies start', () => {
 });
 
 describe('the list of designs', () => {
-  test('[DES7] a comparison runs all but the one that is there to be copied', () => {
-    expect(DEFAULT_DESIGNS.map((d) => d.id)).toEqual(
-      DESIGNS.filter((d) => !d.id.startsWith('_')).map((d) => d.id),
-    );
+  test('[DES7] a comparison runs those that answer differently where a page is allocated', () => {
+    const differ = ['zoneGate', 'fallbackListHolds', 'vmaAllocFolio', 'cmpAndMergePage'] as const;
+    const answers = (d: Design) => differ.map((key) => d.answers[key] !== undefined).join();
+    const others = DESIGNS.filter((d) => !DEFAULT_DESIGNS.includes(d) && !d.id.startsWith('_'));
+    expect(DEFAULT_DESIGNS.map((d) => d.id)).toEqual([
+      'stock',
+      'allocator-gate',
+      'zonelist',
+      'limited-node',
+    ]);
+    for (const design of others) {
+      expect(answers(design)).not.toBe(answers(allocatorGate));
+      expect(design.answers.zoneGate?.refusal).toBe(allocatorGate.answers.zoneGate?.refusal);
+    }
   });
 
   test('[DES7] an unknown id is refused with the ids there are', () => {

@@ -3,11 +3,21 @@ import { UserError } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
+import { byPage } from './by_page.ts';
 import { limitedNode } from './limited_node.ts';
+import { markedAreas } from './marked_areas.ts';
 import { stock } from './stock.ts';
 import { zonelist } from './zonelist.ts';
 
-export const DESIGNS: readonly Design[] = [stock, allocatorGate, zonelist, limitedNode, skeleton];
+export const DESIGNS: readonly Design[] = [
+  stock,
+  allocatorGate,
+  zonelist,
+  limitedNode,
+  markedAreas,
+  byPage,
+  skeleton,
+];
 
 /** Designs that a comparison runs when none are named. */
 export const DEFAULT_DESIGNS: readonly Design[] = [stock, allocatorGate, zonelist, limitedNode];

@@ -12,7 +12,6 @@ import type { Kernel } from '../kernel/kernel.ts';
 import {
   type Leaf,
   type PageTable,
-  PTE_NONE,
   PTRS_PER_LEAF,
   pteFrame,
   pteIsPage,
@@ -230,7 +229,7 @@ class LeafView {
     let leaf = this.#leaves[i];
     if (leaf === undefined) {
       leaf = this.#pageTable.leafOf(vpn);
-      if (leaf === undefined) return PTE_NONE;
+      if (leaf === undefined) return this.#pageTable.get(vpn);
       this.#leaves[i] = leaf;
     }
     return leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number;

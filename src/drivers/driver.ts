@@ -5,6 +5,8 @@
 //          __GFP_RETRY_MAYFAIL, no reclaim below 4 % free, eviction of what was used least
 //          recently, whoever's it is, and an end to it when a block only goes to and fro; and the
 //          driver of the thread's flow, which brings pages back when a CPU uses them.
+//          A transparent huge page is split before it moves (migrate_vma_collect_pmd); one of which
+//          small pages are mapped singly stays where it is.
 // Omits    time: thrashing is counted in returns of a block, not in microseconds. A counter that
 //          reaches its threshold is served at once, not in batches of notifications.
 // Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
@@ -26,6 +28,7 @@ import {
   pteIsPage,
 } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { splitThps } from '../kernel/thp_split.ts';
 import {
   __GFP_COMP,
   __GFP_NOWARN,
@@ -110,7 +113,10 @@ export class Driver {
   /** Pages of [startVpn, endVpn), all under one leaf, that are on the device. */
   countHere(task: Task, startVpn: number, endVpn: number): number {
     const leaf = task.mm.pageTable.leafOf(startVpn);
-    if (leaf === undefined) return 0;
+    if (leaf === undefined) {
+      const thp = task.mm.pageTable.getThp(startVpn);
+      return pteIsPage(thp) && this.isHere(pteFrame(thp)) ? endVpn - startVpn : 0;
+    }
     const { entries, base } = leaf;
     const first = base + (startVpn % PTRS_PER_LEAF);
     const end = first + (endVpn - startVpn);
@@ -218,7 +224,8 @@ export class Driver {
     isOurs: boolean,
     slot: number,
   ): FaultRun {
-    if (isOurs && isWrite && vma.object === null) {
+    const isThp = task.mm.pageTable.getThp(startVpn) !== PTE_NONE;
+    if (isOurs && isWrite && vma.object === null && !isThp) {
       const tables = allocTables(this.k, task, startVpn, 'cpu');
       if (tables !== FAULT.OK) return { done: 0, fault: tables };
       let empty = countEmpty(task, startVpn, endVpn);
@@ -245,6 +252,7 @@ export class Driver {
 
   /** Brings the pages of a range to the device, making room as far as the driver may. */
   #bring(task: Task, startVpn: number, endVpn: number, slot: number): void {
+    splitThps(this.k, task.mm, startVpn, endVpn);
     for (;;) {
       const gfp = this.#gfp();
       const run = migrateVma(this.k, task, startVpn, endVpn, this.nid, gfp, 'device');
@@ -264,7 +272,8 @@ export class Driver {
       task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
         if (!pteIsPage(pte)) return;
         const f = pteFrame(pte);
-        if (!this.isHere(f) && map.mapcount[f] === 1) frames.push(f);
+        if (this.isHere(f) || this.k.thp.isPart(f)) return;
+        if (map.mapcount[f] === 1) frames.push(f);
       });
       return frames;
     };
@@ -321,8 +330,10 @@ export class Driver {
     for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, endVpn)) {
       if (this.isHere(pteFrame(pte))) this.#refuseHuge();
     }
+    splitThps(this.k, task.mm, startVpn, endVpn);
     task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
-      if (pteIsPage(pte) && this.isHere(pteFrame(pte))) frames.push(pteFrame(pte));
+      if (!pteIsPage(pte) || this.k.thp.isPart(pteFrame(pte))) return;
+      if (this.isHere(pteFrame(pte))) frames.push(pteFrame(pte));
     });
     return frames;
   }

@@ -104,7 +104,7 @@ function taskAct(act: TaskAct, node: Renumber, cpu: Renumber): TaskAct {
 }
 
 function sysAct(act: SysAct, node: Renumber, cpu: Renumber): SysAct {
-  if (act.verb === 'offline_node' || act.verb === 'online_node') {
+  if (act.verb === 'offline_node' || act.verb === 'online_node' || act.verb === 'link_failure') {
     return { ...act, node: node(act.node) };
   }
   if (act.verb === 'mkfile') {

@@ -3,7 +3,8 @@
 // Holds    Answers are pure. Everything marked "in advance" is asked when a node comes up or a list
 //          is built and compiled into flat tables; `policyNode` is asked once a run of requests,
 //          `zoneGate.admits` once a walk, only when the walk meets a zone of a gated node, and
-//          `hugetlbNodes` when a pool of huge pages changes its size.
+//          `hugetlbNodes` when a pool of huge pages changes its size. Those about services are
+//          asked while the service is at work.
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 
@@ -40,6 +41,12 @@ export interface ZoneGate {
   admits(thisNode: boolean, mask: MaskOrigin): boolean;
   /** Why not, in words, for `explain`. */
   readonly refusal: string;
+}
+
+/** What a design sees of an area that a service comes to. */
+export interface AreaView {
+  /** `vmaAllocFolio` has marked it. */
+  readonly isMarked: boolean;
 }
 
 /** What a policy asks of policy_node, before the answer. */
@@ -80,6 +87,28 @@ export interface DesignAnswers {
   readonly zoneGate?: ZoneGate;
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
+  /**
+   * While a page is pinned for long: may it stay on its node? False moves it to other memory first
+   * (is_longterm_pinnable_page). No answer: yes, unless it lies in ZONE_MOVABLE.
+   */
+  readonly longtermPin?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When fresh private pages have been given to an area: does that mark the area for good, as
+   * VM_CDM of the thread does (vma_alloc_folio)?
+   */
+  readonly vmaAllocFolio?: (nid: NodeId, view: NodesView) => boolean;
+  /** At each round of NUMA balancing: is the area looked at (task_numa_work)? */
+  readonly taskNumaWork?: (area: AreaView) => boolean;
+  /** In that round: may pages of the node be taken away for a hinting fault (change_pte_range)? */
+  readonly changePteRange?: (nid: NodeId, view: NodesView) => boolean;
+  /** At a hinting fault: may a page go from node to node (numa_migrate_prep)? */
+  readonly numaMigratePrep?: (from: NodeId, to: NodeId, view: NodesView) => boolean;
+  /** When a program asks for its pages to be merged: may the area take part (ksm_madvise)? */
+  readonly ksmMadvise?: (area: AreaView) => boolean;
+  /** When ksmd comes to a page: may pages of the node be merged (cmp_and_merge_page)? */
+  readonly cmpAndMergePage?: (nid: NodeId, view: NodesView) => boolean;
+  /** In advance: may pages of a node be demoted to another (establish_demotion_targets)? */
+  readonly demotionTarget?: (from: NodeId, to: NodeId, view: NodesView) => boolean;
   /**
    * When a pool is filled at boot or sized, and when surplus returns: the nodes that HugeTLB pools
    * use when no policy names any (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,

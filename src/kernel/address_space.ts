@@ -10,8 +10,10 @@ import type { FileArea } from './file_fault.ts';
 import type { HugeArea } from './hugetlb_area.ts';
 import type { Mempolicy } from './mempolicy.ts';
 import { policiesEqual } from './mempolicy.ts';
+import type { MmNuma } from './numa_balancing.ts';
 import { PageTable } from './page_table.ts';
 import type { ShmemObject } from './shmem.ts';
+import type { ThpAdvice } from './thp.ts';
 
 export interface Vma {
   startVpn: number;
@@ -33,24 +35,44 @@ export interface Vma {
   /** vm_policy. */
   policy: Mempolicy | null;
   isLocked: boolean;
+  /** Locked, but its pages are not faulted in before somebody touches them (VM_LOCKONFAULT). */
+  isLockedOnFault?: boolean | undefined;
   wipesOnFork: boolean;
   isKeptFromChild: boolean;
+  /** What was advised about transparent huge pages. */
+  thp: ThpAdvice;
+  /** Its pages may be merged with equal ones (VM_MERGEABLE). */
+  isMergeable: boolean;
+  /** A design has marked it for good (VM_CDM in the thread). */
+  isMarked: boolean;
   /** Some private page of it was once written: fork must copy its entries (anon_vma). */
   hasAnonVma: boolean;
   /** Where pages of it were last read from a swap area with those around them. */
   readAhead?: { readonly vpn: number; readonly window: number; readonly hits: number } | undefined;
 }
 
+/** Locked pages are faulted in at once, or stay once they are touched (VM_LOCKONFAULT). */
+export type LockMode = 'at once' | 'on fault';
+
 export class AddressSpace {
   readonly id: number;
   readonly pageTable: PageTable;
   #vmas: Vma[] = [];
+  /** How areas that are mapped from now on are locked (mm->def_flags, set by mlockall). */
+  locksFuture: LockMode | undefined;
+  /** When it was made, ms since boot. */
+  readonly bornMs: number;
+  /** Where the scan of NUMA balancing stands, once there was one. */
+  numa: MmNuma | undefined;
   /** The top page table, once a fork has made one. */
   pgd: Frame | undefined;
+  /** Called before an area comes to end at a page in its midst. */
+  beforeCut: (vpn: number) => void = () => undefined;
 
   /** @param hugeSmall small pages in a huge one. */
-  constructor(id: number, hugeSmall?: number) {
+  constructor(id: number, hugeSmall?: number, bornMs = 0) {
     this.id = id;
+    this.bornMs = bornMs;
     this.pageTable = new PageTable(hugeSmall);
   }
 
@@ -132,6 +154,7 @@ export class AddressSpace {
   #splitAt(vpn: number): void {
     const vma = this.lookup(vpn);
     if (vma === undefined || vma.startVpn === vpn) return;
+    if (this.pageTable.hasThps) this.beforeCut(vpn);
     const upper: Vma = {
       ...vma,
       startVpn: vpn,
@@ -168,8 +191,12 @@ function canMerge(a: Vma, b: Vma): boolean {
     a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
     a.isLocked === b.isLocked &&
+    (a.isLockedOnFault ?? false) === (b.isLockedOnFault ?? false) &&
     a.wipesOnFork === b.wipesOnFork &&
     a.isKeptFromChild === b.isKeptFromChild &&
+    a.thp === b.thp &&
+    a.isMergeable === b.isMergeable &&
+    a.isMarked === b.isMarked &&
     policiesEqual(a.policy, b.policy)
   );
 }

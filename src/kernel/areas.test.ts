@@ -265,6 +265,9 @@ describe('an address space', () => {
     isLocked: false,
     wipesOnFork: false,
     isKeptFromChild: false,
+    thp: 'none',
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
 

@@ -2,26 +2,29 @@
 // Models   linux@v6.1 mm/memory.c: handle_mm_fault, do_anonymous_page, do_wp_page, wp_page_copy,
 //          do_read_fault, do_fault_around, do_shared_fault, __pmd_alloc, __pte_alloc;
 //          mm/filemap.c: filemap_map_pages; mm/shmem.c: shmem_fault.
-// Omits    swap, transparent huge pages, userfaultfd, NUMA hinting faults.
+// Omits    userfaultfd.
 // Holds    FLT1 table pages are allocated before the page, from the top level down. FLT2 a private
 //          page is written in place by its only owner and copied by others. FLT3 a run of faults
 //          handled at once gets what the same faults one after another would get.
-import type { Frame } from '../base/ids.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
 import { GFP_ANON_FAULT, GFP_HIGHUSER_MOVABLE, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { FAILURE, MAX_RUN } from '../mm/internal.ts';
-import { KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON, KIND_PAGE_TABLE, KIND_SHMEM } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import type { Contents } from './contents.ts';
 import { faultFile, isOfFile, policyObject, writeToFilePage } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru, joinLruRun, markUsed } from './lru_track.ts';
+import { joinLru, joinLruRun, markUsed, mlockPage } from './lru_track.ts';
+import { numaFault } from './numa_fault.ts';
 import {
   type Leaf,
   makePte,
   PTE_NONE,
+  PTE_POISON,
   PTE_SPECIAL,
   PTE_ZERO_PAGE,
   PTRS_PER_LEAF,
@@ -39,6 +42,7 @@ import {
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, isSharedWithSlot, swapIn, swapInShared } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import { touchThp } from './thp_fault.ts';
 
 export const FAULT = {
   OK: 0,
@@ -50,6 +54,8 @@ export const FAULT = {
   KILLED: 3,
   /** No huge page: the task gets the signal and lives on. */
   SIGBUS: 4,
+  /** The memory of the page is broken: likewise (VM_FAULT_HWPOISON). */
+  HWPOISON: 5,
 } as const;
 export type Fault = (typeof FAULT)[keyof typeof FAULT];
 
@@ -99,9 +105,11 @@ export function touchPages(
     const vma = task.mm.lookup(vpn);
     if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
     const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
+    const end = Math.min(endVpn, vma.endVpn, leafEnd);
     const run = isHuge(vma)
       ? touchHuge(k, task, vma, vpn, Math.min(endVpn, vma.endVpn), isWrite, by)
-      : touchInLeaf(k, task, vma, vpn, Math.min(endVpn, vma.endVpn, leafEnd), isWrite, by);
+      : ((k.thp.isInUse ? touchThp(k, task, vma, vpn, end, isWrite, by) : undefined) ??
+        touchInLeaf(k, task, vma, vpn, end, isWrite, by));
     vpn += run.done;
     if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
   }
@@ -123,12 +131,19 @@ function touchInLeaf(
   if (tables !== FAULT.OK) return { done: 0, fault: tables };
   const { entries, base: leafBase } = task.mm.pageTable.leafOf(startVpn) as Leaf;
   const base = startVpn - (startVpn % PTRS_PER_LEAF) - leafBase;
+  const hinted = task.mm.pageTable.marks?.hinted;
   const { lru } = k.mem;
+  const { contents } = k;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pte = entries[vpn - base] as number;
     let fault: Fault = FAULT.OK;
     let n = 1;
+    if (pte !== PTE_NONE && hinted?.has(vpn) === true) {
+      k.mem.stat.count(PGFAULT, 1);
+      numaFault(k, task, vma, vpn);
+      continue;
+    }
     if (pte === PTE_NONE) {
       if (isOfFile(vma))
         fault = faultFile(k, task, vma, vpn, isWrite, isNewLeaf && vpn === startVpn);
@@ -140,17 +155,23 @@ function touchInLeaf(
         n = run & RUN_DONE;
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
-    } else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
+    } else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
+    else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
     else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
       fault = copyOnWrite(k, task, vma, vpn, pte);
     } else {
       // No fault: the CPU itself notes the use of the page, and that it was written to.
       if (isWrite && !pteIsWritable(pte)) entries[vpn - base] = makePte(pteFrame(pte), true);
       if (lru.isTracking && pteIsPage(pte)) markUsed(lru, pteFrame(pte), isWrite);
+      if (contents !== undefined && isWrite && by === 'cpu') contents.touch(pteFrame(pte));
       vpn++;
       continue;
     }
     k.mem.stat.count(PGFAULT, n);
+    if (contents !== undefined && isWrite) {
+      const nrDone = fault === FAULT.OK || pte === PTE_NONE ? n : 0;
+      noteWrite(contents, entries, vpn - base, nrDone, pte === PTE_NONE, by);
+    }
     if (fault !== FAULT.OK) {
       const done = pte === PTE_NONE && vma.object === null && vma.file === null ? n : 0;
       return { done: vpn - startVpn + done, fault };
@@ -158,6 +179,23 @@ function touchInLeaf(
     vpn += n;
   }
   return { done: endVpn - startVpn, fault: FAULT.OK };
+}
+
+/** Fresh pages are empty, and whoever wrote by a CPU has left a byte in them. */
+function noteWrite(
+  contents: Contents,
+  entries: Uint32Array,
+  at: number,
+  n: number,
+  isFresh: boolean,
+  by: FaultBy,
+): void {
+  for (let i = at; i < at + n; i++) {
+    const pte = entries[i] as number;
+    if (!pteIsPage(pte)) continue;
+    if (isFresh) contents.set(pteFrame(pte), 0);
+    if (by === 'cpu') contents.touch(pteFrame(pte));
+  }
 }
 
 /**
@@ -223,12 +261,20 @@ function faultAnonRun(
       vpn++;
     }
     if (lru.isTracking) joinLruRun(lru, out, n, vma);
+    markArea(k, vma);
   }
   return vpn - startVpn;
 }
 
+/** Lets the design mark an area by the node of the page that it was just given. */
+function markArea(k: Kernel, vma: Vma): void {
+  const marks = k.design.answers.vmaAllocFolio;
+  if (marks === undefined || vma.isMarked) return;
+  vma.isMarked = marks(k.mem.zones.nid[k.allocator.lastZone] as NodeId, k.states);
+}
+
 /** What becomes of the task when an allocation for its fault gave nothing. */
-const allocationFailed = (k: Kernel): Fault =>
+export const allocationFailed = (k: Kernel): Fault =>
   k.allocator.failure === FAILURE.KILLED ? FAULT.KILLED : FAULT.RETRY;
 
 /** A write to the zero page or to a page that others map too (do_wp_page). */
@@ -236,9 +282,10 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const { map } = k.mem;
   const { pageTable } = task.mm;
   if (isOfFile(vma)) return writeToFilePage(k, task, vma, vpn, pte);
-  if (pteIsPage(pte) && map.mapcount[pteFrame(pte)] === 1 && !isSharedWithSlot(k, pteFrame(pte))) {
+  const isMerged = pteIsPage(pte) && isMergedFrame(map, pteFrame(pte));
+  if (pteIsPage(pte) && !isMerged && isOnlyOwner(k, pteFrame(pte))) {
     const f = pteFrame(pte);
-    map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+    map.link[k.thp.headOf(f)] = task.mm.id;
     pageTable.set(vpn, makePte(f, true));
     if (k.mem.lru.isTracking) markUsed(k.mem.lru, f, true);
     k.mem.stat.count(EVENT.pgreuse, 1);
@@ -254,10 +301,28 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
   joinLru(k.mem.lru, f, vma);
+  k.contents?.set(f, pteIsPage(pte) ? k.contents.get(pteFrame(pte)) : 0);
+  if (isMerged) k.mem.stat.count(EVENT.cow_ksm, 1);
+  markArea(k, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
-  if (pteIsPage(pte) && map.removeMap(pteFrame(pte)) === 0) dropPage(k, pteFrame(pte));
+  if (pteIsPage(pte)) unmapPrivate(k, pteFrame(pte));
   return FAULT.OK;
+}
+
+/**
+ * Does one entry alone refer to a page? A small page of a huge one is shared as long as any other
+ * entry maps any of that, even one of the same task.
+ */
+function isOnlyOwner(k: Kernel, f: Frame): boolean {
+  if (k.thp.isPart(f)) return k.thp.pageOf(f).refs === 1;
+  return k.mem.map.mapcount[f] === 1 && !isSharedWithSlot(k, f);
+}
+
+/** An entry of a leaf maps a private page no more; what nobody maps is free. */
+export function unmapPrivate(k: Kernel, f: Frame): void {
+  if (k.thp.isPart(f)) k.thp.removeSmallMap(f);
+  else if (k.mem.map.removeMap(f) === 0) dropPage(k, f);
 }
 
 /** A page in a swap area comes back; a write to one that others have too then copies it. */
@@ -295,8 +360,10 @@ function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: bool
     object.setPage(pgoff, f);
     if (!isWrite) object.noteUse(pgoff, false);
   }
+  if (k.mem.held.isPoisoned(f)) return FAULT.SIGBUS;
   if (isWrite) object.noteUse(pgoff, true);
   k.mem.map.addMap(f);
+  if (vma.isLocked) mlockPage(k.mem.lru, f);
   task.mm.pageTable.set(vpn, makePte(f, isWrite));
   return FAULT.OK;
 }
@@ -314,8 +381,9 @@ function mapAround(k: Kernel, task: Task, vma: Vma, vpn: number): void {
     if (pageTable.get(v) !== PTE_NONE) continue;
     const index = vma.pgoff + (v - vma.startVpn);
     const f = index < object.nrPages ? object.page(index) : undefined;
-    if (f === undefined) continue;
+    if (f === undefined || k.mem.held.isPoisoned(f)) continue;
     k.mem.map.addMap(f);
+    if (vma.isLocked) mlockPage(k.mem.lru, f);
     pageTable.set(v, makePte(f, false));
   }
 }

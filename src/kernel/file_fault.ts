@@ -14,7 +14,7 @@ import type { Vma } from './address_space.ts';
 import { FAULT, type Fault, policyOfPage } from './fault.ts';
 import { FileInode, type Readahead } from './file_inode.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru } from './lru_track.ts';
+import { joinLru, mlockPage } from './lru_track.ts';
 import { addCachePage, balanceDirty, markDirty } from './page_cache.ts';
 import { makePte, PTE_NONE, PTRS_PER_LEAF, pteFrame } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving, taskPolicy } from './policy_alloc.ts';
@@ -73,6 +73,7 @@ export function faultFile(
   if (pageTable.get(vpn) !== PTE_NONE) return FAULT.OK;
   const f = got.frame;
   k.mem.map.addMap(f);
+  if (vma.isLocked) mlockPage(k.mem.lru, f);
   pageTable.set(vpn, makePte(f, isWrite));
   if (isWrite) becomeDirty(k, vma, f);
   return FAULT.OK;
@@ -242,6 +243,7 @@ function mapAround(k: Kernel, task: Task, vma: FileVma, vpn: number): void {
     if (ra.mmapMiss > 0) ra.mmapMiss--;
     if (pageTable.get(v) !== PTE_NONE) continue;
     k.mem.map.addMap(f);
+    if (vma.isLocked) mlockPage(k.mem.lru, f);
     pageTable.set(v, makePte(f, false));
   }
 }

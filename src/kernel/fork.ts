@@ -6,17 +6,29 @@
 // Holds    FRK1 private pages are shared until written; FRK2 entries of shared mappings are not
 //          copied.
 import type { Frame } from '../base/ids.ts';
-import { GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
-import { KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
+import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
+import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
-import { FAULT, type Fault, touchPages } from './fault.ts';
+import { FAULT, type Fault, policyOfPage, touchPages } from './fault.ts';
+import { dropPins } from './gup.ts';
+import { HintMarks } from './hint_marks.ts';
 import { closeArea, inheritedArea, isHuge } from './hugetlb_area.ts';
 import { copyHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinLru } from './lru_track.ts';
 import { mmap, releaseArea, zapPages } from './mmap.ts';
-import { makePte, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
-import { allocPages, isTaskInterleaving } from './policy_alloc.ts';
+import {
+  leafEnd,
+  makePte,
+  PTE_NONE,
+  pteFrame,
+  pteIsPage,
+  pteIsSwap,
+  pteSlot,
+} from './page_table.ts';
+import { allocPages, allocUserPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
+import { copyThp } from './thp_fault.ts';
 
 /**
  * Kernel pages that a fork takes besides page tables that the model knows (task and area
@@ -28,7 +40,7 @@ const KERNEL_PAGES_OF_PARENT = 39;
 const KERNEL_PAGES_OF_CHILD = 35;
 
 /** Where a program's own memory is: one private page that stands for its stack and data. */
-const IMAGE_VPN = 0x400;
+export const IMAGE_VPN = 0x400;
 
 /** Starts a program in a task's empty address space: it has written to its stack. */
 export function startImage(k: Kernel, task: Task): void {
@@ -68,6 +80,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   child.interleaveWeight = parent.interleaveWeight;
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
+  k.ksm.fork(parent.mm, child.mm);
   if (!takeKernelPages(k, parent, KERNEL_PAGES_OF_PARENT) || !copyAreas(k, parent, child)) {
     exitTask(k, child, 'exit');
     k.tasks.pop();
@@ -140,20 +153,70 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
     return true;
   };
   if (isHuge(vma)) return copyHuge(k, parent, child, vma, allocTable);
-  for (const leafVpn of from.leavesIn(vma.startVpn, vma.endVpn)) {
-    while (to.missing(leafVpn) > 0) if (!allocTable(leafVpn)) return false;
+  for (const vpn of from.tablesIn(vma.startVpn, vma.endVpn)) {
+    if (from.getThp(vpn) !== PTE_NONE) {
+      while (to.missingAboveHuge(vpn) > 0) if (!allocTable(vpn)) return false;
+      if (!copyThp(k, parent, child, vpn)) return false;
+    } else {
+      while (to.missing(vpn) > 0) if (!allocTable(vpn)) return false;
+      const end = Math.min(vma.endVpn, leafEnd(vpn));
+      if (!copyLeaf(k, parent, child, vma, vpn, end)) return false;
+    }
   }
-  from.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
+  return true;
+}
+
+/** Entries of one leaf, [startVpn, endVpn). False when a pinned page could not be copied. */
+function copyLeaf(
+  k: Kernel,
+  parent: Task,
+  child: Task,
+  vma: Vma,
+  startVpn: number,
+  endVpn: number,
+): boolean {
+  const from = parent.mm.pageTable;
+  const to = child.mm.pageTable;
+  let isCopied = true;
+  from.walk(startVpn, endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) {
       to.set(vpn, pte);
       if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
-      return;
+      return true;
     }
-    const shared = makePte(pteFrame(pte), false);
-    k.mem.map.addMap(pteFrame(pte));
+    if (k.mem.held.isPinned(pteFrame(pte))) {
+      isCopied = copyPinned(k, parent, child, vma, vpn);
+      return isCopied;
+    }
+    const f = pteFrame(pte);
+    const shared = makePte(f, false);
+    if (k.thp.isPart(f)) k.thp.addSmallMap(f);
+    else k.mem.map.addMap(f);
     from.set(vpn, shared);
     to.set(vpn, shared);
+    if (from.marks?.hinted.has(vpn) === true) {
+      to.marks ??= new HintMarks();
+      to.marks.hinted.add(vpn);
+    }
+    return true;
   });
+  return isCopied;
+}
+
+/**
+ * A page that a device writes to stays its owner's alone: the child has its own copy at once,
+ * placed by the parent's policies (copy_present_page). False when there is no page for it.
+ */
+function copyPinned(k: Kernel, parent: Task, child: Task, vma: Vma, vpn: number): boolean {
+  const found = policyOfPage(parent, vma, vpn);
+  const pgoff = vma.pgoff + (vpn - vma.startVpn);
+  if (allocUserPages(k, parent, GFP_HIGHUSER_MOVABLE, found, pgoff, 1, 'copy on write') === 0) {
+    return false;
+  }
+  const f = k.allocator.out[0] as Frame;
+  k.mem.map.claim(f, KIND_ANON, child.mm.id, vpn, 1);
+  joinLru(k.mem.lru, f, vma);
+  child.mm.pageTable.set(vpn, makePte(f, true));
   return true;
 }
 
@@ -162,6 +225,7 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   task.end = end;
   const { mm } = task;
   k.setCurrent(task);
+  dropPins(k, task);
   for (const vma of mm.vmas) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
   for (const vma of mm.remove(0, Number.POSITIVE_INFINITY)) {
     if (isHuge(vma)) closeArea(k, vma);
@@ -171,5 +235,6 @@ export function exitTask(k: Kernel, task: Task, end: TaskEnd): void {
   if (mm.pgd !== undefined) k.allocator.free(mm.pgd);
   mm.pgd = undefined;
   k.spaces.delete(mm.id);
+  k.thp.zeroUsers.delete(mm.id);
   task.mempolicy = null;
 }

@@ -11,16 +11,24 @@ import { type BootPool, HugePages } from '../mm/hugetlb.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
+import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
+import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
 import type { FileInode } from './file_inode.ts';
+import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
+import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
+import { NumaBalancing } from './numa_balancing.ts';
 import { PlacementCount } from './placement_count.ts';
 import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
+import { type ThpEnabled, TransparentHuge } from './thp.ts';
+import { splitPmdAtEdge } from './thp_split.ts';
 
 export interface KernelOptions extends MemoryOptions {
   /** MAX_NUMNODES of the kernel, 1024 unless it was configured smaller. */
@@ -29,6 +37,10 @@ export interface KernelOptions extends MemoryOptions {
   readonly hasWeightedInterleave?: boolean | undefined;
   /** `hugepages=` on the command line. */
   readonly bootPool?: BootPool | undefined;
+  /** `transparent_hugepage=` on the command line, or what the kernel was built with: never. */
+  readonly transparentHugepage?: ThpEnabled | undefined;
+  /** `numa_balancing=` on the command line: the mode, 0 (off, the default) to 3. */
+  readonly numaBalancing?: number | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
   /** Pages join the lists of reclaim from the start, whether anything uses them or not. */
@@ -49,6 +61,8 @@ export class Kernel {
   readonly kthread: Task;
   /** The pool of huge pages. */
   readonly huge: HugePages;
+  /** Transparent huge pages. */
+  readonly thp: TransparentHuge;
   /** Files of huge pages that are mapped or are segments, by id. */
   readonly hugeInodes = new Map<number, HugeInode>();
   /** SysV segments of huge pages by key. */
@@ -75,8 +89,26 @@ export class Kernel {
    * Inode numbers that shared regions are to get, by region name: those of a run to compare with.
    */
   readonly inoHints = new Map<string, number>();
+  /** What the flags of every request are confined to meanwhile (current_gfp_context). */
+  gfpContext = -1;
+  /** Pins that are held, in the order in which they were taken. */
+  pins: Pin[] = [];
+  /** The zero page has been marked as broken. */
+  isZeroPageBroken = false;
+  /** Why the machine is lost: nothing runs any more. */
+  panic: string | undefined;
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** NUMA balancing, switched on or not. */
+  readonly numa: NumaBalancing;
+  /** KSM, running or not. */
+  readonly ksm: Ksm;
+  /** What is in users' pages, once something looks at it. */
+  contents: Contents | undefined;
+  /** Tiers of memory. */
+  readonly tiers: MemoryTiers;
+  /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
+  nowMs = 0;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /**
@@ -96,8 +128,15 @@ export class Kernel {
   constructor(machine: Machine, design: Design, options: KernelOptions = {}) {
     this.machine = machine;
     this.design = design;
-    this.mem = new Memory(machine, design, options);
+    const { transparentHugepage = 'never' } = options;
+    const keepsBlocks = transparentHugepage !== 'never';
+    this.mem = new Memory(machine, design, { ...options, keepsBlocks });
     this.huge = new HugePages(this.mem);
+    this.thp = new TransparentHuge(this.mem, transparentHugepage);
+    this.numa = new NumaBalancing(this);
+    this.numa.mode = options.numaBalancing ?? 0;
+    this.ksm = new Ksm(this);
+    this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
@@ -107,6 +146,9 @@ export class Kernel {
     this.rootCpuset.oldMems = this.states.possible;
     const bootCpu = Math.min(...this.mem.onlineCpus) as Cpu;
     assert(Number.isFinite(bootCpu), 'a machine has at least one CPU');
+    this.mem.stat.nodeSource(NODE_ITEM.nr_anon_transparent_hugepages, (nid) =>
+      this.thp.mappedOn(nid),
+    );
     this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);
     this.allocator.current = this.kthread;
     if (options.bootPool !== undefined) this.#fillBootPool(options.bootPool);
@@ -122,7 +164,8 @@ export class Kernel {
   }
 
   newSpace(): AddressSpace {
-    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall);
+    const space = new AddressSpace(this.#nextSpace++, this.huge.nrSmall, this.nowMs);
+    space.beforeCut = (vpn) => splitPmdAtEdge(this, space, vpn);
     this.spaces.set(space.id, space);
     return space;
   }

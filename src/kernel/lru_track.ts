@@ -34,7 +34,8 @@ export function trackPages(k: Kernel): void {
     for (const vma of space.vmas) {
       if (isHuge(vma)) continue;
       space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        if (pteIsPage(pte)) joinLru(lru, pteFrame(pte), vma);
+        if (!pteIsPage(pte) || k.thp.isPart(pteFrame(pte))) return;
+        joinLru(lru, pteFrame(pte), vma);
       });
     }
   }
@@ -45,7 +46,11 @@ export function trackPages(k: Kernel): void {
 
 /** A page of anonymous or shared memory joins its list; `vma` is the area it was faulted in for. */
 export function joinLru(lru: Lru, f: Frame, vma: Vma | null): void {
-  if (!lru.isTracking || lru.isListed(f)) return;
+  if (!lru.isTracking) return;
+  if (lru.isListed(f)) {
+    if (vma?.isLocked === true) mlockPage(lru, f);
+    return;
+  }
   lru.addNew(f, vma?.isLocked === true ? FRESH | LOCKED_PAGE : FRESH);
 }
 

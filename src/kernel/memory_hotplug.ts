@@ -35,6 +35,7 @@ import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
 import { allocOnNode, type FoundPolicy } from './policy_alloc.ts';
+import { thpTarget } from './thp_migrate.ts';
 
 /** What came of writing the blocks of a node. */
 export interface NodeChange {
@@ -134,12 +135,14 @@ function driveOff(k: Kernel, { block, zone, movable, free }: IsolatedBlock): boo
   const nodemask = nodesForOthers(k, nid);
   let gfp = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL;
   if (k.mem.zones.type[zone] === ZONE_MOVABLE) gfp |= __GFP_HIGHMEM;
-  const target = () =>
-    allocOnNode(k, k.kthread, gfp, nid, 'migration target', 'memory offline', nodemask);
-  const isolate = (old: Frame): void => {
+  const target = (old: Frame) =>
+    k.thp.isPart(old)
+      ? thpTarget(k, k.kthread, gfp, nid, 'memory offline', nodemask)
+      : allocOnNode(k, k.kthread, gfp, nid, 'migration target', 'memory offline', nodemask);
+  const isolate = (old: Frame, order: number): void => {
     k.mem.map.kind[old] = KIND_NONE;
-    k.mem.stat.countFree(1);
-    free.push({ f: old, order: 0 });
+    k.mem.stat.countFree(1 << order);
+    free.push({ f: old, order });
   };
   return migrateFrames(k, movable, target, 'memory offline', isolate) === 0;
 }

@@ -1,10 +1,9 @@
 // The system calls of memory policy.
 // Models   linux@v6.1 mm/mempolicy.c: kernel_set_mempolicy, do_set_mempolicy, kernel_get_mempolicy,
-//          do_get_mempolicy, kernel_mbind, do_mbind, queue_pages_range, queue_pages_pte_range,
-//          migrate_page_add, mbind_range, new_page, set_mempolicy_home_node, get_nodes,
-//          lookup_node.
+//          do_get_mempolicy, kernel_mbind, do_mbind, mbind_range, new_page,
+//          set_mempolicy_home_node, get_nodes, lookup_node.
 // Holds    MBD1 MPOL_MF_STRICT without a move flag fails at the first misplaced page and sets
-//          nothing. MBD2 pages that others map stay without MPOL_MF_MOVE_ALL, and are no failure.
+//          nothing.
 import { EFAULT, EINVAL, EIO, ENOENT, ENOMEM, EOPNOTSUPP } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -14,9 +13,9 @@ import {
   MPOL_PREFERRED_MANY,
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
-import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
+import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE, GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON } from '../mm/memmap.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
 import { policyObject } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
@@ -32,14 +31,21 @@ import {
   showPolicy,
 } from './mempolicy.ts';
 import { migrateFrames } from './migrate.ts';
-import { PTE_NONE, PTE_ZERO_PAGE, pteFrame, pteIsPage, pteIsSwap } from './page_table.ts';
+import {
+  PTE_NONE,
+  PTE_POISON,
+  PTE_ZERO_PAGE,
+  pteFrame,
+  pteIsPage,
+  pteIsSwap,
+} from './page_table.ts';
 import { allocUserPages, taskPolicy } from './policy_alloc.ts';
+import { MPOL_MF_STRICT, MPOL_MF_VALID, queuePages } from './queue_pages.ts';
 import type { Task } from './task.ts';
+import { THP_PAGES } from './thp.ts';
+import { allocThp } from './thp_alloc.ts';
 
-export const MPOL_MF_STRICT = 1;
-export const MPOL_MF_MOVE = 2;
-export const MPOL_MF_MOVE_ALL = 4;
-const MPOL_MF_VALID = MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL;
+export { MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, MPOL_MF_STRICT } from './queue_pages.ts';
 
 export const MPOL_F_NODE = 1;
 export const MPOL_F_ADDR = 2;
@@ -160,8 +166,15 @@ function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number
   }
   const huge = pageTable.getHuge(vpn);
   const pte = huge === PTE_NONE ? pageTable.get(vpn) : huge;
-  if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: k.mem.zeroPageNid };
+  if (pte === PTE_POISON) return -EFAULT;
+  if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: zeroPageNid(k, task, vpn) };
   return { kind: 'node', node: k.allocator.nidOf(pteFrame(pte)) };
+}
+
+/** Node of the zero page that is mapped at a page: the huge one's is where it was first wanted. */
+function zeroPageNid(k: Kernel, task: Task, vpn: number): NodeId {
+  const isHugeOne = task.mm.pageTable.getThp(vpn) !== PTE_NONE;
+  return isHugeOne ? k.allocator.nidOf(k.thp.zeroFrame as Frame) : k.mem.zeroPageNid;
 }
 
 export interface MbindRequest {
@@ -190,89 +203,16 @@ export function mbind(k: Kernel, task: Task, request: MbindRequest): number {
   if (typeof made === 'number') return made;
 
   const endVpn = startVpn + nrPages;
-  const queued = queuePages(k, task, startVpn, endVpn, {
+  const queued = queuePages(k, task.mm, startVpn, endVpn, {
     nodes,
     flags,
     allowsHoles: made.policy === null,
   });
   if (typeof queued === 'number') return queued;
   mbindRange(task, startVpn, endVpn, made.policy);
-  const failed = migrateFrames(k, queued, policyTarget(k, task), 'mbind');
+  const failed = migrateFrames(k, queued.frames, policyTarget(k, task, startVpn), 'mbind');
+  if (queued.hasUnmovable) return -EIO;
   return failed !== 0 && flags & MPOL_MF_STRICT ? -EIO : 0;
-}
-
-interface QueueOptions {
-  readonly nodes: Nodemask;
-  readonly flags: number;
-  readonly allowsHoles: boolean;
-}
-
-/**
- * Finds the pages of a range that are not on the nodes of a mask.
- * @returns the pages to move; -EFAULT for holes; -EIO for a misplaced page under STRICT alone.
- */
-function queuePages(
-  k: Kernel,
-  task: Task,
-  startVpn: number,
-  endVpn: number,
-  options: QueueOptions,
-): Frame[] | number {
-  const { nodes, flags, allowsHoles } = options;
-  const frames = new Set<Frame>();
-  const vmas = task.mm.vmasIn(startVpn, endVpn);
-  if (vmas.length === 0) return -EFAULT;
-  let expected = startVpn;
-  for (const [i, vma] of vmas.entries()) {
-    const next = vmas[i + 1];
-    if (!allowsHoles) {
-      if (vma.startVpn > expected) return -EFAULT;
-      if (vma.endVpn < endVpn && (next === undefined || next.startVpn > vma.endVpn)) return -EFAULT;
-    }
-    expected = vma.endVpn;
-    if ((flags & MPOL_MF_VALID) === 0) continue;
-    const isClean = queueVma(
-      k,
-      task,
-      Math.max(startVpn, vma.startVpn),
-      Math.min(endVpn, vma.endVpn),
-      {
-        nodes,
-        flags,
-        frames,
-      },
-    );
-    if (!isClean) return -EIO;
-  }
-  return [...frames];
-}
-
-/** Queues the misplaced pages of one area; false when one is found and must not move. */
-function queueVma(
-  k: Kernel,
-  task: Task,
-  startVpn: number,
-  endVpn: number,
-  queue: { nodes: Nodemask; flags: number; frames: Set<Frame> },
-): boolean {
-  const { nodes, flags, frames } = queue;
-  let isClean = true;
-  const look = (_vpn: number, pte: number): boolean => {
-    if (!pteIsPage(pte)) return true;
-    const f = pteFrame(pte);
-    if (nodes.has(k.allocator.nidOf(f))) return true;
-    if ((flags & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) === 0) {
-      isClean = false;
-      return false;
-    }
-    if (flags & MPOL_MF_MOVE_ALL || k.mem.map.mapcount[f] === 1) frames.add(f);
-    return true;
-  };
-  task.mm.pageTable.walk(startVpn, endVpn, look);
-  for (const [vpn, pte] of task.mm.pageTable.hugeIn(startVpn, endVpn)) {
-    if (!look(vpn, pte)) break;
-  }
-  return isClean;
 }
 
 /**
@@ -302,9 +242,10 @@ function mbindRange(task: Task, startVpn: number, endVpn: number, policy: Mempol
 }
 
 /** A target frame by the policy of the area that maps the page (new_page). */
-function policyTarget(k: Kernel, task: Task): (old: Frame) => Frame | undefined {
+function policyTarget(k: Kernel, task: Task, startVpn: number): (old: Frame) => Frame | undefined {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL;
   return (old) => {
+    if (k.thp.isPart(old)) return thpPolicyTarget(k, task, old, startVpn);
     const vpn = vpnOf(k, task, old);
     const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
     if (isHugeFrame(k, old)) {
@@ -319,8 +260,22 @@ function policyTarget(k: Kernel, task: Task): (old: Frame) => Frame | undefined 
   };
 }
 
+/**
+ * A target for a huge page, by the policy of the first area at or above the range that covers a
+ * part of it.
+ */
+function thpPolicyTarget(k: Kernel, task: Task, head: Frame, startVpn: number): Frame | undefined {
+  const first = k.mem.map.index[head] as number;
+  const vma = task.mm.findVma(Math.max(first, startVpn));
+  if (vma === undefined || vma.startVpn >= first + THP_PAGES) return undefined;
+  const vpn = Math.max(first, vma.startVpn);
+  const found = policyOfPage(task, vma, vpn);
+  return allocThp(k, task, GFP_TRANSHUGE, found, vma, vpn, 'migration target');
+}
+
 /** Where a task maps a page, by the page's own record of owner and place (page_address_in_vma). */
 function vpnOf(k: Kernel, task: Task, f: Frame): number | undefined {
+  if (isMergedFrame(k.mem.map, f)) return undefined;
   const index = k.mem.map.index[f] as number;
   const link = k.mem.map.link[f] as number;
   const inode = k.objects.get(link) ?? k.inodes.get(link);

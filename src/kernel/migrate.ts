@@ -3,16 +3,19 @@
 // Models   linux@v6.1 mm/migrate.c: migrate_pages, unmap_and_move, alloc_migration_target;
 //          mm/mempolicy.c: do_migrate_pages, migrate_to_node; mm/rmap.c as far as finding mappers
 //          goes.
-// Omits    retries, batching cost, transparent huge pages, pages under writeback (there are none).
+// Omits    retries, batching cost, pages under writeback (there are none).
 // Holds    MIG1 a moved page is mapped where it was mapped before, by all who mapped it. MIG2 the
-//          policy of the area does not matter to a move with a target node.
+//          policy of the area does not matter to a move with a target node. THP11 a transparent
+//          huge page moves whole, however it is mapped; where there is no block for it, it is split
+//          and its pages move after all others, the last of them first but for the first of all.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { KIND_ANON, KIND_FILE, KIND_HUGETLB } from '../mm/memmap.ts';
+import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
+import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
@@ -20,6 +23,8 @@ import { movedCachePage } from './page_cache.ts';
 import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
+import { THP_ORDER, THP_PAGES } from './thp.ts';
+import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
 
 /** Why pages move; every move is counted under its cause. */
 export type MoveCause =
@@ -28,12 +33,23 @@ export type MoveCause =
   | 'migrate_pages'
   | 'cpuset'
   | 'memory offline'
+  | 'long-term pin'
+  | 'soft offline'
   | 'device'
+  | 'collapse'
   | 'device back'
-  | 'device evict';
+  | 'device evict'
+  | 'numa balancing'
+  | 'demotion';
 
-/** Gives a target frame for a page, or undefined when there is none. */
+/**
+ * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
+ * page it gives the first frame of a block.
+ */
 export type TargetSource = (old: Frame) => Frame | undefined;
+
+/** Takes the frames of a page that has moved: 2^order of them. */
+export type Release = (old: Frame, order: number) => void;
 
 /** A frame on a node and nowhere else, asked for by `task` (alloc_migration_target). */
 export function targetOn(
@@ -44,6 +60,7 @@ export function targetOn(
 ): TargetSource {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
   return (old) => {
+    if (k.thp.isPart(old)) return thpTarget(k, task, gfp, nid, from);
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
     const found = { policy: null, from };
     const place = { found, nid, nodes: null, isMany: false };
@@ -51,33 +68,82 @@ export function targetOn(
   };
 }
 
+/** How often the kernel tries to move a page that something holds. */
+const MOST_TRIES = 10;
+
 /**
- * Moves pages to frames that `target` gives; stops when it gives none.
+ * Moves pages to frames that `target` gives; stops when it gives none for a small page. Pages that
+ * are pinned stay: each try takes a target and gives it back.
+ * @param frames of a huge page the first.
  * @param release takes the old frames; by default they are free.
- * @returns 0, or -ENOMEM.
+ * @returns 0, -ENOMEM, or the number of pages that stayed.
  */
 export function migrateFrames(
   k: Kernel,
   frames: readonly Frame[],
   target: TargetSource,
   cause: MoveCause,
-  release: (old: Frame) => void = (old) => k.allocator.free(old),
+  release: Release = (old, order) => k.allocator.freeBlock(old, order),
 ): number {
+  const { stat, held } = k.mem;
+  const busy: Frame[] = [];
+  const ofSplit: Frame[] = [];
   for (const [i, old] of frames.entries()) {
+    const isThp = k.thp.isPart(old);
     const fresh = target(old);
-    if (fresh === undefined) {
-      k.mem.stat.count(PGMIGRATE_FAIL, frames.length - i);
+    if (fresh !== undefined && held.isPinned(old)) {
+      giveBack(k, fresh);
+      busy.push(old);
+    } else if (fresh !== undefined) moveFrame(k, old, fresh, cause, release);
+    else if (isThp) {
+      stat.count(EVENT.thp_migration_fail, 1);
+      stat.count(EVENT.thp_migration_split, 1);
+      ofSplit.push(...splitToMove(k, old));
+    } else {
+      stat.count(PGMIGRATE_FAIL, frames.length - i + busy.length);
       return -ENOMEM;
     }
-    moveOne(k, old, fresh);
-    const isOfPool = isHugeFrame(k, old);
-    const nrSmall = isOfPool ? k.huge.nrSmall : 1;
-    k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
-    k.moves.count(cause, k.allocator.nidOf(old), k.allocator.nidOf(fresh), nrSmall);
-    if (isOfPool) k.huge.release(old);
-    else release(old);
   }
-  return 0;
+  const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
+  if (busy.length === 0 || left < 0) return left;
+  const stayed = tryAgain(k, busy, target);
+  return stayed < 0 ? stayed : left + stayed;
+}
+
+/** Tries pinned pages as often as the kernel does, in vain. */
+function tryAgain(k: Kernel, busy: readonly Frame[], target: TargetSource): number {
+  k.mem.stat.count(PGMIGRATE_FAIL, busy.length);
+  for (let n = 1; n < MOST_TRIES; n++) {
+    for (const old of busy) {
+      const fresh = target(old);
+      if (fresh === undefined) return -ENOMEM;
+      giveBack(k, fresh);
+    }
+  }
+  return busy.length;
+}
+
+/** A target that was not needed (put_page). */
+function giveBack(k: Kernel, fresh: Frame): void {
+  if (isHugeFrame(k, fresh)) {
+    k.huge.release(fresh);
+    return;
+  }
+  k.mem.map.claim(fresh, KIND_KERNEL, 0, 0, 0);
+  k.allocator.free(fresh);
+}
+
+function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, release: Release): void {
+  const from = k.allocator.nidOf(old);
+  const isThp = k.thp.isPart(old);
+  const isOfPool = isHugeFrame(k, old);
+  if (isThp) moveThp(k, old, fresh);
+  else moveOne(k, old, fresh);
+  const nrSmall = isThp ? THP_PAGES : isOfPool ? k.huge.nrSmall : 1;
+  k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
+  k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
+  if (isOfPool) k.huge.release(old);
+  else release(old, isThp ? THP_ORDER : 0);
 }
 
 /** Lets every entry and the object that refer to `old` refer to `fresh`. */
@@ -89,6 +155,11 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
   k.mem.lru.migrate(old, fresh);
   k.mem.swap.migrate(old, fresh);
+  k.contents?.copy(fresh, old);
+  if (isMergedFrame(map, old)) {
+    moveMerged(k, old, fresh);
+    return;
+  }
   if (kind === KIND_HUGETLB) {
     moveHuge(k, old, fresh);
     return;
@@ -112,10 +183,22 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   }
 }
 
+/** A merged page is mapped at several places by several spaces (rmap_walk_ksm). */
+function moveMerged(k: Kernel, old: Frame, fresh: Frame): void {
+  const places = k.ksm.tree.placesOf(old);
+  k.ksm.tree.moved(old, fresh);
+  for (const space of k.spaces.values()) {
+    for (const vpn of places) remapEntry(space, vpn, old, fresh);
+  }
+}
+
 function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
   const pte = space.pageTable.get(vpn);
   if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  const { marks } = space.pageTable;
+  const last = marks?.lastUse.get(vpn);
   space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  if (last !== undefined) marks?.lastUse.set(vpn, last);
   return true;
 }
 
@@ -127,9 +210,9 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
   for (const vma of mm.vmas) {
     mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (!pteIsPage(pte)) return;
-      const f = pteFrame(pte);
+      const f = k.thp.headOf(pteFrame(pte));
       if (k.allocator.nidOf(f) !== nid) return;
-      if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
+      if (all || k.thp.mapcount(f) === 1) frames.push(f);
     });
     for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const f = pteFrame(pte);
@@ -144,7 +227,7 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
  * Moves all pages of an address space from one set of nodes to another, keeping their relative
  * places (do_migrate_pages).
  * @param task who asks: targets are allocated on its behalf.
- * @returns 0, or -ENOMEM when a target could not be had.
+ * @returns 0, the number of pages that something held, or -ENOMEM when a target could not be had.
  */
 export function migrateBetweenNodes(
   k: Kernel,
@@ -157,6 +240,7 @@ export function migrateBetweenNodes(
 ): number {
   const isSameSize = from.weight === to.weight;
   let left = from;
+  let busy = 0;
   while (!left.isEmpty()) {
     let source: NodeId | undefined;
     let dest: NodeId | undefined;
@@ -173,7 +257,8 @@ export function migrateBetweenNodes(
     const frames = [...new Set(pagesOnNode(k, mm, source, all))];
     const origin = cause === 'cpuset' ? 'cpuset' : 'node named';
     const error = migrateFrames(k, frames, targetOn(k, task, dest, origin), cause);
-    if (error !== 0) return error;
+    if (error < 0) return error;
+    busy += error;
   }
-  return 0;
+  return busy;
 }

@@ -84,6 +84,7 @@ function collect(
   nid: NodeId,
 ): number {
   const { kind, link, mapcount } = k.mem.map;
+  const { held } = k.mem;
   const space = task.mm.id;
   const first = startVpn % PTRS_PER_LEAF;
   const end = first + (endVpn - startVpn);
@@ -93,7 +94,7 @@ function collect(
     if (!pteIsPage(pte)) continue;
     const f = pteFrame(pte);
     if (kind[f] !== KIND_ANON || mapcount[f] !== 1 || link[f] !== space) continue;
-    if (k.allocator.nidOf(f) === nid) continue;
+    if (k.allocator.nidOf(f) === nid || held.isPinned(f)) continue;
     chosen[nr++] = i;
   }
   return nr;

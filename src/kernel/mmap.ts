@@ -1,11 +1,10 @@
 // Mapping and unmapping memory, and advice about it.
 // Models   linux@v6.1 mm/mmap.c: do_mmap, __vm_munmap; mm/memory.c: zap_pte_range, free_pgtables;
 //          mm/madvise.c: do_madvise, madvise_dontneed_free, madvise_remove, madvise_populate;
-//          get_unmapped_area; mm/mlock.c: do_mlock, apply_vma_lock_flags; ipc/shm.c: do_shmat.
-//          fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
+//          get_unmapped_area; ipc/shm.c: do_shmat; fs/hugetlbfs/inode.c: hugetlbfs_file_mmap.
 // Omits    mremap, mprotect (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
-import { EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.ts';
+import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Arch } from '../machine/machine.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
@@ -24,12 +23,17 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
+import { unlockUnlessOthers } from './mlock.ts';
 import { areasOf, freeObjectPages } from './page_cache.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
 import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import type { ThpAdvice } from './thp.ts';
+import { collapseRange } from './thp_collapse.ts';
+import { zapThps } from './thp_fault.ts';
+import { splitFreed } from './thp_split.ts';
 
 export interface MmapRequest {
   readonly startVpn: number;
@@ -68,6 +72,7 @@ export function hasAddresses(k: Kernel, task: Task, nrPages: number): boolean {
  */
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
+  const locks = task.mm.locksFuture;
   const file = request.file ?? null;
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
@@ -83,12 +88,17 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
     file,
     huge,
     policy: null,
-    isLocked: request.isLocked,
+    isLocked: huge === null && (request.isLocked || locks !== undefined),
+    isLockedOnFault: huge === null && !request.isLocked && locks === 'on fault',
     wipesOnFork: false,
     isKeptFromChild: false,
+    thp: 'none',
+    isMergeable: false,
+    isMarked: false,
     hasAnonVma: false,
   });
-  if (request.populates || request.isLocked) touchPages(k, task, startVpn, nrPages, true, 'gup');
+  const isFilled = request.populates || request.isLocked || locks === 'at once';
+  if (isFilled) touchPages(k, task, startVpn, nrPages, true, 'gup');
   return 0;
 }
 
@@ -151,6 +161,7 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     zapHuge(k, task, vma, startVpn, endVpn);
     return;
   }
+  zapThps(k, task.mm, startVpn, endVpn);
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
@@ -159,7 +170,13 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
-    if (map.removeMap(f) === 0 && map.kind[f] === KIND_ANON) dropPage(k, f);
+    if (k.thp.isPart(f)) {
+      k.thp.removeSmallMap(f);
+      return;
+    }
+    const isLast = map.removeMap(f) === 0;
+    if (isLast && map.kind[f] === KIND_ANON) dropPage(k, f);
+    else if (vma.isLocked) unlockUnlessOthers(k, f);
   });
 }
 
@@ -191,6 +208,14 @@ function walkVmas(
   return unmapped;
 }
 
+/** Lets areas of a range be merged with equal pages, or takes that back (ksm_madvise). */
+const adviseKsm = (k: Kernel, task: Task, start: number, end: number, isOn: boolean): number =>
+  walkVmas(task, start, end, (vma, from, to) => {
+    if (!isOn) return k.ksm.forbid(task, vma, from, to);
+    k.ksm.allow(task.mm, vma, from, to);
+    return 0;
+  });
+
 /**
  * madvise over [startVpn, startVpn + nrPages).
  * @returns 0; -EINVAL for advice that does not fit the area; -ENOMEM for holes.
@@ -204,19 +229,22 @@ export function madvise(
 ): number {
   const endVpn = startVpn + nrPages;
   if (nrPages === 0) return 0;
+  if (advice === 'collapse') {
+    return walkVmas(task, startVpn, endVpn, (...part) => collapseRange(k, task, ...part));
+  }
   switch (advice) {
     case 'dontneed':
+    case 'dontneed_locked':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked) return -EINVAL;
+        if (vma.isLocked && advice === 'dontneed') return -EINVAL;
         zapPages(k, task, vma, start, end);
         return 0;
       });
     case 'free':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        giveUp(k, task, start, end);
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => freeLazily(k, task, ...part));
+    case 'hugepage':
+    case 'nohugepage':
+      return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(task, ...part, advice));
     case 'cold':
     case 'pageout':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
@@ -234,31 +262,58 @@ export function madvise(
         return 0;
       });
     case 'wipeonfork':
-      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
-        if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
-        task.mm.change(start, end, (v) => {
-          v.wipesOnFork = true;
-        });
-        return 0;
-      });
+      return walkVmas(task, startVpn, endVpn, (...part) => wipeOnFork(task, ...part));
     case 'dontfork':
-      return walkVmas(task, startVpn, endVpn, (_vma, start, end) => {
+      return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
+        if (vma.isKeptFromChild) return 0;
         task.mm.change(start, end, (v) => {
           v.isKeptFromChild = true;
         });
         return 0;
       });
+    case 'mergeable':
+    case 'unmergeable':
+      return adviseKsm(k, task, startVpn, endVpn, advice === 'mergeable');
     case 'populate_read':
     case 'populate_write':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) => {
         if (advice === 'populate_write' && vma.file?.isWritable === false) return -EINVAL;
         const fault = populate(k, task, start, end - start, advice === 'populate_write');
         if (fault === FAULT.SIGBUS) return -EFAULT;
+        if (fault === FAULT.HWPOISON) return -EHWPOISON;
         return fault === FAULT.OK ? 0 : -ENOMEM;
       });
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** MADV_WIPEONFORK on a part of an area. */
+function wipeOnFork(task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  if (vma.wipesOnFork) return 0;
+  task.mm.change(start, end, (v) => {
+    v.wipesOnFork = true;
+  });
+  return 0;
+}
+
+/** MADV_FREE on a part of an area. */
+function freeLazily(k: Kernel, task: Task, vma: Vma, start: number, end: number): number {
+  if (vma.isLocked || vma.object !== null || vma.file !== null || isHuge(vma)) return -EINVAL;
+  splitFreed(k, task.mm, start, end);
+  giveUp(k, task, start, end);
+  return 0;
+}
+
+/** Notes whether an area is to have transparent huge pages (hugepage_madvise). */
+function adviseThp(task: Task, vma: Vma, start: number, end: number, advice: ThpAdvice): number {
+  if (vma.thp === advice) return 0;
+  if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
+  task.mm.change(start, end, (v) => {
+    v.thp = advice;
+  });
+  return 0;
 }
 
 const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean) =>
@@ -268,46 +323,5 @@ const populate = (k: Kernel, task: Task, startVpn: number, nrPages: number, isWr
 function removeHuge(k: Kernel, vma: HugeVma, start: number, end: number): number {
   if (!vma.huge.isShared) return -EACCES;
   punchHole(k, vma.huge.inode, hugeIndex(vma, start), hugeIndex(vma, end));
-  return 0;
-}
-
-/** mlock: marks the areas, then faults every page in. Returns 0, -ENOMEM for holes, -EAGAIN. */
-export function mlock(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
-  const error = setLocked(task, startVpn, nrPages, true);
-  if (error !== 0) return error;
-  for (const vma of task.mm.vmasIn(startVpn, startVpn + nrPages)) {
-    const start = Math.max(vma.startVpn, startVpn);
-    const end = Math.min(vma.endVpn, startVpn + nrPages);
-    const isWrite = writesToLock(vma);
-    const fault = populate(k, task, start, end - start, isWrite);
-    if (fault === FAULT.SIGBUS) return -ENOMEM;
-    if (fault !== FAULT.OK) return -EAGAIN;
-  }
-  return 0;
-}
-
-/** Pages of writable private areas are written to, so that they need no copy later. */
-const writesToLock = (vma: Vma): boolean =>
-  vma.object === null &&
-  vma.huge?.isShared !== true &&
-  (vma.file === null || (!vma.file.isShared && vma.file.isWritable));
-
-export function munlock(task: Task, startVpn: number, nrPages: number): number {
-  return setLocked(task, startVpn, nrPages, false);
-}
-
-/** Marks areas in order up to the first hole, which is -ENOMEM. */
-function setLocked(task: Task, startVpn: number, nrPages: number, isLocked: boolean): number {
-  const endVpn = startVpn + nrPages;
-  let vpn = startVpn;
-  while (vpn < endVpn) {
-    const vma = task.mm.lookup(vpn);
-    if (vma === undefined) return -ENOMEM;
-    const end = Math.min(vma.endVpn, endVpn);
-    task.mm.change(vpn, end, (v) => {
-      v.isLocked = isLocked && !isHuge(v);
-    });
-    vpn = end;
-  }
   return 0;
 }

@@ -3,14 +3,15 @@
 //          add_page_for_migration, move_pages_and_store_status; mm/mempolicy.c:
 //          kernel_migrate_pages; mm/gup.c: follow_page with FOLL_DUMP.
 // Omits    permission checks: programs run as root.
-import { EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
+import { EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
+import { isMergedFrame } from '../mm/memmap.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
 import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -28,7 +29,7 @@ export function followPage(task: Task, vpn: number): Frame | number {
   }
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return pteFrame(pte);
-  return vma.object === null && vma.file === null && !pteIsSwap(pte) ? -EFAULT : -ENOENT;
+  return vma.object === null && vma.file === null && !pteIsSpecial(pte) ? -EFAULT : -ENOENT;
 }
 
 /** Node of each page, or a negative errno (move_pages without nodes). */
@@ -47,7 +48,7 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
     }
     task.mm.pageTable.walk(start, end, (vpn, pte) => {
       if (pteIsPage(pte)) nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
-      else if (pteIsSwap(pte)) nodes[vpn - startVpn] = -ENOENT;
+      else if (pteIsSpecial(pte)) nodes[vpn - startVpn] = -ENOENT;
     });
   }
   return nodes;
@@ -68,7 +69,7 @@ export interface MovePagesRequest {
 export const UNSET = undefined;
 
 export interface MovePagesResult {
-  /** 0, -EINVAL, -ENODEV, -EACCES, -ESRCH or -ENOMEM. */
+  /** 0, the number of pages that did not move, -EINVAL, -ENODEV, -EACCES, -ESRCH or -ENOMEM. */
   readonly ret: number;
   /** By page: node, negative errno, or undefined where the call wrote nothing. */
   readonly status: readonly (number | undefined)[];
@@ -93,12 +94,16 @@ export function movePages(
   let batchNode: NodeId | undefined;
   let batchStart = 0;
 
-  /** Moves what is queued; the statuses from its start to `end` become the node. */
+  /**
+   * Moves what is queued; the statuses from its start to `end` become the node. When something
+   * holds pages, nothing more is tried, and the answer is how many did not move, all those from
+   * `end` on among them.
+   */
   const flush = (end: number): number => {
     if (batchNode === undefined) return 0;
     const failed = migrateFrames(k, batch, targetOn(k, task, batchNode), 'move_pages');
     batch = [];
-    if (failed !== 0) return failed;
+    if (failed !== 0) return failed < 0 ? failed : failed + nrPages - end;
     for (let i = batchStart; i < end; i++) status[i] = batchNode;
     return 0;
   };
@@ -121,35 +126,47 @@ export function movePages(
       batchStart = i;
       batchNode = node;
     }
-    const got = addPage(k, owner, startVpn + i * step, node, (flags & MPOL_MF_MOVE_ALL) !== 0);
+    const all = (flags & MPOL_MF_MOVE_ALL) !== 0;
+    const got = addPage(k, owner, startVpn + i * step, node, all, batch);
     if (typeof got !== 'number') {
       batch.push(got.frame);
       continue;
     }
     status[i] = got === 0 ? node : got;
     const failed = flush(i);
-    if (failed !== 0) return { ret: failed, status };
+    if (failed !== 0) return { ret: failed < 0 ? failed : failed - 1, status };
     batchNode = undefined;
   }
   return { ret: flush(nrPages), status };
 }
 
-/** Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. */
+/**
+ * Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. A
+ * huge page is queued whole; -EBUSY for a page of one that is queued already, and for a merged page
+ * that is (isolate_lru_page).
+ */
 function addPage(
   k: Kernel,
   owner: Task,
   vpn: number,
   node: NodeId,
   all: boolean,
+  queued: readonly Frame[],
 ): { frame: Frame } | number {
   const f = followPage(owner, vpn);
   if (f < 0) return f;
   if (k.allocator.nidOf(f) === node) return 0;
-  if ((k.mem.map.mapcount[f] as number) > 1 && !all) return -EACCES;
-  return { frame: f as Frame };
+  if (k.thp.mapcount(f) > 1 && !all) return -EACCES;
+  const frame = k.thp.headOf(f as Frame);
+  if (k.thp.isPart(f) && queued.at(-1) === frame) return -EBUSY;
+  if (isMergedFrame(k.mem.map, frame) && queued.includes(frame)) return -EBUSY;
+  return { frame };
 }
 
-/** migrate_pages. Returns 0, -EINVAL, -EFAULT, -ESRCH or -ENOMEM. */
+/**
+ * migrate_pages. Returns 0, the number of pages that something held, -EINVAL, -EFAULT, -ESRCH or
+ * -ENOMEM.
+ */
 export function migratePages(
   k: Kernel,
   task: Task,

@@ -6,11 +6,14 @@
 // State    512 entries a leaf: 0 not present, 1 the zero page, else
 //          2 * frame + 2, plus 1 when writable (of a shared area: when it was written to); from
 //          PTE_SPECIAL on not present, but not empty.
-//          Table pages are frames of kind page table. A huge page is an entry of the pmd level,
-//          kept apart from leaves.
-// Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud.
+//          Table pages are frames of kind page table. A huge page of a pool is an entry of the pmd
+//          level, kept apart from leaves. A transparent one takes the place of a leaf, and brings
+//          the page of the leaf that will map its small pages if it is split.
+// Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud. THP2 where a transparent
+//          huge page is mapped there is no leaf.
 import { type Frame, frame } from '../base/ids.ts';
 import { MAX_SLOTS } from '../mm/swap.ts';
+import type { HintMarks } from './hint_marks.ts';
 
 export const PTRS_PER_LEAF = 512;
 const LEAF_SHIFT = 9;
@@ -29,7 +32,12 @@ const PTE_SWAP_END = PTE_SPECIAL + MAX_SLOTS;
 
 export const makeSwapPte = (slot: number): number => PTE_SPECIAL + slot;
 export const pteIsSwap = (pte: number): boolean => pte >= PTE_SPECIAL && pte < PTE_SWAP_END;
+/** Not present, and not empty either: a slot, or a page that broke. */
+export const pteIsSpecial = (pte: number): boolean => pte >= PTE_SPECIAL;
 export const pteSlot = (pte: number): number => pte - PTE_SPECIAL;
+
+/** The page that was there is broken: whoever touches it gets SIGBUS (a hwpoison entry). */
+export const PTE_POISON = 0xffffffff;
 
 export const makePte = (f: number, isWritable: boolean): number => f * 2 + 2 + (isWritable ? 1 : 0);
 export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE && pte < PTE_SPECIAL;
@@ -43,6 +51,21 @@ export interface Leaf {
   readonly tableFrame: Frame;
 }
 
+/** End of the pages of the leaf that has `vpn`. */
+export const leafEnd = (vpn: number): number =>
+  (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
+
+/** An entry of the pmd level that maps a transparent huge page, or the huge zero page. */
+export interface HugeEntry {
+  /** As in a leaf, with the first frame of the huge page. */
+  pte: number;
+  /** The table page that was deposited with it (pgtable_trans_huge_deposit). */
+  readonly tableFrame: Frame;
+}
+
+/** The entry that a leaf would have for small page `i` of a huge one. */
+const smallPte = (pte: number, i: number): number => (pteIsPage(pte) ? pte + 2 * i : pte);
+
 /** Leaves are cut from chunks, so that a large address space is not half a million arrays. */
 const LEAVES_PER_CHUNK = 256;
 
@@ -55,8 +78,12 @@ export class PageTable {
   readonly #hugeSmall: number;
   /** Entries that map huge pages, by the number of the huge page. */
   readonly #huge = new Map<number, number>();
+  /** Transparent huge pages, by the number of the leaf in whose place they are. */
+  readonly #thps = new Map<number, HugeEntry>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
+  /** Marks of NUMA balancing, while it is in use. */
+  marks: HintMarks | undefined;
   #lastKey = -1;
   #lastLeaf: Leaf | undefined;
   #chunk = new Uint32Array(0);
@@ -78,17 +105,21 @@ export class PageTable {
     return this.#lastLeaf;
   }
 
+  /** Entry of a small page; one of a transparent huge page is told as if that were split. */
   get(vpn: number): number {
     const leaf = this.leafOf(vpn);
-    return leaf === undefined
-      ? PTE_NONE
-      : (leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number);
+    if (leaf === undefined) return smallPte(this.getThp(vpn), vpn % PTRS_PER_LEAF);
+    return leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number;
   }
 
   /** Sets an entry of a leaf that exists. */
   set(vpn: number, pte: number): void {
     const leaf = this.leafOf(vpn) as Leaf;
-    leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] = pte;
+    const at = leaf.base + (vpn % PTRS_PER_LEAF);
+    if (this.marks !== undefined && pte >>> 1 !== (leaf.entries[at] as number) >>> 1) {
+      this.marks.forget(vpn);
+    }
+    leaf.entries[at] = pte;
   }
 
   /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */
@@ -124,6 +155,72 @@ export class PageTable {
       if (pte !== undefined) yield [key * this.#hugeSmall, pte];
     }
   }
+
+  // ---- Transparent huge pages ----------------------------------------------------------------
+
+  get hasThps(): boolean {
+    return this.#thps.size > 0;
+  }
+
+  /** Entry of the transparent huge page that holds `vpn`; PTE_NONE where there is none. */
+  getThp(vpn: number): number {
+    if (this.#thps.size === 0) return PTE_NONE;
+    return this.#thps.get(Math.floor(vpn / PTRS_PER_LEAF))?.pte ?? PTE_NONE;
+  }
+
+  /** Maps a transparent huge page where there is no leaf; changes the entry where there is one. */
+  setThp(vpn: number, pte: number, tableFrame?: Frame): void {
+    const key = Math.floor(vpn / PTRS_PER_LEAF);
+    const entry = this.#thps.get(key);
+    if (entry !== undefined) entry.pte = pte;
+    else this.#thps.set(key, { pte, tableFrame: tableFrame as Frame });
+  }
+
+  /** Takes an entry away; the caller gets the table page that was deposited with it. */
+  removeThp(vpn: number): Frame {
+    const key = Math.floor(vpn / PTRS_PER_LEAF);
+    const { tableFrame } = this.#thps.get(key) as HugeEntry;
+    this.#thps.delete(key);
+    return tableFrame;
+  }
+
+  /** Puts a leaf of small pages in the place of an entry (__split_huge_pmd_locked). */
+  splitThp(vpn: number): void {
+    const key = Math.floor(vpn / PTRS_PER_LEAF);
+    const { pte, tableFrame } = this.#thps.get(key) as HugeEntry;
+    this.#thps.delete(key);
+    const leaf = this.#newLeaf(tableFrame);
+    this.#leaves.set(key, leaf);
+    this.#lastKey = -1;
+    for (let i = 0; i < PTRS_PER_LEAF; i++) leaf.entries[leaf.base + i] = smallPte(pte, i);
+  }
+
+  /** Takes a leaf out, whose pages are the caller's now; returns its table page. */
+  removeLeaf(vpn: number): Frame {
+    const { entries, base, tableFrame } = this.leafOf(vpn) as Leaf;
+    entries.fill(PTE_NONE, base, base + PTRS_PER_LEAF);
+    this.#spare.push({ entries, base });
+    this.#leaves.delete(Math.floor(vpn / PTRS_PER_LEAF));
+    this.#lastKey = -1;
+    return tableFrame;
+  }
+
+  /** Entries of transparent huge pages that reach into [startVpn, endVpn), in order. */
+  *thpsIn(startVpn: number, endVpn: number): IterableIterator<[vpn: number, pte: number]> {
+    if (this.#thps.size === 0) return;
+    const first = startVpn - (startVpn % PTRS_PER_LEAF);
+    for (let vpn = first; vpn < endVpn; vpn += PTRS_PER_LEAF) {
+      const pte = this.getThp(vpn);
+      if (pte !== PTE_NONE) yield [vpn, pte];
+    }
+  }
+
+  /** Visits every entry of a transparent huge page, whatever area it is in, for checkers. */
+  forEachThp(visit: (vpn: number, entry: HugeEntry) => void): void {
+    for (const [key, entry] of this.#thps) visit(key * PTRS_PER_LEAF, entry);
+  }
+
+  // ---- Levels --------------------------------------------------------------------------------
 
   /** Gives the highest missing level its page. */
   addLevel(vpn: number, tableFrame: Frame): void {
@@ -161,21 +258,29 @@ export class PageTable {
     return { entries: this.#chunk, base, tableFrame };
   }
 
-  /** First page of each leaf there is under [startVpn, endVpn), present entries or none. */
-  *leavesIn(startVpn: number, endVpn: number): IterableIterator<number> {
+  /**
+   * First page of each leaf and each transparent huge page there is under [startVpn, endVpn),
+   * present entries or none.
+   */
+  *tablesIn(startVpn: number, endVpn: number): IterableIterator<number> {
     const first = startVpn - (startVpn % PTRS_PER_LEAF);
     for (let vpn = first; vpn < endVpn; vpn += PTRS_PER_LEAF) {
-      if (this.leafOf(vpn) !== undefined) yield Math.max(vpn, startVpn);
+      const isThere = this.leafOf(vpn) !== undefined || this.getThp(vpn) !== PTE_NONE;
+      if (isThere) yield Math.max(vpn, startVpn);
     }
   }
 
-  /** Visits every present entry of [startVpn, endVpn) in order; stop by returning false. */
+  /**
+   * Visits every present entry of [startVpn, endVpn) in order; stop by returning false. Small pages
+   * of a transparent huge page are told one by one, but cannot be set.
+   */
   walk(startVpn: number, endVpn: number, visit: (vpn: number, pte: number) => unknown): void {
     for (let vpn = startVpn; vpn < endVpn; ) {
       const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
       const end = Math.min(endVpn, leafEnd);
       const leaf = this.leafOf(vpn);
       if (leaf === undefined) {
+        if (this.#thps.size > 0 && !this.#walkThp(vpn, end, visit)) return;
         vpn = end;
         continue;
       }
@@ -184,6 +289,19 @@ export class PageTable {
         if (pte !== PTE_NONE && visit(vpn, pte) === false) return;
       }
     }
+  }
+
+  #walkThp(
+    startVpn: number,
+    endVpn: number,
+    visit: (vpn: number, pte: number) => unknown,
+  ): boolean {
+    const pte = this.getThp(startVpn);
+    if (pte === PTE_NONE) return true;
+    for (let vpn = startVpn; vpn < endVpn; vpn++) {
+      if (visit(vpn, smallPte(pte, vpn % PTRS_PER_LEAF)) === false) return false;
+    }
+    return true;
   }
 
   /**
@@ -228,6 +346,7 @@ export class PageTable {
   /** Frames of all table pages, for checkers. */
   *tableFrames(): IterableIterator<Frame> {
     for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
+    for (const { tableFrame } of this.#thps.values()) yield tableFrame;
     yield* this.#pmds.values();
     yield* this.#puds.values();
   }
@@ -235,6 +354,7 @@ export class PageTable {
   /** Frames of the tables of the two lower levels, which alone count as page tables. */
   *lowerTableFrames(): IterableIterator<Frame> {
     for (const leaf of this.#leaves.values()) yield leaf.tableFrame;
+    for (const { tableFrame } of this.#thps.values()) yield tableFrame;
     yield* this.#pmds.values();
   }
 

@@ -23,6 +23,8 @@ export type Purpose = (typeof PURPOSES)[number];
  * Where the policy of a request was found. `node named`: the request itself names its node, because
  * a program or a driver does. `cpuset`: the kernel moves pages after a task's cpuset. `memory
  * offline`: the kernel drives pages off memory that goes, onto the nodes that its mask names.
+ * `long-term pin`: off memory that must stay movable, before a driver keeps them. `numa balancing`:
+ * a page goes after the CPU that uses it. `demotion`: a page goes to slower memory.
  */
 export const POLICY_ORIGINS = [
   'default',
@@ -32,6 +34,9 @@ export const POLICY_ORIGINS = [
   'node named',
   'cpuset',
   'memory offline',
+  'long-term pin',
+  'numa balancing',
+  'demotion',
 ] as const;
 export type PolicyFrom = (typeof POLICY_ORIGINS)[number];
 

@@ -38,6 +38,7 @@ import {
 import { outOfMemory } from './oom.ts';
 import type { PolicyFrom, Purpose } from './placement_count.ts';
 import type { Task } from './task.ts';
+import { splitDeferred } from './thp_split.ts';
 
 /** A policy with its origin; `policy` is null for the default, local placement. */
 export interface FoundPolicy {
@@ -116,10 +117,22 @@ export const isTaskInterleaving = (task: Task): boolean =>
   task.mempolicy !== null && isInterleaving(task.mempolicy);
 
 /** Origins of requests that follow no policy. */
-export type NamedFrom = 'node named' | 'cpuset' | 'memory offline';
+export type NamedFrom =
+  | 'node named'
+  | 'cpuset'
+  | 'memory offline'
+  | 'long-term pin'
+  | 'numa balancing'
+  | 'demotion';
+
+/** Moves that the kernel decides for itself: nobody asked for their node. */
+const UNASKED: ReadonlySet<PolicyFrom> = new Set(['cpuset', 'numa balancing', 'demotion']);
 
 const isNodeNamed = (from: PolicyFrom): boolean =>
-  from === 'node named' || from === 'cpuset' || from === 'memory offline';
+  from === 'node named' ||
+  from === 'memory offline' ||
+  from === 'long-term pin' ||
+  UNASKED.has(from);
 
 function policyText({ policy, from }: FoundPolicy): string {
   if (policy !== null) return policy.describe();
@@ -144,7 +157,7 @@ export function noteRequest(
   log.setContext({
     task: task.name,
     purpose,
-    gfp: gfpNames(gfp),
+    gfp: gfpNames(gfp & k.gfpContext),
     policy: policyText(found),
     policyFrom: found.from,
     startWhy: isNodeNamed(found.from)
@@ -171,7 +184,6 @@ export function allocPages(
   const { policy } = found;
   if (policy !== null && isInterleaving(policy)) {
     const nid = nextInterleaveNode(k, task, policy);
-    noteRequest(k, task, why, found, gfp, nid, null);
     return allocInterleave(k, task, gfp, order, nid, found, why);
   }
   return allocFrom(k, task, gfp, order, found, 1, why);
@@ -191,12 +203,13 @@ function allocOrKill(
   want: number,
 ): number {
   const { allocator } = k;
+  gfp &= k.gfpContext;
   let n = allocator.alloc(gfp, order, nid, nodemask, want);
   for (;;) {
     if (n > 0) return n;
     const { failure } = allocator;
     if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
-    outOfMemory(k, task, nodemask);
+    if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask);
     if (!task.isAlive) {
       allocator.failure = FAILURE.KILLED;
       return 0;
@@ -206,8 +219,8 @@ function allocOrKill(
   }
 }
 
-/** One page of an interleaved area; a page on its node counts as a hit (alloc_page_interleave). */
-function allocInterleave(
+/** A block of an interleaved area; one on its node counts as a hit (alloc_page_interleave). */
+export function allocInterleave(
   k: Kernel,
   task: Task,
   gfp: number,
@@ -216,16 +229,18 @@ function allocInterleave(
   found: FoundPolicy,
   why: Purpose,
 ): number {
+  noteRequest(k, task, why, found, gfp, nid, null);
   const n = allocOrKill(k, task, gfp, order, nid, null, 1);
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   if (got === nid) k.mem.stat.countInterleaveHit(k.allocator.lastZone);
-  else if (isUserPage(why)) k.placements.countSpill(nid, n);
-  settle(k, found, why, got, n);
+  else if (isUserPage(why)) k.placements.countSpill(nid, n << order);
+  settle(k, found, why, got, n << order);
   return n;
 }
 
-function allocFrom(
+/** Blocks from where a policy that does not interleave wants them, as many as `want` at once. */
+export function allocFrom(
   k: Kernel,
   task: Task,
   gfp: number,
@@ -245,13 +260,35 @@ function allocFrom(
     noteRequest(k, task, why, found, gfp, start, null);
     n = allocOrKill(k, task, gfp, order, start, null, want);
   }
-  if (n === 0) return 0;
-  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
-  settle(k, found, why, got, n);
-  if (policy !== null && isUserPage(why) && policy.mode !== MPOL_LOCAL && !policy.nodes.has(got)) {
-    k.placements.countSpill(policy.nodes.first(), n);
-  }
+  if (n > 0) settleSpill(k, found, why, n << order);
   return n;
+}
+
+/** One block from the list of a node that the caller has chosen by a policy. */
+export function allocFromNode(
+  k: Kernel,
+  task: Task,
+  gfp: number,
+  order: number,
+  found: FoundPolicy,
+  nid: NodeId,
+  nodemask: Nodemask | null,
+  why: Purpose,
+): number {
+  noteRequest(k, task, why, found, gfp, nid, nodemask);
+  const n = allocOrKill(k, task, gfp, order, nid, nodemask, 1);
+  if (n > 0) settleSpill(k, found, why, n << order);
+  return n;
+}
+
+/** Counts pages given under a policy, and those that are not on its nodes. */
+function settleSpill(k: Kernel, found: FoundPolicy, why: Purpose, nrPages: number): void {
+  const { policy } = found;
+  const got = k.mem.zones.nid[k.allocator.lastZone] as number;
+  settle(k, found, why, got, nrPages);
+  if (policy !== null && isUserPage(why) && policy.mode !== MPOL_LOCAL && !policy.nodes.has(got)) {
+    k.placements.countSpill(policy.nodes.first(), nrPages);
+  }
 }
 
 const isUserPage = (why: Purpose): boolean => why !== 'page table' && why !== 'kernel page';
@@ -287,7 +324,6 @@ export function allocUserPages(
       policy.mode === MPOL_INTERLEAVE
         ? offsetInterleaveNode(policy, interleaveIndex, local)
         : offsetWeightedNode(policy, interleaveIndex, local, k.interleaveWeights);
-    noteRequest(k, task, why, found, gfp | __GFP_COMP, nid, null);
     return allocInterleave(k, task, gfp | __GFP_COMP, 0, nid, found, why);
   }
   return allocFrom(k, task, gfp, 0, found, want, why);
@@ -308,7 +344,7 @@ export function allocNear(k: Kernel, task: Task, gfp: number, nid: NodeId, why: 
 }
 
 /**
- * One page for a request that names its node itself, such as a migration target.
+ * One block for a request that names its node itself, such as a migration target.
  * @param from `node named` when a program or driver asked for that node, `memory offline` when the
  *   kernel empties memory, else `cpuset`.
  * @param nodemask nodes that the request is confined to, or null.
@@ -321,13 +357,14 @@ export function allocOnNode(
   why: Purpose,
   from: NamedFrom = 'node named',
   nodemask: Nodemask | null = null,
+  order = 0,
 ): Frame | undefined {
   k.setCurrent(task);
   noteRequest(k, task, why, { policy: null, from }, gfp, nid, nodemask);
-  if (allocOrKill(k, task, gfp, 0, nid, nodemask, 1) === 0) return undefined;
+  if (allocOrKill(k, task, gfp, order, nid, nodemask, 1) === 0) return undefined;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   const isNamed = nodemask === null ? got === nid : nodemask.has(got);
-  k.placements.count(why, from, from !== 'cpuset' && isNamed, got, 1);
+  k.placements.count(why, from, !UNASKED.has(from) && isNamed, got, 1 << order);
   return k.allocator.out[0] as Frame;
 }
 

@@ -225,6 +225,81 @@ describe('pages that come back', () => {
   });
 });
 
+describe('as Debian 6.1 did it on two nodes', () => {
+  test('[RCL9] [SWP3] shared memory comes back in aligned windows of eight slots', () => {
+    const { more } = play(
+      `sys swapon 4000
+      T0 mmap R0 512 shared
+      T0 mbind R0 0 512 bind 1
+      T0 touch R0
+      T0 madvise R0 0 512 pageout
+      T0 mbind R0 0 512 bind 0
+      T0 read R0 0 1
+      T0 mbind R0 0 512 bind 1
+      T0 read R0 0 64`,
+      { machine: tight() },
+    );
+    expect(more('T0 where R0').where).toEqual([
+      [0, 8],
+      [1, 56],
+      ['ENOENT', 448],
+    ]);
+    more('T0 read R0 200 1');
+    more('T0 read R0 300 1');
+    more('T0 touch R0 0 512');
+    expect(more('T0 where R0').where).toEqual([
+      [0, 8],
+      [1, 504],
+    ]);
+  });
+
+  test('[RCL8] [RCL9] forked pages come back by the policy of whoever reads them first', () => {
+    const { more } = play(
+      `sys swapon 4000
+      T0 mmap R0 512 anon
+      T0 mbind R0 0 512 bind 1
+      T0 touch R0
+      T0 madvise R0 0 512 pageout
+      fork T0 T1
+      T1 mbind R0 0 512 bind 0
+      T1 read R0 100 1
+      T0 read R0 90 30
+      T1 read R0 90 30
+      T0 touch R0 100 5
+      T1 touch R0
+      T0 touch R0
+      T1 where R0 -> nodes 0:512`,
+      { machine: tight() },
+    );
+    expect(more('T0 where R0').where).toEqual([
+      [0, 87],
+      [1, 10],
+      [0, 3],
+      [1, 21],
+      [0, 391],
+    ]);
+  });
+
+  test('[RCL8] interleave, preference and the place of the CPU hold for pages that come back', () => {
+    play(
+      `sys swapon 4000
+      T0 mmap R0 1000 anon
+      T0 touch R0
+      T0 madvise R0 0 1000 pageout
+      T0 mbind R0 0 500 interleave 0,1
+      T0 set_mempolicy preferred 1
+      T0 read R0
+      T0 where R0 -> nodes 0:250 1:750
+      T0 madvise R0 0 1000 pageout
+      T0 cpu 2
+      T0 set_mempolicy default none
+      T0 touch R0 500 500
+      T0 where R0 500 500 -> nodes 1:500`,
+      { machine: tight() },
+    );
+  });
+});
+
 describe('advice', () => {
   test('[RCL10] [VMA3] pageout and cold without swap do nothing', () => {
     const { kernel: k } = play(`

@@ -22,6 +22,7 @@ import { MAX_SLOTS } from '../mm/swap.ts';
 import { Vmscan } from '../mm/vmscan.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import { canDemote, demotePages } from './demotion.ts';
 import type { Kernel } from './kernel.ts';
 import { trackPages } from './lru_track.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.ts';
@@ -41,7 +42,7 @@ export interface KernelReclaim {
 export function startReclaim(k: Kernel): KernelReclaim {
   if (k.reclaim !== null) return k.reclaim;
   trackPages(k);
-  const { map, lru, swap, stat, zones, buddy, pageBytes } = k.mem;
+  const { map, lru, swap, held, stat, zones, buddy, pageBytes } = k.mem;
   const owners: PageOwners = {
     unmap: (f) => unmapPage(k, f as Frame),
     moveToSwap: (f) => moveToSlot(k, f as Frame),
@@ -50,7 +51,7 @@ export function startReclaim(k: Kernel): KernelReclaim {
   };
   const free = (f: Frame): void => k.allocator.free(f);
   const zoneOf = (f: number): number => buddy.zoneOf(f);
-  const vmscan = new Vmscan({ map, lru, swap, stat, free, zones, pageBytes, zoneOf }, owners);
+  const vmscan = new Vmscan({ map, lru, swap, held, stat, free, zones, pageBytes, zoneOf }, owners);
   const reclaim = new Reclaim({
     zones,
     lru,
@@ -63,6 +64,12 @@ export function startReclaim(k: Kernel): KernelReclaim {
     asKswapd: (nid, run) => asKswapd(k, nid, run),
     note: (by, nid, n) => k.allocator.log?.noteReclaim(by, nid, n),
   });
+  vmscan.pages.demotion = {
+    canDemote: (nid) => canDemote(k, nid as NodeId),
+    demote: (nid, frames, isKswapd) => [
+      ...demotePages(k, nid as NodeId, frames as readonly Frame[], isKswapd),
+    ],
+  };
   k.reclaim = { vmscan, reclaim, files: null };
   reclaim.zoneReclaimMode = k.zoneReclaimMode;
   vmscan.swappiness = k.swappiness;
@@ -156,6 +163,7 @@ export function giveUp(k: Kernel, task: Task, startVpn: number, endVpn: number):
     }
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
+    if (k.thp.isPart(f)) return;
     if (map.mapcount[f] !== 1 || lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (lru.has(f, LRU_SWAPCACHE) && !swap.freeSlotOf(f)) return;
     lru.clear(f, LRU_DIRTY | LRU_YOUNG);

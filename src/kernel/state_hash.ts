@@ -42,6 +42,7 @@ export function stateHash(k: Kernel): string {
         h.add(pte);
       });
       addHuge(h, task, vma);
+      if (k.thp.isInUse) addThps(h, task, vma);
     }
   }
   for (const object of k.objects.values()) {
@@ -59,9 +60,32 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.mem.held.isInUse) addHeld(h, k);
+  if (k.thp.isInUse) addThpState(h, k);
+  addServices(h, k);
   if (k.mem.lru.isInUse) addLru(h, k);
   if (k.mem.swap.isOn) addSwap(h, k);
   return h.digest();
+}
+
+/** Pins and broken pages. */
+function addHeld(h: StateHash, k: Kernel): void {
+  for (const { task, startVpn, frames } of k.pins) {
+    h.addText(`${task.name} pins ${startVpn}`);
+    h.addColumn([...frames]);
+  }
+  h.addColumn([...k.mem.held.orphans].sort((a, b) => a - b));
+  for (const f of k.mem.held.poisoned()) h.add(f);
+}
+
+/** Merged pages, what is in pages that were written, and pages taken away. */
+function addServices(h: StateHash, k: Kernel): void {
+  if (k.nowMs > 0) h.add(k.nowMs);
+  k.ksm.tree.forEachNode((node) => h.addColumn([node.frame, node.number, node.items.size]));
+  for (const space of k.spaces.values()) {
+    const hinted = space.pageTable.marks?.hinted;
+    if (hinted !== undefined) h.addColumn([...hinted].sort((a, b) => a - b));
+  }
 }
 
 /** Entries of huge pages, and the promises of the area. */
@@ -73,6 +97,22 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
     h.add(vpn);
     h.add(pte);
   }
+}
+
+/** Which pages of an area are mapped by entries of the pmd level. */
+function addThps(h: StateHash, task: Task, vma: Vma): void {
+  h.addText(vma.thp);
+  for (const [vpn] of task.mm.pageTable.thpsIn(vma.startVpn, vma.endVpn)) h.add(vpn);
+}
+
+/** Settings of transparent huge pages, and the pages there are. */
+function addThpState(h: StateHash, k: Kernel): void {
+  const { thp } = k;
+  h.addText(`${thp.enabled}/${thp.defrag}/${thp.usesZeroPage}`);
+  h.addColumn([thp.zeroFrame ?? -1, ...thp.zeroUsers, ...thp.splitQueue]);
+  thp.forEach((head, page) => {
+    h.addColumn([head, page.pmdMaps, page.refs]);
+  });
 }
 
 /** Slots: who stands for them, and which page has them. */

@@ -11,6 +11,7 @@ import { EINVAL } from '../base/errno.ts';
 import type { Kernel } from './kernel.ts';
 import { dropCaches } from './page_cache.ts';
 import { SYSCTL_DEFAULTS } from './sysctl_defaults.ts';
+import { shrinkThps } from './thp_split.ts';
 
 const SYSCTL = /^\/proc\/sys\/vm\/([\w-]+)$/;
 
@@ -39,6 +40,7 @@ export function writeSysctl(k: Kernel, name: string, value: string): number {
   if (name === 'drop_caches') {
     if (number < 1 || number > 4) return -EINVAL;
     if (number & 1) dropCaches(k, k.kthread);
+    if (number & 2) shrinkThps(k);
     return 0;
   }
   if (name === 'dirty_ratio' || name === 'dirty_background_ratio') {

@@ -7,9 +7,10 @@ import type { AllocTask } from '../mm/internal.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Cpuset } from './cpuset.ts';
 import type { Mempolicy } from './mempolicy.ts';
+import type { TaskNuma } from './numa_balancing.ts';
 
 /** Why a task is no more: it exited, or a signal killed it. */
-export type TaskEnd = 'exit' | 'SIGKILL';
+export type TaskEnd = 'exit' | 'SIGKILL' | 'SIGBUS';
 
 export class Task implements AllocTask {
   readonly pid: number;
@@ -28,6 +29,10 @@ export class Task implements AllocTask {
   group: Cpuset;
   cpuset: Cpuset;
   mm: AddressSpace;
+  /** Processor time that the task has used, ms (sum_exec_runtime). */
+  execMs = 0;
+  /** What NUMA balancing keeps of it, once it has run with that. */
+  numa: TaskNuma | undefined;
   /** Made by fork, not started as a program. */
   isForked = false;
   end: TaskEnd | undefined;

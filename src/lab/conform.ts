@@ -67,9 +67,6 @@ export function conformCase(
   if (design === undefined) {
     return { ...head, verdict: 'not modelled', missing: `design ${c.design}` };
   }
-  if (!c.bootCmdline.includes('transparent_hugepage=never')) {
-    return { ...head, verdict: 'not modelled', missing: 'transparent huge pages' };
-  }
   const atOnce = runCase(c, design, new Map(), onStep);
   const run = atOnce.at === undefined ? atOnce : tryLater(c, design, atOnce);
   return { ...head, ...run.outcome };

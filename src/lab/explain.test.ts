@@ -105,7 +105,7 @@ describe('an attempt', () => {
     expect(e.request).toMatchObject({
       purpose: 'migration target',
       policy: 'none: the request names its node',
-      gfp: 'GFP_HIGHUSER_MOVABLE|__GFP_THISNODE',
+      gfp: 'GFP_HIGHUSER_MOVABLE|__GFP_NOWARN|__GFP_RETRY_MAYFAIL|__GFP_COMP|__GFP_THISNODE',
     });
     expect(e.request?.attempts[0]?.list).toEqual({ owner: 2, kind: 'NOFALLBACK' });
     expect(e.request?.attempts[0]?.missing).toEqual([]);

@@ -30,6 +30,8 @@ export interface FuzzTarget {
   /** Words for the kernel's command line, `{device}` for the device nodes. */
   readonly append: string;
   readonly maxNodes?: number | undefined;
+  /** The family of all cases; left out, several take turns. */
+  readonly family?: Family | undefined;
 }
 
 export interface FuzzCase {
@@ -47,7 +49,12 @@ export const bootOf = (number: number): number => Math.floor(number / CASES_PER_
  * switching it between cases would leave traces.
  */
 const APART: readonly Family[] = ['cpuset1'];
-const TOGETHER = FAMILIES.filter((family) => !APART.includes(family));
+/**
+ * Families that come up only when a run names them, so that the cases of others stay the same, or
+ * because not every kernel can do what they do.
+ */
+const ON_REQUEST: readonly Family[] = ['pins', 'thp'];
+const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
 /** One boot in so many is of a family that stands apart, each of them in turn. */
 const APART_EVERY = 6;
 
@@ -61,11 +68,15 @@ export function familiesOf(boot: number): readonly Family[] {
 /** Id of the record of a case. */
 export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
 
-/** Case `number` of a seed. */
-export function fuzzCase(seed: string, number: number): FuzzCase {
+/** Families that a run may name. */
+export const FUZZED: readonly Family[] = FAMILIES;
+
+/** Case `number` of a seed; of one family, or of any of the mix. */
+export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
-  const family = p.pick(familiesOf(bootOf(number)));
+  const picked = p.pick(familiesOf(bootOf(number)));
+  const family = only ?? picked;
   const scenario = generateScenario({
     ...machineNodes(machine),
     seed: `${seed}/${number}`,
@@ -169,7 +180,7 @@ export async function fuzzBoot(
   numbers: readonly number[],
   target: FuzzTarget,
 ): Promise<FuzzBoot> {
-  const cases = numbers.map((number) => fuzzCase(seed, number));
+  const cases = numbers.map((number) => fuzzCase(seed, number, target.family));
   const first = cases[0] as FuzzCase;
   const guest = guestMachine(first.machine);
   const given = cases.map((c) => c.given);
@@ -207,7 +218,7 @@ export async function shrinkCase(
   target: FuzzTarget,
   onRound?: (nrOps: number) => void,
 ): Promise<ShrunkDifference | undefined> {
-  const { machine, given } = fuzzCase(seed, number);
+  const { machine, given } = fuzzCase(seed, number, target.family);
   const guest = guestMachine(machine);
   const ofLines = (lines: readonly string[]): GivenCase => ({ ...given, lines });
   const judgeOne = async (lines: readonly string[]): Promise<Judged> => {

@@ -9,6 +9,7 @@ import { DESIGNS } from '../designs/index.ts';
 import type { GuestZone } from '../guest/protocol.ts';
 import type { Design } from '../hooks/design.ts';
 import type { KernelOptions } from '../kernel/kernel.ts';
+import { THP_ENABLED, type ThpEnabled } from '../kernel/thp.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_NAMES } from '../mm/gfp.ts';
 import type { BootPool } from '../mm/hugetlb.ts';
@@ -199,6 +200,16 @@ export function bootPoolOf(cmdline: string): BootPool | undefined {
   return new Map(pairs.map(([nid, count]) => [nodeId(nid ?? 0), count ?? 0]));
 }
 
+/** The last `transparent_hugepage=` of a command line; undefined without one. */
+export function thpOf(cmdline: string): ThpEnabled | undefined {
+  const value = [...cmdline.matchAll(/(?:^|\s)transparent_hugepage=(\S+)/g)].at(-1)?.[1];
+  return THP_ENABLED.find((word) => word === value);
+}
+
+/** The last `numa_balancing=` of a command line that has one. */
+const numaBalancingOf = (cmdline: string): number =>
+  /.*(?:^|\s)numa_balancing=enable(?:\s|$)(?!.*numa_balancing=)/.test(cmdline) ? 1 : 0;
+
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
   const zones: ZoneSnapshot[] = c.zonesAtStart.map((z) => ({
@@ -214,5 +225,12 @@ export function caseOptions(c: OracleCase): KernelOptions {
     wmarkLow: z.low,
     wmarkHigh: z.high,
   }));
-  return { zones, maxNodes: maxNodesOf(c), bootPool: bootPoolOf(c.bootCmdline) };
+  const { bootCmdline } = c;
+  return {
+    zones,
+    maxNodes: maxNodesOf(c),
+    bootPool: bootPoolOf(bootCmdline),
+    transparentHugepage: thpOf(bootCmdline),
+    numaBalancing: numaBalancingOf(bootCmdline),
+  };
 }

@@ -96,6 +96,7 @@ export function buildMachine(file: MachineFile, fail: Fail): Machine {
       ranges: ranges[i] as readonly MemoryRange[],
       memoryZone: node.memoryZone ?? 'boot',
       ...(node.device === undefined ? {} : { device: node.device }),
+      ...(node.isKmem === undefined ? {} : { isKmem: node.isKmem }),
       ...(node.offlineAtStart === undefined ? {} : { offlineAtStart: node.offlineAtStart }),
     }),
   );

@@ -99,6 +99,9 @@ function checkNode(machine: Machine, node: NodeSpec, at: JsonPath, fail: Fail): 
   if (node.offlineAtStart === true && nodeSizeBytes(node) === 0) {
     fail([...at, 'offlineAtStart'], `node ${node.id} has no memory that could be offline`);
   }
+  if (node.isKmem === true && (node.memoryZone === 'boot' || nodeSizeBytes(node) === 0)) {
+    fail([...at, 'isKmem'], 'the dax/kmem driver hot-plugs memory; use memoryZone "movable"');
+  }
   if (node.offlineAtStart === true && node.memoryZone === 'boot') {
     fail(
       [...at, 'offlineAtStart'],

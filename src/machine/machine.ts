@@ -35,6 +35,8 @@ export interface NodeSpec {
   readonly memoryZone: MemoryZone;
   /** Set when the memory belongs to a device: the name of an entry of `devices`. */
   readonly device?: string | undefined;
+  /** The memory is handed to the kernel by the dax/kmem driver, which makes it a lower tier. */
+  readonly isKmem?: boolean | undefined;
   /** The memory exists but is offline when the run starts. */
   readonly offlineAtStart?: boolean | undefined;
 }

@@ -79,6 +79,12 @@ const node = z
       .string()
       .optional()
       .describe('The entry of `devices` that owns the memory. Left out: system memory.'),
+    isKmem: z
+      .boolean()
+      .optional()
+      .describe(
+        'The (movable) memory is handed to the kernel by the dax/kmem driver: a lower memory tier.',
+      ),
     offlineAtStart: z
       .boolean()
       .optional()
@@ -271,6 +277,7 @@ function nodeToFile(n: NodeSpec, bySize: boolean): MachineFile['nodes'][number] 
     ...(n.ranges.length > 0 ? memory : {}),
     ...(n.memoryZone === 'boot' ? {} : { memoryZone: n.memoryZone }),
     ...(n.device === undefined ? {} : { device: n.device }),
+    ...(n.isKmem === undefined ? {} : { isKmem: n.isKmem }),
     ...(n.offlineAtStart === undefined ? {} : { offlineAtStart: n.offlineAtStart }),
   };
 }

@@ -48,6 +48,10 @@ export const GFP_HIGHUSER_MOVABLE = GFP_HIGHUSER | __GFP_MOVABLE;
 export const GFP_PGTABLE_USER = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
 /** An anonymous page at a fault (do_anonymous_page). */
 export const GFP_ANON_FAULT = GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_ZERO;
+/** A transparent huge page without reclaim and compaction, and with both. */
+export const GFP_TRANSHUGE_LIGHT =
+  (GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN) & ~__GFP_RECLAIM;
+export const GFP_TRANSHUGE = GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM;
 
 /** Migrate types of page blocks and free lists. */
 export const MIGRATE_UNMOVABLE = 0;
@@ -77,6 +81,8 @@ export function gfpMigratetype(gfp: number): number {
 }
 
 const COMPOUND_NAMES: readonly (readonly [string, number])[] = [
+  ['GFP_TRANSHUGE', GFP_TRANSHUGE],
+  ['GFP_TRANSHUGE_LIGHT', GFP_TRANSHUGE_LIGHT],
   ['GFP_HIGHUSER_MOVABLE', GFP_HIGHUSER_MOVABLE],
   ['GFP_HIGHUSER', GFP_HIGHUSER],
   ['GFP_USER', GFP_USER],

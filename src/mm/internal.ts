@@ -13,6 +13,7 @@ import {
   __GFP_KSWAPD_RECLAIM,
   __GFP_NOMEMALLOC,
 } from './gfp.ts';
+import type { HeldPages } from './held_pages.ts';
 import type { Lru } from './lru.ts';
 import type { MemMap } from './memmap.ts';
 import type { Zones } from './mmzone.ts';
@@ -39,6 +40,7 @@ export interface PageAllocatorParts {
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
+  readonly held: HeldPages;
   readonly dirty: DirtyLimits;
   readonly states: NodeStates;
   readonly stat: VmStat;

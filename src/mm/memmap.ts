@@ -6,7 +6,8 @@
 // Omits    reference counts beside the map count, LRU lists, flags of writeback.
 // State    kind   what the frame is used for (KIND_*); 0 for frames free inside a larger block, on
 //          a
-//                 per-CPU list, or never touched; also for all frames of a huge page but its first
+//                 per-CPU list, or never touched; also for all frames of a huge page of a pool but
+//                 its first
 //          order  of a block's first frame: order in the low 5 bits, migrate type above
 //          link   free block: next block of its list; user page: the object or address space number
 //          index  free block: previous block of its list; user page: virtual or object page number
@@ -33,6 +34,13 @@ export const KIND_SHMEM = 5;
 export const KIND_HUGETLB = 6;
 /** Page of a disk's file: link = inode, index = page number in it. */
 export const KIND_FILE = 7;
+/**
+ * Any frame of a transparent huge page. Of the first: link = address space, index = virtual page
+ * number. Of each: mapcount = entries that map it as a small page.
+ */
+export const KIND_THP = 8;
+/** Nobody's, since its memory is broken (PG_hwpoison): never free, never given to anybody. */
+export const KIND_POISON = 9;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -42,9 +50,18 @@ export const KIND_NAMES = [
   'shmem',
   'hugetlb',
   'file',
+  'thp',
+  'poison',
 ] as const;
 
 export const NIL = -1;
+
+/**
+ * Is the frame a merged page of KSM? It is an anonymous page without one owner: its link is -1
+ * minus the number that KSM gave it, and its index says nothing.
+ */
+export const isMergedFrame = (map: Pick<MemMap, 'kind' | 'link'>, f: number): boolean =>
+  map.kind[f] === KIND_ANON && (map.link[f] as number) < 0;
 
 /** Bytes a touched frame costs in this table. */
 export const MEMMAP_ROW_BYTES = 12;

@@ -16,6 +16,7 @@ import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts'
 import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
 import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
+import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
@@ -26,7 +27,12 @@ import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
 import { VmStat } from './vmstat.ts';
 import { NODE_ITEM } from './vmstat_items.ts';
-import { minFreeKbytes, setupLowmemReserve, setupPerZoneWmarks } from './watermark.ts';
+import {
+  minFreeKbytes,
+  recommendedMinFree,
+  setupLowmemReserve,
+  setupPerZoneWmarks,
+} from './watermark.ts';
 import {
   planSnapshot,
   planZones,
@@ -39,6 +45,8 @@ import { buildZonelists, type Zonelists } from './zonelist.ts';
 export interface MemoryOptions {
   /** Start from these zones instead of laying out the machine's ranges. */
   readonly zones?: readonly ZoneSnapshot[] | undefined;
+  /** Keep page blocks of every type free from the start; see keepBlocksFree. */
+  readonly keepsBlocks?: boolean | undefined;
 }
 
 /** Where a stretch of frames lies in physical memory. */
@@ -52,6 +60,8 @@ export interface Segment {
 const STRUCT_PAGE_BYTES = 64;
 /** Frames must fit page table entries and 32-bit columns with room to spare. */
 const MAX_FRAMES = 2 ** 30;
+/** With less boot memory, the kernel starts with transparent huge pages switched off. */
+const LEAST_BYTES_FOR_THPS = 512 * 1024 * 1024;
 /** What a kernel image and its early tables take of the first node. */
 const KERNEL_IMAGE_BYTES = 32 * 1024 * 1024;
 
@@ -65,6 +75,7 @@ export class Memory {
   readonly buddy: Buddy;
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
+  readonly held: HeldPages;
   readonly dirty: DirtyLimits;
   readonly swap: Swap;
   readonly states = new NodeStates();
@@ -77,6 +88,8 @@ export class Memory {
   /** Node of each CPU. */
   readonly nodeOfCpu: Int32Array;
   minFreeKb = 0;
+  /** Page blocks of every type are kept free, for the sake of transparent huge pages. */
+  #keepsBlocks = false;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
@@ -113,6 +126,7 @@ export class Memory {
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
+    this.held = new HeldPages(this.map);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
     this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
@@ -123,6 +137,7 @@ export class Memory {
       buddy: this.buddy,
       pcp: this.pcp,
       lru: this.lru,
+      held: this.held,
       dirty: this.dirty,
       states: this.states,
       stat: this.stat,
@@ -140,7 +155,18 @@ export class Memory {
     this.hasMemoryComeLater = this.blocks.some((block) => block.zone !== undefined);
     this.#setStates();
     this.rebuild();
+    this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
+  }
+
+  /** Has it enough boot memory for transparent huge pages to be of use (hugepage_init)? */
+  get hasRoomForThps(): boolean {
+    const { zones, pageBytes } = this;
+    let pages = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.type[z] !== ZONE_MOVABLE) pages += zones.managed[z] as number;
+    }
+    return pages * pageBytes >= LEAST_BYTES_FOR_THPS;
   }
 
   /** Distance between two nodes as the machine's firmware states it. */
@@ -184,6 +210,15 @@ export class Memory {
   /** Lets the allocator take over the node states and what the design makes of them. */
   compile(): void {
     this.allocator.compile(this.design.answers.zoneGate);
+  }
+
+  /** Stretches of frames that a zone has now: memory that is offline is in none. */
+  stretchesOf(z: ZoneIndex): { readonly start: number; readonly end: number }[] {
+    const isHotplug = this.blocks.some((block) => block.nid === this.zones.nid[z]);
+    const own = isHotplug
+      ? this.blocks.filter((block) => block.zone === z)
+      : this.#segments.filter((s) => this.zones.frameInZone(z, s.startFrame as Frame));
+    return own.map(({ startFrame, nrPages }) => ({ start: startFrame, end: startFrame + nrPages }));
   }
 
   /** Physical page frame number of a frame. */
@@ -337,10 +372,27 @@ export class Memory {
    */
   updateWatermarks(): void {
     const { zones, pageBytes } = this;
-    this.minFreeKb = minFreeKbytes((this.#lowmemPages() * pageBytes) / 1024);
+    const lowmem = this.#lowmemPages();
+    this.minFreeKb = minFreeKbytes((lowmem * pageBytes) / 1024);
+    if (this.#keepsBlocks) {
+      const recommended = recommendedMinFree(zones, this.buddy.pageblockOrder, lowmem);
+      this.minFreeKb = Math.max(this.minFreeKb, (recommended * pageBytes) / 1024);
+    }
     setupPerZoneWmarks(zones, this.minFreeKb, pageBytes);
     setupLowmemReserve(zones);
     this.#setPcpLimits();
+  }
+
+  /**
+   * Transparent huge pages are allowed, which keeps page blocks of every type free from now on, or
+   * no more (set_recommended_min_free_kbytes).
+   */
+  keepBlocksFree(keeps: boolean): void {
+    if (keeps === this.#keepsBlocks) return;
+    const { minFreeKb } = this;
+    this.#keepsBlocks = keeps;
+    this.updateWatermarks();
+    if (keeps && this.minFreeKb < minFreeKb) this.setMinFreeKbytes(minFreeKb);
   }
 
   /** Spreads a new min_free_kbytes over the zones (min_free_kbytes_sysctl_handler). */

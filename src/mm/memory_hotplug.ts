@@ -19,7 +19,9 @@ import {
   KIND_HUGETLB,
   KIND_KERNEL,
   KIND_PAGE_TABLE,
+  KIND_POISON,
   KIND_SHMEM,
+  KIND_THP,
 } from './memmap.ts';
 import type { Memory } from './memory.ts';
 import type { MemoryBlock } from './memory_block.ts';
@@ -74,7 +76,7 @@ export function onlineBlockIn(mem: Memory, block: MemoryBlock, z: ZoneIndex): vo
 export interface IsolatedBlock {
   readonly block: MemoryBlock;
   readonly zone: ZoneIndex;
-  /** Users' pages on it, ascending: they have to leave. */
+  /** Users' pages on it, ascending, of transparent huge ones the first: they have to leave. */
   readonly movable: readonly Frame[];
   /** Huge pages of the pool on it, free or used. */
   readonly huge: readonly Frame[];
@@ -96,23 +98,25 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
   const movable: Frame[] = [];
   const huge: Frame[] = [];
   const nrSmall = HUGE_PAGE_BYTES / mem.pageBytes;
+  let nrMovable = 0;
   let nrUnmovable = 0;
   let nrFree = 0;
   const isolated = new Map<number, number>(free.map(({ f, order }) => [f, 1 << order]));
   for (let f = startFrame; f < startFrame + nrPages; ) {
-    const isHuge = mem.map.kind[f] === KIND_HUGETLB && !isolated.has(f);
+    const kind = mem.map.kind[f] as number;
+    const isHuge = (kind === KIND_HUGETLB || kind === KIND_THP) && !isolated.has(f);
     const size = isHuge ? nrSmall : (isolated.get(f) ?? 1);
+    const isUsers = kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE;
     if (isolated.has(f)) nrFree += size;
-    else if (isHuge) huge.push(f as Frame);
-    else {
-      const kind = mem.map.kind[f] as number;
-      if (kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE) {
-        movable.push(f as Frame);
-      } else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
-    }
+    else if (kind === KIND_HUGETLB) huge.push(f as Frame);
+    else if (isUsers || kind === KIND_THP) {
+      movable.push(f as Frame);
+      nrMovable += size;
+    } else if (kind === KIND_POISON) nrFree++;
+    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
     f += size;
   }
-  const nrTaken = nrPages - nrFree - movable.length - nrUnmovable - huge.length * nrSmall;
+  const nrTaken = nrPages - nrFree - nrMovable - nrUnmovable - huge.length * nrSmall;
   const isMovableZone = mem.zones.type[zone] === ZONE_MOVABLE;
   const isolatedBlock = { block, zone, movable, huge, nrTaken, free };
   if (nrUnmovable === 0 && (isMovableZone || nrTaken === 0)) return isolatedBlock;
@@ -132,6 +136,7 @@ export function removeBlock(mem: Memory, { block, zone, nrTaken }: IsolatedBlock
   const { zones, states } = mem;
   const { nid, nrPages } = block;
   block.zone = undefined;
+  mem.held.forget(block.startFrame, block.startFrame + nrPages);
   add(zones.present, zone, -nrPages);
   add(zones.managed, zone, -nrPages);
   add(mem.freeAtStart, zone, nrTaken - nrPages);

@@ -408,7 +408,7 @@ export class PageAllocator extends PageFreer {
       return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out);
     }
     let block: Frame | typeof NIL = NIL;
-    if (this.#order <= PAGE_ALLOC_COSTLY_ORDER) {
+    if (pcp.hasListsFor(this.#order)) {
       block = pcp.takeBlock(z, cpu, this.#order, type, allocFlags);
     }
     const isHarder = (allocFlags & ALLOC_HARDER) !== 0;

@@ -5,10 +5,10 @@ import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
+import type { HeldPages } from './held_pages.ts';
 import type { AllocTask, PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
-import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 
 /** The half of the page allocator that takes pages back. */
 export class PageFreer {
@@ -19,6 +19,7 @@ export class PageFreer {
   readonly #blocks: Uint16Array;
   readonly #pageblockOrder: number;
   readonly #lru: Lru;
+  readonly #held: HeldPages;
   #nrFreed = 0;
 
   constructor(parts: PageAllocatorParts) {
@@ -27,6 +28,7 @@ export class PageFreer {
     this.#blocks = parts.buddy.blocks;
     this.#pageblockOrder = parts.buddy.pageblockOrder;
     this.#lru = parts.lru;
+    this.#held = parts.held;
   }
 
   /** Pages freed since the last call. */
@@ -40,8 +42,9 @@ export class PageFreer {
   free(f: Frame): void {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
-    this.#kind[f] = KIND_NONE;
     if (this.#lru.isInUse) this.#lru.forget(f);
+    if (this.#held.isInUse && this.#held.keeps(f)) return;
+    this.#kind[f] = KIND_NONE;
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
     const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
@@ -61,7 +64,7 @@ export class PageFreer {
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);
     const type = buddy.pageblockType(f);
-    if (order > PAGE_ALLOC_COSTLY_ORDER) buddy.free(z, f, order, type);
+    if (!pcp.hasListsFor(order)) buddy.free(z, f, order, type);
     else pcp.putBlock(z, this.current.cpu, order, listType(type), f);
   }
 }

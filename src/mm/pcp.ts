@@ -2,13 +2,13 @@
 // requests touch no zone state.
 // Models   linux@v6.1 mm/page_alloc.c: rmqueue_pcplist, __rmqueue_pcplist, free_unref_page_commit,
 //          nr_pcp_free, free_pcppages_bulk, drain_pages.
-// Omits    the list of huge pages: such requests go to the buddy lists (SPEC DEV-4).
 // State    One array of words. First a stretch of CTL_WORDS for each zone and CPU: pages on its
-//          lists, the most it may hold, free factor, then four words for each of its rings, one a
-//          block order 0..3 and type (ring = order * 3 + type). Behind them lie the rings: blocks
-//          words[base + (i & mask)] for i in [head, tail). A ring's size, mask + 1, is a power of
-//          two, and 0 until it is first used. Blocks are taken from and returned to the head,
-//          refilled and drained at the tail. Head and tail wrap at 32 bits.
+//          lists, the most it may hold, free factor, then four words for each of its rings: one a
+//          block order 0..3 and type (ring = order * 3 + type), and one for whole page blocks of
+//          any type. Behind them lie the rings: blocks words[base + (i & mask)] for i in
+//          [head, tail). A ring's size, mask + 1, is a power of two, and 0 until it is first used.
+//          Blocks are taken from and returned to the head, refilled and drained at the tail. Head
+//          and tail wrap at 32 bits.
 // Holds    PCP1 a CPU holds fewer than pcpHigh pages of a zone after a free.
 import { assert } from '../base/assert.ts';
 import type { Brand, Frame, ZoneIndex } from '../base/ids.ts';
@@ -19,9 +19,11 @@ import { NIL } from './memmap.ts';
 /** The lists of one zone and CPU: where their control words start. */
 export type CpuList = Brand<number, 'CpuList'>;
 
-/** Blocks up to this order have per-CPU lists (pcp_allowed_order). */
+/** Blocks up to this order, and whole page blocks, have per-CPU lists (pcp_allowed_order). */
 export const PAGE_ALLOC_COSTLY_ORDER = 3;
-const NR_PCP_LISTS = (PAGE_ALLOC_COSTLY_ORDER + 1) * MIGRATE_PCPTYPES;
+/** The ring of whole page blocks, which huge pages are (NR_PCP_THP). */
+const PAGEBLOCK_RING = (PAGE_ALLOC_COSTLY_ORDER + 1) * MIGRATE_PCPTYPES;
+const NR_PCP_LISTS = PAGEBLOCK_RING + 1;
 
 const CTL_COUNT = 0;
 const CTL_HIGH = 1;
@@ -39,6 +41,7 @@ const SMALLEST_RING = 64;
 export class PerCpuLists {
   readonly #buddy: Buddy;
   readonly #nrCpus: number;
+  readonly #pageblockOrder: number;
   /** One array, because every request looks at all of this. */
   #words: Int32Array;
   /** Words in use: control words, rings, and rings that were outgrown. */
@@ -47,11 +50,26 @@ export class PerCpuLists {
   constructor(buddy: Buddy, nrCpus: number) {
     this.#buddy = buddy;
     this.#nrCpus = nrCpus;
+    this.#pageblockOrder = buddy.pageblockOrder;
     this.#nrUsed = buddy.zones.nr * nrCpus * CTL_WORDS;
     this.#words = new Int32Array(this.#nrUsed);
     for (const { base } of this.#eachList()) {
       for (let p = 0; p < NR_PCP_LISTS; p++) this.#words[ringAt(base, p) + RING_MASK] = -1;
     }
+  }
+
+  /** Are there lists for blocks of this order (pcp_allowed_order)? */
+  hasListsFor(order: number): boolean {
+    return order <= PAGE_ALLOC_COSTLY_ORDER || order === this.#pageblockOrder;
+  }
+
+  #ringFor(order: number, type: number): number {
+    return order > PAGE_ALLOC_COSTLY_ORDER ? PAGEBLOCK_RING : order * MIGRATE_PCPTYPES + type;
+  }
+
+  /** Order of the blocks of a ring. */
+  #orderOf(ring: number): number {
+    return ring === PAGEBLOCK_RING ? this.#pageblockOrder : Math.floor(ring / MIGRATE_PCPTYPES);
   }
 
   /** Takes over how many pages a CPU may hold of each zone (pageset_update). */
@@ -128,7 +146,7 @@ export class PerCpuLists {
     let words = this.#words;
     const at = ringAt(base, type);
     if (words[at + RING_HEAD] === words[at + RING_TAIL]) {
-      if (this.#refill(z, base, type, allocFlags) === 0) return 0;
+      if (this.#refill(z, base, type, 0, type, allocFlags) === 0) return 0;
       words = this.#words;
     }
     const head = words[at + RING_HEAD] as number;
@@ -156,7 +174,7 @@ export class PerCpuLists {
     return words[i] as Frame;
   }
 
-  /** Takes one block of order 1..3, or NIL when the zone has none for this type. */
+  /** Takes one block of an order above 0, or NIL when the zone has none for this type. */
   takeBlock(
     z: ZoneIndex,
     cpu: number,
@@ -166,10 +184,10 @@ export class PerCpuLists {
   ): Frame | typeof NIL {
     let words = this.#words;
     const base = this.listOf(z, cpu);
-    const p = order * MIGRATE_PCPTYPES + type;
+    const p = this.#ringFor(order, type);
     const at = ringAt(base, p);
     if (words[at + RING_HEAD] === words[at + RING_TAIL]) {
-      if (this.#refill(z, base, p, allocFlags) === 0) return NIL;
+      if (this.#refill(z, base, p, order, type, allocFlags) === 0) return NIL;
       words = this.#words;
     }
     const head = words[at + RING_HEAD] as number;
@@ -180,10 +198,15 @@ export class PerCpuLists {
     return words[i] as Frame;
   }
 
-  /** Takes a batch from the buddy lists into an empty ring. Returns how many blocks. */
-  #refill(z: ZoneIndex, base: CpuList, p: number, allocFlags: number): number {
-    const order = Math.floor(p / MIGRATE_PCPTYPES);
-    const type = p % MIGRATE_PCPTYPES;
+  /** Takes a batch from the buddy lists into the empty ring `p`. Returns how many blocks. */
+  #refill(
+    z: ZoneIndex,
+    base: CpuList,
+    p: number,
+    order: number,
+    type: number,
+    allocFlags: number,
+  ): number {
     const at = ringAt(base, p);
     const batch = this.#buddy.zones.pcpBatch[z] as number;
     const want = order > 0 && batch > 1 ? Math.max(batch >> order, 2) : batch;
@@ -217,15 +240,16 @@ export class PerCpuLists {
   }
 
   /**
-   * Gives a block of order 1..3 back. While frames have lately been freed in a row, everything on
-   * the lists goes to the buddy lists, so that blocks merge (free_high).
+   * Gives a block of an order above 0 back. While frames have lately been freed in a row, all that
+   * is on the lists goes to the buddy lists with one of order 1..3, so that blocks merge
+   * (free_high).
    */
   putBlock(z: ZoneIndex, cpu: number, order: number, type: number, block: Frame): void {
     const base = this.listOf(z, cpu);
-    const p = order * MIGRATE_PCPTYPES + type;
+    const p = this.#ringFor(order, type);
     const count = this.#push(base, p, block, 1 << order);
     const factor = this.#words[base + CTL_FREE_FACTOR] as number;
-    if (factor > 0) this.#freeBulk(z, base, count, p);
+    if (factor > 0 && order <= PAGE_ALLOC_COSTLY_ORDER) this.#freeBulk(z, base, count, p);
     else if (count >= (this.#words[base + CTL_HIGH] as number)) {
       this.#freeBulk(z, base, this.#nrToFree(z, base), p);
     }
@@ -272,7 +296,7 @@ export class PerCpuLists {
     let left = Math.min(count, words[base + CTL_COUNT] as number);
     for (let p = first; left > 0; p = (p + 1) % NR_PCP_LISTS) {
       const at = ringAt(base, p);
-      const order = Math.floor(p / MIGRATE_PCPTYPES);
+      const order = this.#orderOf(p);
       const ring = words[at + RING_BASE] as number;
       const mask = words[at + RING_MASK] as number;
       const head = words[at + RING_HEAD] as number;
@@ -315,8 +339,9 @@ export class PerCpuLists {
         const tail = words[at + RING_TAIL] as number;
         for (let i = words[at + RING_HEAD] as number; i !== tail; i = (i + 1) | 0) {
           const f = words[ring + (i & mask)] as Frame;
-          const order = Math.floor(p / MIGRATE_PCPTYPES);
-          visit(z, cpu, p % MIGRATE_PCPTYPES, f, order);
+          const isOfAnyType = p === PAGEBLOCK_RING;
+          const type = isOfAnyType ? this.#buddy.pageblockType(f) : p % MIGRATE_PCPTYPES;
+          visit(z, cpu, type, f, this.#orderOf(p));
         }
       }
     }

@@ -81,7 +81,7 @@ export interface PageOwners {
 export interface Demotion {
   canDemote(nid: number): boolean;
   /** @returns the pages that found no room; they are on no list. */
-  demote(nid: number, frames: readonly number[]): number[];
+  demote(nid: number, frames: readonly number[], isKswapd: boolean): number[];
 }
 
 /** What reclaim remembers of a node. */

@@ -7,6 +7,7 @@
 //          active. RCL4 a swap-backed page is freed only when a slot has its contents; a dirty page
 //          of a file is not freed at all.
 import type { Frame } from '../base/ids.ts';
+import type { HeldPages } from './held_pages.ts';
 import {
   LRU_ACTIVE,
   LRU_DIRTY,
@@ -36,6 +37,7 @@ export interface ShrinkParts {
   readonly map: MemMap;
   readonly lru: Lru;
   readonly swap: Swap;
+  readonly held: HeldPages;
   readonly stat: VmStat;
   readonly free: (f: Frame) => void;
 }
@@ -52,6 +54,8 @@ export class PageShrinker {
   readonly #owners: PageOwners;
   demotion: Demotion | null = null;
   #nrWritten = 0;
+  /** Pages that go back onto the lists when all are judged. */
+  readonly #kept: number[] = [];
 
   constructor(parts: ShrinkParts, owners: PageOwners) {
     this.#p = parts;
@@ -71,27 +75,44 @@ export class PageShrinker {
     sc: ScanControl,
     ignoresUse: boolean,
   ): Shrunk {
-    const { lru } = this.#p;
     this.#nrWritten = 0;
     const { demotion } = this;
     const demotes = demotion !== null && !sc.noDemotion && demotion.canDemote(node.nid);
-    const down: number[] = [];
-    const kept: number[] = [];
+    const down: number[] | undefined = demotes ? [] : undefined;
     let nrReclaimed = 0;
-    const settle = (f: number, mayDemote: boolean): void => {
-      const nrPages = lru.nrPagesOf(f);
-      const fate = this.#judge(f, node, sc, ignoresUse, mayDemote ? down : undefined);
-      if (fate === FREED) nrReclaimed += nrPages;
-      else if (fate !== undefined) kept.push(f);
-    };
-    for (let i = 0; i < n; i++) settle(frames[i] as number, demotes);
-    if (down.length > 0 && demotion !== null) {
-      const left = demotion.demote(node.nid, down);
-      nrReclaimed += down.length - left.length;
-      for (const f of left) settle(f, false);
+    for (let i = 0; i < n; i++) {
+      nrReclaimed += this.#settle(frames[i] as number, node, sc, ignoresUse, down);
     }
-    for (const f of kept) lru.add(f);
+    if (down !== undefined && down.length > 0) {
+      // A target may wake the daemon of its node, which then shrinks lists with this same object.
+      this.#putBack();
+      const left = demotion?.demote(node.nid, down, sc.isKswapd) ?? down;
+      nrReclaimed += down.length - left.length;
+      for (const f of left) nrReclaimed += this.#settle(f, node, sc, ignoresUse, undefined);
+    }
+    this.#putBack();
     return { nrReclaimed, nrWritten: this.#nrWritten };
+  }
+
+  #putBack(): void {
+    const kept = this.#kept;
+    for (let i = 0; i < kept.length; i++) this.#p.lru.add(kept[i] as number);
+    kept.length = 0;
+  }
+
+  /** Judges a page; one that stays waits in `#kept`. Returns the small pages that it freed. */
+  #settle(
+    f: number,
+    node: NodeReclaim,
+    sc: ScanControl,
+    ignoresUse: boolean,
+    down: number[] | undefined,
+  ): number {
+    const nrPages = this.#p.lru.nrPagesOf(f);
+    const fate = this.#judge(f, node, sc, ignoresUse, down);
+    if (fate === FREED) return nrPages;
+    if (fate !== undefined) this.#kept.push(f);
+    return 0;
   }
 
   #judge(
@@ -133,7 +154,8 @@ export class PageShrinker {
   }
 
   #evict(f: number, node: NodeReclaim, sc: ScanControl): Fate {
-    const { lru, map, swap, stat } = this.#p;
+    const { lru, map, swap, stat, held } = this.#p;
+    if (held.isPinned(f)) return KEPT;
     const isAnon = map.kind[f] === KIND_ANON;
     const wasSwapBacked = lru.has(f, LRU_SWAPBACKED);
     if (isAnon && wasSwapBacked && !lru.has(f, LRU_SWAPCACHE)) {

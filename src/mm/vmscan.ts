@@ -47,7 +47,6 @@ export class Vmscan {
   /** Pages taken off a list to be looked at. */
   readonly #taken = new Int32Array(SWAP_CLUSTER_MAX);
   readonly #skipped: number[] = [];
-  readonly #toScan = new Float64Array(4);
 
   constructor(parts: VmscanParts, owners: PageOwners) {
     this.#p = parts;
@@ -133,7 +132,8 @@ export class Vmscan {
   }
 
   /** How many pages of each list are looked at (get_scan_count). */
-  #countScan(node: NodeReclaim, sc: ScanControl): void {
+  #countScan(node: NodeReclaim, sc: ScanControl): Float64Array {
+    const toScan = new Float64Array(4);
     const { swappiness } = this;
     const { nid } = node;
     let anon = 1;
@@ -153,8 +153,9 @@ export class Vmscan {
     }
     for (let list = 0; list < 4; list++) {
       const size = Math.floor(this.#sizeUpTo(nid, list, sc.reclaimIdx) / 2 ** sc.priority);
-      this.#toScan[list] = Math.ceil((size * (list < LRU_INACTIVE_FILE ? anon : file)) / whole);
+      toScan[list] = Math.ceil((size * (list < LRU_INACTIVE_FILE ? anon : file)) / whole);
     }
+    return toScan;
   }
 
   /** Pages on a list, of zones up to a type (lruvec_lru_size). */
@@ -171,8 +172,7 @@ export class Vmscan {
 
   /** Looks at the lists in turn until enough is freed (shrink_lruvec). */
   #shrinkLists(node: NodeReclaim, sc: ScanControl): void {
-    this.#countScan(node, sc);
-    const toScan = this.#toScan;
+    const toScan = this.#countScan(node, sc);
     const targets = toScan.slice();
     const scansAll = !sc.isKswapd && sc.priority === DEF_PRIORITY;
     let nrReclaimed = 0;

@@ -1,6 +1,7 @@
 // Watermarks and lowmem reserves: how many pages each zone keeps back, and for whom.
 // Models   linux@v6.1 mm/page_alloc.c: __setup_per_zone_wmarks, calculate_min_free_kbytes,
-//          setup_per_zone_lowmem_reserve, zone_watermark_fast, __zone_watermark_ok.
+//          setup_per_zone_lowmem_reserve, zone_watermark_fast, __zone_watermark_ok;
+//          mm/khugepaged.c: set_recommended_min_free_kbytes.
 // Omits    watermark boosting (kswapd undoes it; SPEC DEV-3), CMA.
 // Holds    WMK1 min <= low <= high in every zone.
 import type { ZoneIndex } from '../base/ids.ts';
@@ -38,6 +39,24 @@ const WATERMARK_SCALE_FACTOR = 10;
 /** min_free_kbytes as boot sets it for so much low memory: its square root times 4, in bounds. */
 export function minFreeKbytes(lowmemKbytes: number): number {
   return Math.min(Math.max(Math.floor(Math.sqrt(lowmemKbytes * 16)), 128), 262144);
+}
+
+/**
+ * Pages that stay free for the sake of transparent huge pages: in each zone of kernel memory two
+ * page blocks, and one for each type that another falls back to; a twentieth of low memory at most.
+ */
+export function recommendedMinFree(
+  zones: Zones,
+  pageblockOrder: number,
+  lowmemPages: number,
+): number {
+  let nrZones = 0;
+  for (let z = 0; z < zones.nr; z++) {
+    const isKernels = (zones.type[z] as number) <= ZONE_NORMAL;
+    if (isKernels && (zones.present[z] as number) > 0) nrZones++;
+  }
+  const nrBlocks = nrZones * (2 + MIGRATE_PCPTYPES * MIGRATE_PCPTYPES);
+  return Math.min(nrBlocks << pageblockOrder, Math.floor(lowmemPages / 20));
 }
 
 /** Shares min_free_kbytes out over the zones by size and sets low and high above it. */

@@ -9,6 +9,7 @@ import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { THP_PAGES } from '../kernel/thp.ts';
 import { LRU_ACTIVE, LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { lockedFrames } from './census.ts';
@@ -18,6 +19,8 @@ import type { View } from './view.ts';
 export interface AreaStat {
   pages: number;
   anon: number;
+  /** Pages that entries of the pmd level map, in whole transparent huge pages. */
+  anonHuge: number;
   dirty: number;
   /** On the active list, or on none that reclaim looks at (locked). */
   active: number;
@@ -50,6 +53,7 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
   const stat: AreaStat = {
     pages: 0,
     anon: 0,
+    anonHuge: 0,
     dirty: 0,
     active: 0,
     mostMapped: 0,
@@ -72,10 +76,13 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
     }
     return stat;
   }
+  for (const [, pte] of pageTable.thpsIn(vma.startVpn, vma.endVpn)) {
+    if (pteIsPage(pte)) stat.anonHuge += THP_PAGES;
+  }
   pageTable.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (pteIsSwap(pte)) countSwapped(k, stat, pte);
     if (!pteIsPage(pte)) return;
-    const isAnon = k.mem.map.kind[pteFrame(pte)] === KIND_ANON;
+    const isAnon = isPrivate(k, pteFrame(pte));
     const index = vma.pgoff + (vpn - vma.startVpn);
     const isClean = !isAnon && !pteIsWritable(pte) && vma.object?.isClean(index) === true;
     const isActive = locked.has(pteFrame(pte)) || isOn(k, pteFrame(pte), LRU_ACTIVE);
@@ -88,13 +95,16 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
 const isOn = ({ mem }: Kernel, f: Frame, flag: number): boolean =>
   mem.lru.isInUse && mem.lru.has(f, flag);
 
+const isPrivate = (k: Kernel, f: Frame): boolean =>
+  k.mem.map.kind[f] === KIND_ANON || k.thp.isPart(f);
+
 function countSwapped(k: Kernel, stat: AreaStat, pte: number): void {
   const owners = Math.max(1, k.mem.swap.count[pteSlot(pte)] as number);
   stat.swapped++;
   stat.swapPss += Math.floor((k.mem.pageBytes * 2 ** PSS_SHIFT) / owners);
 }
 
-const mappersOf = (k: Kernel, pte: number): number => k.mem.map.mapcount[pteFrame(pte)] as number;
+const mappersOf = (k: Kernel, pte: number): number => k.thp.mapcount(pteFrame(pte));
 
 function countPage(
   k: Kernel,

@@ -9,7 +9,7 @@ import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
 import { LRU_SWAPCACHE } from '../mm/lru.ts';
-import { KIND_ANON, KIND_SHMEM } from '../mm/memmap.ts';
+import { KIND_ANON, KIND_SHMEM, KIND_THP } from '../mm/memmap.ts';
 
 /** Pages by zone. */
 export interface Census {
@@ -63,6 +63,8 @@ function countFrames(k: Kernel, census: Census): void {
         if (hasSlots && lru.has(f, LRU_SWAPCACHE)) bump(census.swapCached, z);
         if (kind[f] === KIND_ANON) {
           if ((mapcount[f] as number) > 0) bump(census.anon, z);
+        } else if (kind[f] === KIND_THP) {
+          if (k.thp.mapcount(f) > 0) bump(census.anon, z);
         } else if (kind[f] === KIND_SHMEM) {
           bump(census.shmem, z);
           if ((mapcount[f] as number) > 0) bump(census.shmemMapped, z);

@@ -24,6 +24,7 @@ interface Sums {
   pssDirty: number;
   pssAnon: number;
   locked: number;
+  anonHuge: number;
   swapped: number;
   swapPss: number;
   hugeShared: number;
@@ -43,6 +44,7 @@ function sumsOf(view: View, task: Task): Sums {
     pssDirty: 0,
     pssAnon: 0,
     locked: 0,
+    anonHuge: 0,
     swapped: 0,
     swapPss: 0,
     hugeShared: 0,
@@ -62,6 +64,7 @@ function addArea(sums: Sums, vma: Vma, stat: AreaStat): void {
   sums.swapped += stat.swapped;
   sums.swapPss += stat.swapPss;
   sums.anon += stat.anon;
+  sums.anonHuge += stat.anonHuge;
   sums.shmem += stat.pages - stat.anon;
   sums.dirty += stat.dirty;
   sums.shared += stat.shared;
@@ -97,7 +100,7 @@ function smapsRollup(view: View, task: Task): string {
     ['Referenced', sums.rss * pageKb],
     ['Anonymous', sums.anon * pageKb],
     ['LazyFree', 0],
-    ['AnonHugePages', 0],
+    ['AnonHugePages', sums.anonHuge * pageKb],
     ['ShmemPmdMapped', 0],
     ['FilePmdMapped', 0],
     ['Shared_Hugetlb', sums.hugeShared * hugeKb],

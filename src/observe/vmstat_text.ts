@@ -2,6 +2,7 @@
 // Models   linux@v6.1 mm/vmstat.c: vmstat_start, vmstat_show; drivers/base/node.c:
 //          node_read_vmstat, node_read_numastat; mm/page-writeback.c: domain_dirty_limits.
 // Omits    nr_dirty_threshold of cgroups and of real-time tasks.
+import { THP_PAGES } from '../kernel/thp.ts';
 import { NUMA_EVENTS } from '../mm/vmstat.ts';
 import type { NodeItem, NumaItem, VmEvent, ZoneItem } from '../mm/vmstat_items.ts';
 import { eventsOf, NODE_VMSTAT_ITEMS } from './counters.ts';
@@ -39,11 +40,15 @@ function dirtyLimits(view: View): { limit: number; background: number } {
   return { limit, background: background >= limit ? Math.floor(limit / 2) : background };
 }
 
+/** Transparent huge pages are counted in pages, and told by their number. */
+const inUnits = (name: string, n: number): number =>
+  name === 'nr_anon_transparent_hugepages' ? n / THP_PAGES : n;
+
 function procVmstat(view: View): string {
   const { counters } = view;
   const limits = dirtyLimits(view);
   const rows: (readonly [string, number])[] = [
-    ...NODE_VMSTAT_ITEMS.map((name) => [name, counters.total(name)] as const),
+    ...NODE_VMSTAT_ITEMS.map((name) => [name, inUnits(name, counters.total(name))] as const),
     ['nr_dirty_threshold', limits.limit],
     ['nr_dirty_background_threshold', limits.background],
     ...eventsOf(view.k).map((name) => [name, counters.event(name)] as const),
@@ -58,7 +63,7 @@ const linesOf = (rows: readonly (readonly [string, number])[]): string =>
 /** A value of /proc/vmstat by its name, or undefined. */
 export function vmstatValue(view: View, name: string): number | undefined {
   if ((NODE_VMSTAT_ITEMS as readonly string[]).includes(name)) {
-    return view.counters.total(name as ZoneItem | NumaItem | NodeItem);
+    return inUnits(name, view.counters.total(name as ZoneItem | NumaItem | NodeItem));
   }
   if ((eventsOf(view.k) as readonly string[]).includes(name)) {
     return view.counters.event(name as VmEvent);
@@ -77,7 +82,10 @@ export const VMSTAT_FILES: readonly FileKind[] = [
       const nid = onlineNode(view, id);
       if (nid === undefined) return undefined;
       const { counters } = view;
-      return linesOf(NODE_VMSTAT_ITEMS.map((name) => [name, counters.ofNode(name, nid)]));
+      const rows = NODE_VMSTAT_ITEMS.map(
+        (name) => [name, inUnits(name, counters.ofNode(name, nid))] as const,
+      );
+      return linesOf(rows);
     },
     paths: (view) => pathsOfNodes(view, 'vmstat'),
   },

@@ -17,7 +17,7 @@ export function renameInPath(path: string, rename: (name: string) => string): st
 }
 
 function tasksOfSys(act: SysAct): readonly string[] {
-  if (act.verb === 'move') return [act.task];
+  if ('task' in act) return [act.task];
   const named = act.verb === 'read' ? taskOfPath(act.path) : undefined;
   return named === undefined ? [] : [named];
 }
@@ -32,7 +32,7 @@ export function tasksOf(act: Act): readonly string[] {
 
 /** The region that an act names, or undefined. */
 export const regionOf = (act: Act): string | undefined =>
-  act.on === 'task' && 'region' in act.act ? act.act.region : undefined;
+  act.on !== 'fork' && 'region' in act.act ? act.act.region : undefined;
 
 /** The verb: `touch`, `sys write`, `fork`. */
 export function verbOf(act: Act): string {

@@ -36,6 +36,8 @@ const RANGE_VERBS: ReadonlySet<string> = new Set([
   'touch',
   'read',
   'where',
+  'work',
+  'fill',
   'tables',
   'mbind',
   'move_pages',

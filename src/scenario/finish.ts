@@ -108,7 +108,7 @@ export function underOneName(draft: Draft, firstTask: string): Draft {
       const path = renameInPath(act.act.path, rename);
       return { ...draft, act: { ...act, act: { ...act.act, path } } };
     }
-    if (act.act.verb !== 'move') return draft;
+    if (!('task' in act.act)) return draft;
     return { ...draft, act: { ...act, act: { ...act.act, task: rename(act.act.task) } } };
   }
   const inner = act.act;

@@ -103,6 +103,11 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "c9ee3dc",
       "b91a2e0c",
       "b9d286ab",
+      "ce0fa8ba",
+      "13cfbeb8",
+      "42d1f135",
+      "b985aa2a",
+      "f967cec7",
     ]
   `);
 });

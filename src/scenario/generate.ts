@@ -3,22 +3,17 @@
 //          it. GEN2 a task acts only while it lives and on regions that it has mapped or inherited.
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
-import { type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { type Draft, finish } from './finish.ts';
+import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
+import { type MachineNodes, machineNodes } from './generate_nodes.ts';
+import { PolicyDraw } from './generate_policy.ts';
+import { beginService, scansOfKsm } from './generate_services.ts';
+import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
-import type { Act, MmapKind, ModeArg, NodesArg, Scenario, SysAct, TaskAct } from './ops.ts';
 
-/** The nodes that a workload may name. */
-export interface MachineNodes {
-  /** All nodes, ascending, those without memory too. */
-  readonly nodes: readonly number[];
-  /** Nodes with memory at the start. */
-  readonly memoryNodes: readonly number[];
-  /** Nodes whose memory belongs to a device; named more often than others. */
-  readonly deviceNodes: readonly number[];
-  /** CPUs by node; nodes without CPUs may be absent. */
-  readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
-}
+import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
+
+export { type MachineNodes, machineNodes };
 
 export interface GenerateOptions extends MachineNodes {
   /** Any text or number. */
@@ -30,29 +25,26 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-/** The nodes of a machine, as generators want them. */
-export function machineNodes(machine: Machine): MachineNodes {
-  const ids = (nodes: Machine['nodes']): number[] => nodes.map((node) => node.id);
-  const hasMemory = machine.nodes.filter((n) => nodeSizeBytes(n) > 0 && n.offlineAtStart !== true);
-  return {
-    nodes: ids(machine.nodes),
-    memoryNodes: ids(hasMemory),
-    deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
-    cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
-  };
-}
-
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
+const MOST_PINS = 8;
+const MOST_HUGE_REGIONS = 4;
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 /** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
 
-interface Mapped {
+/** How many regions of a hundred are shared memory. */
+const SHARING: Partial<Record<Family, number>> = { shared: 75, mixed: 25, pins: 25 };
+
+interface PageRange {
+  readonly region: string;
+  readonly offset: number;
   readonly nrPages: number;
-  readonly kind: MmapKind;
 }
+/** Where the services that a family is about are switched. */
+/** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
+const NUMBERS = [1, 1, 2, 3, 257];
 
 interface LiveTask {
   readonly name: string;
@@ -62,17 +54,19 @@ interface LiveTask {
 class Workload {
   readonly drafts: Draft[] = [];
   readonly #prng: Prng;
-  readonly #nodes: MachineNodes;
+  readonly #draw: PolicyDraw;
   readonly #family: Family;
   readonly #cpus: readonly number[];
   /** Each action as often as its weight says. */
   readonly #actions: readonly Action[];
   readonly #alive: LiveTask[] = [{ name: 'T0', regions: new Map() }];
+  readonly #pins: { readonly task: LiveTask; readonly range: PageRange }[] = [];
   #nrTasks = 1;
+  readonly #files: MadeFile[] = [];
 
   constructor(options: GenerateOptions) {
     this.#prng = new Prng(`generate/${options.family}/${options.seed}`);
-    this.#nodes = options;
+    this.#draw = new PolicyDraw(this.#prng, options, options.family);
     this.#family = options.family;
     this.#cpus = Object.values(options.cpusByNode).flat();
     if (this.#cpus.length === 0 || options.memoryNodes.length === 0) {
@@ -100,8 +94,16 @@ class Workload {
     return this.#family === 'cpuset1' ? CPUSET : CGROUP;
   }
 
-  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  /** What a workload begins with: settings, or groups. */
   begin(): void {
+    if (this.#family === 'files') this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
+    for (const act of beginService(this.#prng, this.#family)) this.#sys(act);
+    if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
+    else this.#makeGroups();
+  }
+
+  /** Two cgroups with the first task in one of them, where the family is about cpusets. */
+  #makeGroups(): void {
     if (!['cpuset1', 'cpuset2', 'mixed'].includes(this.#family)) return;
     for (const group of ['a', 'b']) {
       const path = `${this.#mount}/${group}`;
@@ -137,7 +139,10 @@ class Workload {
         this.#task(task.name, { verb: 'cpu', cpu: this.#prng.pick(this.#cpus) });
         return true;
       case 'set_mempolicy':
-        this.#task(task.name, { verb: 'set_mempolicy', ...this.#policy() });
+        this.#task(task.name, {
+          verb: 'set_mempolicy',
+          ...(this.#family === 'files' ? withoutTurns(this.#draw.policy()) : this.#draw.policy()),
+        });
         if (this.#prng.chance(70)) this.#task(task.name, { verb: 'get_mempolicy' });
         return true;
       case 'migrate_pages':
@@ -162,14 +167,23 @@ class Workload {
       case 'flag':
         this.#writeFlag();
         return true;
+      case 'unpin':
+        this.#unpin(task);
+        return true;
+      case 'lockall':
+        this.#task(task.name, this.#draw.lockAll());
+        return true;
+      case 'scans':
+        this.#scans();
+        return true;
       default:
-        return false;
+        return this.#fileStep(task, action);
     }
   }
 
   #stepOnRegion(task: LiveTask, action: Action, region: string): void {
     const mapped = task.regions.get(region) as Mapped;
-    const range = { region, ...this.#range(mapped.nrPages) };
+    const range = { region, ...this.#rangeOf(mapped) };
     switch (action) {
       case 'touch':
         this.#task(task.name, { verb: 'touch', ...range });
@@ -196,12 +210,42 @@ class Workload {
       case 'madvise':
         this.#madvise(task, range, mapped.kind);
         break;
+      case 'fill':
+        this.#task(task.name, { verb: 'fill', ...range, value: this.#prng.pick(NUMBERS) });
+        break;
+      case 'merge': {
+        const advice = this.#prng.pick(['mergeable', 'mergeable', 'unmergeable']);
+        this.#task(task.name, { verb: 'madvise', ...range, advice });
+        break;
+      }
+      case 'work':
+        this.#work(task, region, mapped.nrPages);
+        break;
       case 'lock':
-        this.#task(task.name, { verb: this.#prng.pick(['mlock', 'munlock']), ...range });
+        this.#lock(task, range);
+        break;
+      case 'pin':
+        this.#pin(task, range, mapped.kind);
         break;
       default:
         this.#munmap(task, range);
     }
+  }
+
+  #fileStep(task: LiveTask, action: Action): boolean {
+    const act = fileStep(this.#prng, action, this.#files, () => this.#draw.someNodes());
+    if (act?.on === 'sys') this.#sys(act.act);
+    else if (act !== undefined) this.#task(task.name, act.act);
+    return act !== undefined;
+  }
+
+  /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
+  #rangeOf(mapped: Mapped): { offset: number; nrPages: number } {
+    const { nrPages, shift } = mapped;
+    if (this.#family !== 'thp') return this.#range(nrPages);
+    if (!this.#prng.chance(30)) return stretchOfHuge(this.#prng, mapped);
+    const any = this.#range(nrPages);
+    return { ...any, offset: shift + any.offset };
   }
 
   /** A stretch of a region, at its very start or end more often than chance has it. */
@@ -215,21 +259,54 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    for (let i = 0; i < MOST_REGIONS; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
+    const counts: Readonly<Partial<Record<Family, number>>> = {
+      thp: MOST_HUGE_REGIONS,
+      balance: 1,
+    };
+    const most = counts[this.#family] ?? MOST_REGIONS;
+    for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
       return;
     }
     const region = this.#prng.pick(free);
-    const sharing = this.#family === 'shared' ? 75 : this.#family === 'mixed' ? 25 : 0;
+    const sharing = SHARING[this.#family] ?? 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
-    task.regions.set(region, { nrPages, kind });
-    const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
-    this.#task(task.name, { verb: 'mmap', region, nrPages, kind, shift });
-    if (this.#prng.chance(50)) {
-      this.#task(task.name, { verb: 'touch', region, ...this.#range(nrPages) });
+    if (this.#family === 'files' && this.#prng.chance(80)) {
+      const args = mapFileArgs(this.#prng, this.#prng.pick(this.#files));
+      task.regions.set(region, { nrPages, kind: args.kind, shift: 0 });
+      this.#task(task.name, { verb: 'mmap', region, nrPages, ...args, shift: 0 });
+      return;
     }
+    const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
+    const isThp = this.#family === 'thp';
+    const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
+    task.regions.set(region, mapped);
+    this.#task(task.name, { verb: 'mmap', region, ...mapped });
+    const isAdvised = isThp ? this.#prng.chance(40) : this.#family === 'ksm';
+    if (isAdvised) {
+      const offset = isThp ? mapped.shift : 0;
+      const advice = isThp ? 'hugepage' : 'mergeable';
+      this.#task(task.name, { verb: 'madvise', region, offset, nrPages: mapped.nrPages, advice });
+    }
+    if (this.#prng.chance(50)) {
+      this.#task(task.name, { verb: 'touch', region, ...this.#rangeOf(mapped) });
+    }
+  }
+
+  /** Lets ksmd merge all that it can, and looks where the pages are. */
+  #scans(): void {
+    for (const act of scansOfKsm()) this.#sys(act);
+    const { name, regions } = this.#prng.pick(this.#alive);
+    for (const region of [...regions.keys()].sort()) this.#task(name, { verb: 'where', region });
+  }
+
+  /** Works on a region until its pages are where NUMA balancing wants them. */
+  #work(task: LiveTask, region: string, nrPages: number): void {
+    this.#sys({ verb: 'drop_caches' });
+    this.#task(task.name, { verb: 'work', region, offset: 0, nrPages, ms: 2500 });
+    this.#task(task.name, { verb: 'where', region });
   }
 
   #munmap(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -257,65 +334,11 @@ class Workload {
     else if (verb === 'get' || region === undefined) {
       this.#task(task.name, { verb: 'get_mempolicy' });
     } else {
-      const offset = this.#prng.below((task.regions.get(region) as Mapped).nrPages);
+      const { nrPages, shift } = task.regions.get(region) as Mapped;
+      const offset = this.#prng.below(nrPages) + (this.#family === 'thp' ? shift : 0);
       const asked = verb === 'policy' ? 'policy_at' : 'node_at';
       this.#task(task.name, { verb: asked, region, offset });
     }
-  }
-
-  /** Some nodes with memory, those of devices likelier; now and then one without memory. */
-  #someNodes(): number[] {
-    const p = this.#prng;
-    const { nodes, memoryNodes, deviceNodes } = this.#nodes;
-    const set = new Set<number>();
-    const count = p.chance(45) ? 1 : p.between(1, memoryNodes.length);
-    for (let i = 0; i < count; i++) {
-      const fromDevice = deviceNodes.length > 0 && p.chance(35);
-      set.add(p.pick(fromDevice ? deviceNodes : memoryNodes));
-    }
-    if (p.chance(4)) set.add(p.pick(nodes));
-    return [...set].sort((a, b) => a - b);
-  }
-
-  /**
-   * Nodes of a cpuset, or to bind to. Where devices alone are its memory, a task dies at once under
-   * designs that isolate the device, and the rest of a mixed workload says nothing; so a
-   * node of system memory is there too. The other families have it as chance will.
-   */
-  #livableNodes(): number[] {
-    const set = this.#someNodes();
-    if (this.#family !== 'mixed') return set;
-    const { memoryNodes, deviceNodes } = this.#nodes;
-    const system = memoryNodes.filter((nid) => !deviceNodes.includes(nid));
-    if (system.length === 0 || set.some((nid) => system.includes(nid))) return set;
-    return [...set, this.#prng.pick(system)].sort((a, b) => a - b);
-  }
-
-  #policy(): { mode: ModeArg; nodes: NodesArg } {
-    const p = this.#prng;
-    const mode = p.pick([
-      'default',
-      'local',
-      'bind',
-      'bind',
-      'bind',
-      'preferred',
-      'preferred',
-      'interleave',
-      'interleave',
-      'preferred_many',
-      'preferred_many',
-    ]);
-    const flags: string[] = [];
-    if (p.chance(15)) flags.push('static');
-    else if (p.chance(18)) flags.push('relative');
-    if (p.chance(2)) flags.push(p.pick(['static', 'relative', 'numa_balancing']));
-    const distinct = [...new Set(flags)];
-    const needsNodes = mode !== 'default' && mode !== 'local';
-    if (p.chance(3)) return { mode: { mode, flags: distinct }, nodes: p.pick(['none', 'empty']) };
-    const named = () => (mode === 'bind' ? this.#livableNodes() : this.#someNodes());
-    const nodes = needsNodes || p.chance(2) ? named() : 'none';
-    return { mode: { mode, flags: needsNodes ? distinct : [] }, nodes };
   }
 
   #mbind(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
@@ -325,7 +348,7 @@ class Workload {
     if (p.chance(18)) words.push('strict');
     const rawFlags = p.chance(1) ? p.pick([0x10, 0x80]) : 0;
     const addressOffsetBytes = p.chance(1) ? 1 : 0;
-    const policy = this.#policy();
+    const policy = this.#draw.policy();
     this.#task(task.name, {
       verb: 'mbind',
       ...range,
@@ -343,21 +366,23 @@ class Workload {
   }
 
   #setHome(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
-    const node = this.#prng.pick(this.#someNodes());
+    const node = this.#prng.pick(this.#draw.someNodes());
     const flags = this.#prng.chance(3) ? 1 : 0;
     this.#task(task.name, { verb: 'set_home', ...range, node, flags, addressOffsetBytes: 0 });
   }
 
   #movePages(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
-    const nodes = this.#prng.chance(70) ? [this.#prng.pick(this.#someNodes())] : this.#someNodes();
+    const nodes = this.#prng.chance(70)
+      ? [this.#prng.pick(this.#draw.someNodes())]
+      : this.#draw.someNodes();
     const moveAll = this.#prng.chance(20);
     this.#task(task.name, { verb: 'move_pages', ...range, nodes, moveAll });
     if (this.#prng.chance(50)) this.#task(task.name, { verb: 'where', region: range.region });
   }
 
   #migratePages(task: LiveTask): void {
-    const from = this.#someNodes();
-    const to = this.#someNodes();
+    const from = this.#draw.someNodes();
+    const to = this.#draw.someNodes();
     const other = this.#prng.pick(this.#alive);
     const pid = other === task || this.#prng.chance(50) ? {} : { pid: other.name };
     this.#task(task.name, { verb: 'migrate_pages', from, to, ...pid });
@@ -369,9 +394,42 @@ class Workload {
     kind: MmapKind,
   ): void {
     const common = ['dontneed', 'populate_read', 'populate_write'];
-    const more = kind === 'anon' ? ['free', 'dontneed'] : ['remove', 'remove'];
+    const isAnon = kind.startsWith('anon');
+    const more = isAnon ? ['free', 'dontneed'] : ['remove', 'remove'];
+    if (this.#family === 'thp') more.push('hugepage', 'nohugepage', 'hugepage', 'collapse');
+    if (this.#family === 'pins') more.push('dontneed_locked', 'dontneed');
     const advice = this.#prng.pick([...common, ...more]);
     this.#task(task.name, { verb: 'madvise', ...range, advice });
+  }
+
+  /** A lock; in the family of pins now and then one that waits for a touch. */
+  #lock(task: LiveTask, range: PageRange): void {
+    const verb = this.#prng.pick(['mlock', 'munlock'] as const);
+    const waits = this.#family === 'pins' && verb === 'mlock' && this.#prng.chance(40);
+    this.#task(task.name, { verb, ...range, ...(waits ? { onFault: true } : {}) });
+  }
+
+  /** A driver pins a range, but no SysV segment: io_uring refuses those on a real kernel. */
+  #pin(task: LiveTask, range: PageRange, kind: MmapKind): void {
+    if (this.#pins.length === MOST_PINS || kind === 'shm') {
+      this.#unpin(task);
+      return;
+    }
+    this.#pins.push({ task, range });
+    this.#task(task.name, { verb: 'pin', ...range, longterm: true });
+    if (this.#prng.chance(60)) this.#task(task.name, { verb: 'where', region: range.region });
+  }
+
+  /** One of the task's pins goes, if it has any; a pin that failed is taken back in vain. */
+  #unpin(task: LiveTask): void {
+    const own = this.#pins.filter((pin) => pin.task === task);
+    if (own.length === 0) {
+      this.#look(task);
+      return;
+    }
+    const pin = this.#prng.pick(own);
+    this.#pins.splice(this.#pins.indexOf(pin), 1);
+    this.#task(task.name, { verb: 'unpin', ...pin.range });
   }
 
   #fork(parent: LiveTask): void {
@@ -385,7 +443,7 @@ class Workload {
   }
 
   #writeMems(group: string): void {
-    const value = this.#prng.chance(4) ? '' : this.#livableNodes().join(',');
+    const value = this.#prng.chance(4) ? '' : this.#draw.livableNodes().join(',');
     this.#sys({ verb: 'write', path: `${this.#mount}/${group}/cpuset.mems`, value });
   }
 

@@ -2,7 +2,19 @@
 // `policy`, `shared` and `cpuset2` families look much as recorded random runs on real kernels do.
 
 /** Kinds of workload; `mixed` has something of all. */
-export const FAMILIES = ['policy', 'mbind', 'shared', 'cpuset2', 'cpuset1', 'mixed'] as const;
+export const FAMILIES = [
+  'policy',
+  'mbind',
+  'shared',
+  'cpuset2',
+  'cpuset1',
+  'mixed',
+  'pins',
+  'thp',
+  'ksm',
+  'balance',
+  'files',
+] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export type Action =
@@ -24,7 +36,17 @@ export type Action =
   | 'exit'
   | 'mems'
   | 'cgroup'
-  | 'flag';
+  | 'flag'
+  | 'pin'
+  | 'unpin'
+  | 'lockall'
+  | 'fill'
+  | 'merge'
+  | 'scans'
+  | 'work'
+  | 'mkfile'
+  | 'file'
+  | 'filesys';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -110,6 +132,72 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     cgroup: 8,
     flag: 7,
   },
+  thp: {
+    mmap: 7,
+    touch: 22,
+    read: 5,
+    where: 10,
+    look: 5,
+    set_mempolicy: 8,
+    mbind: 9,
+    set_home: 1,
+    move_pages: 7,
+    migrate_pages: 3,
+    madvise: 12,
+    lock: 2,
+    munmap: 4,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
+  },
+  ksm: {
+    mmap: 5,
+    fill: 18,
+    touch: 5,
+    where: 5,
+    merge: 4,
+    scans: 8,
+    set_mempolicy: 3,
+    mbind: 4,
+    move_pages: 4,
+    migrate_pages: 1,
+    madvise: 3,
+    munmap: 1,
+    cpu: 6,
+    fork: 3,
+    exit: 1,
+  },
+  balance: {
+    mmap: 2,
+    work: 10,
+    touch: 3,
+    where: 2,
+    set_mempolicy: 4,
+    mbind: 4,
+    move_pages: 8,
+    cpu: 10,
+    fork: 1,
+  },
+  files: {
+    mmap: 7,
+    mkfile: 2,
+    file: 18,
+    filesys: 12,
+    touch: 12,
+    read: 10,
+    where: 8,
+    look: 3,
+    set_mempolicy: 8,
+    mbind: 8,
+    move_pages: 4,
+    migrate_pages: 3,
+    madvise: 6,
+    lock: 1,
+    munmap: 3,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
+  },
   mixed: {
     mmap: 5,
     touch: 18,
@@ -129,5 +217,25 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     exit: 1,
     mems: 5,
     cgroup: 3,
+  },
+  pins: {
+    mmap: 5,
+    touch: 14,
+    read: 2,
+    where: 12,
+    look: 4,
+    set_mempolicy: 4,
+    mbind: 8,
+    move_pages: 8,
+    migrate_pages: 4,
+    madvise: 6,
+    lock: 6,
+    munmap: 3,
+    cpu: 4,
+    fork: 4,
+    exit: 1,
+    pin: 12,
+    unpin: 5,
+    lockall: 2,
   },
 };

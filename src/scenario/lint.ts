@@ -2,7 +2,7 @@
 // Omits    anything that needs the machine: which nodes, CPUs and devices there are.
 import type { Place } from '../base/assert.ts';
 import { regionOf, tasksOf } from './acts.ts';
-import type { Act, Op, Scenario } from './ops.ts';
+import type { Act, Op, Scenario, TaskAct } from './ops.ts';
 import { pageBytesOfKind } from './parse_act.ts';
 import { LAST_LONG_SLOT, REGION_STRIDE_BYTES } from './words.ts';
 
@@ -18,6 +18,8 @@ export interface Warning {
 /** What is known of a region in one task's address space. */
 interface Mapped {
   readonly nrPages: number;
+  /** Pages from offset 0 to the first page. */
+  readonly shift: number;
   readonly isGone: boolean;
 }
 
@@ -73,8 +75,8 @@ class Linter {
     else if (this.#exited.has(slot)) this.#warn(`task ${name} has exited before this line`);
   }
 
-  #mmap(task: string, act: { region: string; nrPages: number; kind: string }): void {
-    const { region, nrPages, kind } = act;
+  #mmap(task: string, act: Extract<TaskAct, { verb: 'mmap' }>): void {
+    const { region, nrPages, kind, shift } = act;
     const regions = this.#tasks.get(this.#slot(task));
     const before = regions?.get(region);
     if (before !== undefined && !before.isGone) {
@@ -88,12 +90,13 @@ class Linter {
         true,
       );
     }
-    regions?.set(region, { nrPages, isGone: false });
+    regions?.set(region, { nrPages, shift, isGone: false });
   }
 
   #lookAtRegion(act: Extract<Act, { on: 'task' }>, owner: string): void {
     const region = regionOf(act);
-    if (region === undefined) return;
+    // A pin outlives the mapping.
+    if (region === undefined || act.act.verb === 'unpin') return;
     const regions = this.#tasks.get(this.#slot(owner));
     const mapped = regions?.get(region);
     if (mapped === undefined || mapped.isGone) {
@@ -111,7 +114,7 @@ class Linter {
     const { offset, nrPages } = act.act as { offset?: number; nrPages?: number };
     if (offset === undefined) return;
     const end = offset + (nrPages ?? 1);
-    if (end > mapped.nrPages) {
+    if (end > mapped.shift + mapped.nrPages) {
       this.#warn(
         `pages ${offset}..${end - 1} go past the end of ${region}, which has ${mapped.nrPages}`,
       );

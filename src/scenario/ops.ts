@@ -23,6 +23,7 @@ export type MmapKind = (typeof MMAP_KINDS)[number];
 
 export const MADVICE = [
   'dontneed',
+  'dontneed_locked',
   'free',
   'remove',
   'populate_read',
@@ -33,8 +34,11 @@ export const MADVICE = [
   'pageout',
   'hugepage',
   'nohugepage',
+  'collapse',
   'mergeable',
   'unmergeable',
+  'hwpoison',
+  'soft_offline',
 ] as const;
 export type Madvice = (typeof MADVICE)[number];
 
@@ -127,6 +131,22 @@ export type TaskAct =
       readonly offset?: number | undefined;
       readonly nrPages?: number | undefined;
     }
+  /** Uses its CPU for so long, writing a byte to each page of the range, over and over. */
+  | {
+      readonly verb: 'work';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly ms: number;
+    }
+  /** Writes a number of 32 bits at the start of each page. */
+  | {
+      readonly verb: 'fill';
+      readonly region: string;
+      readonly offset: number;
+      readonly nrPages: number;
+      readonly value: number;
+    }
   | {
       readonly verb: 'tables';
       readonly region: string;
@@ -159,11 +179,18 @@ export type TaskAct =
       readonly advice: string;
     }
   | {
-      readonly verb: 'mlock' | 'munlock';
+      readonly verb: 'mlock' | 'munlock' | 'pin' | 'unpin';
       readonly region: string;
       readonly offset: number;
       readonly nrPages: number;
+      /** mlock: pages are locked once they are touched (MLOCK_ONFAULT). */
+      readonly onFault?: true | undefined;
+      /** pin: for as long as the driver wants (FOLL_LONGTERM). */
+      readonly longterm?: true | undefined;
     }
+  /** `current`, `future`, `onfault` as written. */
+  | { readonly verb: 'mlockall'; readonly words: readonly string[] }
+  | { readonly verb: 'munlockall' }
   | { readonly verb: 'swrite'; readonly path: string; readonly value: string }
   | {
       readonly verb: 'readfile' | 'writefile';
@@ -234,6 +261,15 @@ export type SysAct =
   | { readonly verb: 'read'; readonly path: string }
   | { readonly verb: 'mkdir' | 'rmdir'; readonly path: string }
   | { readonly verb: 'move'; readonly task: string; readonly cgroup: string }
+  /** The memory under a page of a task breaks, or is about to. */
+  | {
+      readonly verb: 'poison' | 'soft_offline';
+      readonly task: string;
+      readonly region: string;
+      readonly offset: number;
+    }
+  /** The link to a device goes down, and all memory of its node with it. */
+  | { readonly verb: 'link_failure'; readonly node: number }
   | {
       readonly verb: 'zones' | 'free' | 'numastat' | 'hugetlb' | 'states' | 'fallback' | 'tasks';
     }
@@ -265,7 +301,9 @@ export type SysAct =
     }
   /** Adds a swap area; those of the highest priority are filled first. */
   | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
-  | { readonly verb: 'sleep'; readonly ms: number };
+  | { readonly verb: 'sleep'; readonly ms: number }
+  /** Waits until ksmd has been through all memory so many times more. */
+  | { readonly verb: 'ksm_scans'; readonly nrScans: number };
 
 export type Act =
   | { readonly on: 'task'; readonly task: string; readonly act: TaskAct }

@@ -11,7 +11,14 @@ import {
 } from './ops.ts';
 import { isFileVerb, readFileAct, readFileSysAct, readKind } from './parse_files.ts';
 import type { Reader } from './reader.ts';
-import { HUGE_PAGE_BYTES, MBIND_WORDS, type SysVerb, type TaskVerb } from './words.ts';
+import {
+  type HoldVerb,
+  HUGE_PAGE_BYTES,
+  LOCK_WORDS,
+  MBIND_WORDS,
+  type SysVerb,
+  type TaskVerb,
+} from './words.ts';
 
 /** Page sizes in force at a line, in bytes. */
 export interface PageSizes {
@@ -50,6 +57,10 @@ function readOnRange<V extends 'munmap' | 'touch' | 'read' | 'where'>(
   const offset = r.number('OFF, an offset in pages,', unit);
   return { verb, region, offset, nrPages: r.number('PAGES, a number of pages,', unit) };
 }
+
+/** A word that may end a line, as a property that is true or absent. */
+const flag = <K extends string>(r: Reader, word: string, key: K): { [P in K]?: true } =>
+  (r.trailing([word], []).words.length > 0 ? { [key]: true } : {}) as { [P in K]?: true };
 
 /** An option as a property, absent when it was not given. */
 const given = <K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } =>
@@ -165,6 +176,29 @@ function readFreeWord(r: Reader, what: string): string {
   return word;
 }
 
+function readSetMempolicy(r: Reader): TaskAct {
+  const mode = r.mode();
+  const nodes = r.nodes('NODES');
+  const maxnode = r.numberOption(r.trailing([], ['maxnode']), 'maxnode');
+  return { verb: 'set_mempolicy', mode, nodes, ...given('maxnode', maxnode) };
+}
+
+/** Locks and pins. */
+function readHold(r: Reader, verb: HoldVerb, pages: PageSizes): TaskAct {
+  switch (verb) {
+    case 'mlock':
+      return { verb, ...readRange(r, pages), ...flag(r, 'onfault', 'onFault') };
+    case 'pin':
+      return { verb, ...readRange(r, pages), ...flag(r, 'longterm', 'longterm') };
+    case 'mlockall':
+      return { verb, words: r.trailing(LOCK_WORDS, []).words };
+    case 'munlockall':
+      return { verb };
+    default:
+      return { verb, ...readRange(r, pages) };
+  }
+}
+
 /** R [OFF PAGES], and options may follow. */
 function readOptionalRange(r: Reader, pages: PageSizes): Partial<Range> & { region: string } {
   const next = r.peek(1);
@@ -191,18 +225,28 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
   };
 }
 
+function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
+  const range = readRange(r, pages);
+  if (verb === 'work') return { verb, ...range, ms: r.number('MS') };
+  return { verb, ...range, value: r.number('VALUE') };
+}
+
+function readDevicePolicy(r: Reader): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const policy = readFreeWord(r, 'POLICY');
+  const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
+  const threshold = given('threshold', r.numberOption(rest, 'threshold'));
+  return { verb: 'device_policy', device, policy, words: rest.words, ...threshold };
+}
+
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
   if (isFileVerb(verb)) return readFileAct(r, verb, pages);
   switch (verb) {
     case 'cpu':
       return { verb, cpu: r.number('N, a CPU,') };
-    case 'set_mempolicy': {
-      const mode = r.mode();
-      const nodes = r.nodes('NODES');
-      const rest = r.trailing([], ['maxnode']);
-      return { verb, mode, nodes, ...given('maxnode', r.numberOption(rest, 'maxnode')) };
-    }
+    case 'set_mempolicy':
+      return readSetMempolicy(r);
     case 'get_mempolicy':
     case 'next_node':
     case 'mems_allowed':
@@ -220,6 +264,9 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
     case 'read':
     case 'where':
       return readOnRange(r, verb, pages);
+    case 'work':
+    case 'fill':
+      return readUse(r, verb, pages);
     case 'tables':
       return readTables(r, pages);
     case 'mbind':
@@ -234,20 +281,19 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
       return readMadvise(r, pages);
     case 'mlock':
     case 'munlock':
-      return { verb, ...readRange(r, pages) };
+    case 'mlockall':
+    case 'munlockall':
+    case 'pin':
+    case 'unpin':
+      return readHold(r, verb, pages);
     case 'swrite': {
       const path = r.path();
       return { verb, path, value: r.value() };
     }
     case 'device_compute':
       return readDeviceCompute(r, pages);
-    case 'device_policy': {
-      const device = readFreeWord(r, 'DEVICE');
-      const policy = readFreeWord(r, 'POLICY');
-      const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
-      const threshold = given('threshold', r.numberOption(rest, 'threshold'));
-      return { verb, device, policy, words: rest.words, ...threshold };
-    }
+    case 'device_policy':
+      return readDevicePolicy(r);
     case 'device_prefetch':
       return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
     case 'device_advise': {
@@ -314,11 +360,22 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     }
     case 'online_node':
       return readOnlineNode(r);
+    case 'poison':
+    case 'soft_offline': {
+      const task = r.name('TASK', 'T');
+      const region = r.name('R', 'R');
+      const unit = { pageBytes: pages.of(region) };
+      return { verb, task, region, offset: r.number('OFF, an offset in pages,', unit) };
+    }
+    case 'link_failure':
+      return { verb, node: r.number('N, a node,') };
     case 'swapon': {
       const nrPages = r.number('PAGES, a number of pages,', { pageBytes: pages.base });
       return { verb, nrPages, ...given('priority', r.done ? undefined : r.number('PRIORITY')) };
     }
     case 'sleep':
       return { verb, ms: r.number('MS') };
+    case 'ksm_scans':
+      return { verb, nrScans: r.number('N') };
   }
 }

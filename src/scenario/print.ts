@@ -69,14 +69,37 @@ function printDeviceAct(act: DeviceAct, spell: Spelling): string {
   return `${what}${words}${options.join('')}`;
 }
 
+function printSetMempolicy(act: Extract<TaskAct, { verb: 'set_mempolicy' }>): string {
+  const maxnode = option('maxnode', act.maxnode);
+  return `set_mempolicy ${printMode(act.mode)} ${printNodes(act.nodes)}${maxnode}`;
+}
+
+function printSetHome(act: Extract<TaskAct, { verb: 'set_home' }>, spell: Spelling): string {
+  const options =
+    flagsOption(nonZero(act.flags)) + option('addroff', nonZero(act.addressOffsetBytes));
+  return `set_home ${spell.region(act.region)}${range(act)} ${act.node}${options}`;
+}
+
+function printGetRaw(act: Extract<TaskAct, { verb: 'get_raw' }>, spell: Spelling): string {
+  const at = act.region === undefined ? '' : ` ${spell.region(act.region)}${range(act)}`;
+  return `get_raw ${act.flags} ${act.maxnode}${at}`;
+}
+
+type HoldVerb = 'mlock' | 'munlock' | 'pin' | 'unpin' | 'mlockall' | 'munlockall';
+
+function printHoldAct(act: Extract<TaskAct, { verb: HoldVerb }>, spell: Spelling): string {
+  if (act.verb === 'munlockall') return act.verb;
+  if (act.verb === 'mlockall') return ['mlockall', ...act.words].join(' ');
+  const word = act.onFault === true ? ' onfault' : act.longterm === true ? ' longterm' : '';
+  return `${act.verb} ${spell.region(act.region)}${range(act)}${word}`;
+}
+
 function printTaskAct(act: TaskAct, spell: Spelling): string {
   switch (act.verb) {
     case 'cpu':
       return `cpu ${act.cpu}`;
-    case 'set_mempolicy': {
-      const maxnode = option('maxnode', act.maxnode);
-      return `set_mempolicy ${printMode(act.mode)} ${printNodes(act.nodes)}${maxnode}`;
-    }
+    case 'set_mempolicy':
+      return printSetMempolicy(act);
     case 'get_mempolicy':
     case 'next_node':
     case 'mems_allowed':
@@ -85,10 +108,8 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'policy_at':
     case 'node_at':
       return `${act.verb} ${spell.region(act.region)} ${act.offset}`;
-    case 'get_raw': {
-      const at = act.region === undefined ? '' : ` ${spell.region(act.region)}${range(act)}`;
-      return `get_raw ${act.flags} ${act.maxnode}${at}`;
-    }
+    case 'get_raw':
+      return printGetRaw(act, spell);
     case 'mmap': {
       const shift = option('shift', nonZero(act.shift));
       const kind = act.file === undefined ? act.kind : `${act.kind}:${act.file}`;
@@ -97,19 +118,26 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     }
     case 'mbind':
       return printMbind(act, spell);
-    case 'set_home': {
-      const options =
-        flagsOption(nonZero(act.flags)) + option('addroff', nonZero(act.addressOffsetBytes));
-      return `set_home ${spell.region(act.region)}${range(act)} ${act.node}${options}`;
-    }
+    case 'set_home':
+      return printSetHome(act, spell);
     case 'munmap':
     case 'touch':
     case 'read':
     case 'where':
     case 'tables':
+      return `${act.verb} ${spell.region(act.region)}${range(act)}`;
     case 'mlock':
     case 'munlock':
-      return `${act.verb} ${spell.region(act.region)}${range(act)}`;
+    case 'pin':
+    case 'unpin':
+    case 'mlockall':
+    case 'munlockall':
+      return printHoldAct(act, spell);
+    case 'work':
+    case 'fill': {
+      const amount = act.verb === 'work' ? act.ms : act.value;
+      return `${act.verb} ${spell.region(act.region)}${range(act)} ${amount}`;
+    }
     case 'move_pages':
       return printMovePages(act, spell);
     case 'migrate_pages': {
@@ -162,10 +190,17 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       const blocks = act.nrBlocks === undefined ? '' : ` ${act.nrBlocks}`;
       return `${act.verb} ${act.node}${zone}${blocks}`;
     }
+    case 'poison':
+    case 'soft_offline':
+      return `${act.verb} ${spell.task(act.task)} ${spell.region(act.region)} ${act.offset}`;
+    case 'link_failure':
+      return `link_failure ${act.node}`;
     case 'swapon':
       return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
       return `sleep ${act.ms}`;
+    case 'ksm_scans':
+      return `ksm_scans ${act.nrScans}`;
     case 'mkfile':
       return `mkfile ${act.file} ${act.nrPages}${printMount(act)}`;
     case 'rmfile':
@@ -224,9 +259,16 @@ export function printScenario(scenario: Scenario): string {
  */
 export function kernelLines(scenario: Scenario): string[] {
   return scenario.ops.map((op) => {
-    const verb = op.act.on === 'task' ? op.act.act.verb : '';
-    if (verb.startsWith('device_')) {
-      const place = op.place ?? { file: `scenario ${scenario.name}` };
+    const act = op.act.on === 'task' ? op.act.act : undefined;
+    const place = op.place ?? { file: `scenario ${scenario.name}` };
+    if (act?.verb === 'pin' && act.longterm !== true) {
+      throw new UserError(
+        `"${printOp(op)}" needs a driver of its own on a real kernel; it can do "longterm"`,
+        place,
+      );
+    }
+    const isLink = op.act.on === 'sys' && op.act.act.verb === 'link_failure';
+    if (isLink || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,

@@ -18,6 +18,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { mmap } from '../kernel/mmap.ts';
 import { dropCaches, syncFiles, writeBack } from '../kernel/page_cache.ts';
 import type { Task } from '../kernel/task.ts';
+import { shrinkThps } from '../kernel/thp_split.ts';
 import type { MountPolicyArg, OpResult, SysAct, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { countRunList, runListOf } from './run_list.ts';
@@ -75,7 +76,10 @@ export function runFileSys(k: Kernel, act: FileSysAct): OpResult {
     case 'sync':
     case 'drop_caches':
       syncFiles(k);
-      if (act.verb === 'drop_caches') dropCaches(k, k.kthread);
+      if (act.verb === 'drop_caches') {
+        dropCaches(k, k.kthread);
+        shrinkThps(k);
+      }
       return { ret: 0 };
     case 'rmfile':
       return plain(removeFile(k, act.file));

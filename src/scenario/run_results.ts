@@ -17,6 +17,7 @@ export const FAULT_WORDS: Readonly<Record<number, string>> = {
   [FAULT.RETRY]: 'LIVELOCK',
   [FAULT.KILLED]: 'KILLED',
   [FAULT.SIGBUS]: 'SIGBUS',
+  [FAULT.HWPOISON]: 'SIGBUS',
 };
 
 const FAULT_NOTES: Readonly<Record<number, string>> = {

@@ -10,13 +10,16 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
+import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
 import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
+import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
+import { runLinkFailure } from './run_broken.ts';
 import { isFileSysAct, runFileSys } from './run_files.ts';
 import { numbers, plain } from './run_results.ts';
 
@@ -25,7 +28,7 @@ import { numbers, plain } from './run_results.ts';
  */
 export function runSys(
   k: Kernel,
-  act: SysAct,
+  act: Exclude<SysAct, { readonly region: string }>,
   taskOf: (name: string) => Task | OpResult,
   tasks: ReadonlyMap<string, Task>,
 ): OpResult {
@@ -84,11 +87,21 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+    case 'link_failure':
+      return runLinkFailure(k, act.node);
     case 'swapon':
       return plain(swapOn(k, act.nrPages, act.priority));
-    case 'sleep':
-      return { ret: 0 };
+    default:
+      return waitFor(k, act);
   }
+}
+
+/** Operations that let time pass. */
+function waitFor(k: Kernel, act: SysAct): OpResult {
+  if (act.verb === 'ksm_scans') return plain(k.ksm.waitForScans(act.nrScans));
+  if (act.verb !== 'sleep') throw new NotModelled(`sys ${act.verb}`);
+  passTime(k, act.ms);
+  return { ret: 0 };
 }
 
 /** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
@@ -201,8 +214,10 @@ function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly s
 }
 
 function writeFile(k: Kernel, path: string, value: string): number {
+  if (isServiceFile(path)) return writeServiceFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
+  if (isThpFile(path)) return writeThpFile(k, path, value);
   const weights = WEIGHTS.exec(path);
   return weights === null
     ? writeGroupFile(k, path, value)
@@ -211,8 +226,12 @@ function writeFile(k: Kernel, path: string, value: string): number {
 
 function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
   if (isTextFile(path)) return readText(k, path, tasks);
-  if (isHugeFile(path)) {
-    const value = readHugeFile(k, path);
+  if (isServiceFile(path)) {
+    const value = readServiceFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
+  if (isHugeFile(path) || isThpFile(path)) {
+    const value = isThpFile(path) ? readThpFile(k, path) : readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
   const sysctl = sysctlName(path);

@@ -24,15 +24,19 @@ import {
   setHomeNode,
   setMempolicy,
 } from '../kernel/mempolicy_calls.ts';
-import { hasAddresses, madvise, mlock, mmap, munlock, munmap } from '../kernel/mmap.ts';
+import { hasAddresses, madvise, mmap, munmap } from '../kernel/mmap.ts';
 import { migratePages, movePages, pageNodes } from '../kernel/move_pages.ts';
 import { PTE_ZERO_PAGE, PTRS_PER_LEAF } from '../kernel/page_table.ts';
+import { fill, work } from '../kernel/services.ts';
 import type { Task } from '../kernel/task.ts';
+import { isThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
+import { breakPages, breaksPages } from './run_broken.ts';
 import { runDevice } from './run_device.ts';
 import { mapFile, runFile } from './run_files.ts';
+import { runHold } from './run_hold.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 
@@ -89,6 +93,9 @@ export function runTask(c: TaskContext, act: TaskAct): OpResult {
     case 'touch':
     case 'read':
       return touch(c, act);
+    case 'work':
+    case 'fill':
+      return useRange(c, act);
     case 'tables':
       return tables(c, act);
     case 'where':
@@ -110,16 +117,16 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
     }
     case 'madvise': {
       const { startVpn, nrPages } = rangeOf(c, act);
+      if (breaksPages(act.advice)) return breakPages(c, { startVpn, nrPages }, act.advice);
       return plain(madvise(k, task, startVpn, nrPages, act.advice));
     }
-    case 'mlock': {
-      const { startVpn, nrPages } = rangeOf(c, act);
-      return plain(mlock(k, task, startVpn, nrPages));
-    }
-    case 'munlock': {
-      const { startVpn, nrPages } = rangeOf(c, act);
-      return plain(munlock(task, startVpn, nrPages));
-    }
+    case 'mlock':
+    case 'munlock':
+    case 'mlockall':
+    case 'munlockall':
+    case 'pin':
+    case 'unpin':
+      return runHold(c, act);
     case 'swrite':
       return writeAsTask(c, act);
     case 'readfile':
@@ -257,6 +264,10 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
  * Writes a file as the task: under its policy, where that counts, and itself where it names none.
  */
 function writeAsTask(c: TaskContext, act: Act<'swrite'>): OpResult {
+  if (isThpFile(act.path)) {
+    const error = writeThpFile(c.k, act.path, act.value);
+    return plain(error < 0 ? error : act.value.length);
+  }
   if (!isHugeFile(act.path)) return plain(writeGroupFile(c.k, act.path, act.value, c.task));
   const error = writeHugeFile(c.k, c.task, act.path, act.value);
   return plain(error < 0 ? error : act.value.length);
@@ -288,6 +299,19 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
   return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
+}
+
+/** Works on a range for some time, or fills it with a number. */
+function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
+  const { k, task } = c;
+  const { startVpn, nrPages } = c.regions.range(act);
+  for (const device of c.devices.values()) device.driver.beforeCpuUse(task, startVpn, nrPages);
+  const run =
+    act.verb === 'work'
+      ? work(k, task, startVpn, nrPages, act.ms)
+      : fill(k, task, startVpn, nrPages, act.value);
+  stopRetrying(c, run.fault);
+  return faultResult(run, 'touched', c.regions.unitOf(act.region));
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */

@@ -2,7 +2,7 @@
 // Holds    RUN1 a run is a function of machine, design, options and operations; it ends in a state
 //          hash.
 import { NotModelled, type Place, UserError } from '../base/assert.ts';
-import { ENOMEM } from '../base/errno.ts';
+import { ENOMEM, ESRCH } from '../base/errno.ts';
 import { type Device, makeDevices } from '../drivers/device.ts';
 import type { Design } from '../hooks/design.ts';
 import { FAULT } from '../kernel/fault.ts';
@@ -13,6 +13,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
 import { printAct } from './print.ts';
 import { RegionTable } from './region_table.ts';
+import { breakPageOf } from './run_broken.ts';
 import { FAULT_WORDS, plain } from './run_results.ts';
 import { runSys } from './run_sys.ts';
 import { runTask } from './run_task.ts';
@@ -81,7 +82,15 @@ export class Runner {
   #runAct(act: Act): OpResult {
     const k = this.kernel;
     k.allocator.log?.forgetContext();
-    if (act.on === 'sys') return runSys(k, act.act, (name) => this.#find(name), this.tasks);
+    if (k.panic !== undefined) return { ret: 'PANIC' };
+    if (act.on === 'sys') {
+      const sys = act.act;
+      if (!('region' in sys)) return runSys(k, sys, (name) => this.#find(name), this.tasks);
+      const task = this.#find(sys.task);
+      if ('ret' in task) return plain(-ESRCH);
+      const vpn = this.regionsOf(sys.task).vpnOf(sys.region, sys.offset);
+      return breakPageOf(k, task, vpn, sys.verb === 'soft_offline');
+    }
     if (act.on === 'fork') return this.#fork(act.parent, act.child);
     const task = this.#find(act.task);
     if ('ret' in task) return task;

@@ -2,6 +2,7 @@
 // neither can go stale.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { DESIGNS } from '../designs/index.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPreset } from '../machine/presets/index.ts';
 import { machineNodes } from './generate.ts';
@@ -41,7 +42,10 @@ describe.each(files)('scenarios/%s', (name) => {
   test('says what it shows and where it is from, under the name of its file', () => {
     expect(`${s.name}.cdm`).toBe(name);
     expect(s.title.length).toBeGreaterThan(20);
-    expect(s.source).toMatch(/^generated$|^[A-Z][a-z]+ [A-Z][a-z]+, 2017-0[23]-\d\d, .{20}/);
+    const document = /^Documentation\/\S+\.rst of Linux /;
+    const site = /^[A-Z][A-Za-z ]+, [\w-]+, [\w/.-]+: .{20}/;
+    const mail = /^[A-Z][a-z]+ [A-Z][a-z]+, 2017-0[23]-\d\d, .{20}/;
+    expect([/^generated$/, document, site, mail].some((form) => form.test(s.source))).toBe(true);
     expect(machineOf(text)?.name).toBe(s.machine);
     expect(text).toMatch(/^# [A-Z]/);
   });
@@ -55,7 +59,7 @@ describe.each(files)('scenarios/%s', (name) => {
   });
 
   test('names designs that there are, none twice for one claim, and expects something', () => {
-    const designs = ['stock', 'allocator-gate', 'zonelist', 'limited-node'];
+    const designs = DESIGNS.map((design) => design.id);
     const kindOf = (e: Expectation): string =>
       `${e.kind}${e.kind === 'field' ? e.field : ''}/${e.design ?? 'all'}`;
     for (const { expect: list } of s.ops) {
@@ -67,7 +71,7 @@ describe.each(files)('scenarios/%s', (name) => {
   });
 
   test('runs on a real kernel unless it needs a device', () => {
-    const needsDevice = text.includes('device_compute');
+    const needsDevice = /device_(?:compute|prefetch)|link_failure/.test(text);
     if (needsDevice) expect(() => kernelLines(s)).toThrow(/needs a device/);
     else expect(kernelLines(s)).toHaveLength(s.ops.length);
   });

@@ -60,7 +60,7 @@ describe('evaluate', () => {
   test('units are bytes where bytes are asked for, and refused where things are counted', () => {
     expect(evaluate('4KiB', 'bytes')).toBe(4096);
     expect(evaluate('4KiB', 'count')).toHaveProperty('wrong');
-    expect(evaluate('9999999999999999', 'count')).toEqual({ wrong: 'is no number' });
+    expect(evaluate('9999999999999999', 'count')).toEqual({ wrong: 'is too large a number' });
     expect(evaluate('999999999999999*99', 'count')).toEqual({ wrong: 'is too large a number' });
   });
 

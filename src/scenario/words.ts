@@ -33,12 +33,18 @@ export const TASK_USAGE = {
   touch: 'R [OFF PAGES]',
   read: 'R [OFF PAGES]',
   where: 'R [OFF PAGES]',
+  work: 'R OFF PAGES MS',
+  fill: 'R OFF PAGES VALUE',
   tables: 'R [OFF [PAGES]]',
   move_pages: 'R OFF PAGES NODE[,NODE...] [moveall] [flags=N] [pid=TASK]',
   migrate_pages: 'FROM TO [pid=TASK] [maxnode=N]',
   madvise: 'R OFF PAGES ADVICE',
-  mlock: 'R OFF PAGES',
+  mlock: 'R OFF PAGES [onfault]',
   munlock: 'R OFF PAGES',
+  mlockall: '[current] [future] [onfault]',
+  munlockall: '',
+  pin: 'R OFF PAGES [longterm]',
+  unpin: 'R OFF PAGES',
   swrite: 'PATH VALUE',
   readfile: 'FILE [OFF PAGES]',
   writefile: 'FILE [OFF PAGES]',
@@ -56,6 +62,9 @@ export const TASK_USAGE = {
   release_buffer: 'R',
 } as const;
 export type TaskVerb = keyof typeof TASK_USAGE;
+
+/** Verbs that keep pages where they are. */
+export type HoldVerb = 'mlock' | 'munlock' | 'mlockall' | 'munlockall' | 'pin' | 'unpin';
 
 /** Arguments of each verb of `sys`. */
 export const SYS_USAGE = {
@@ -75,8 +84,12 @@ export const SYS_USAGE = {
   vmstat: 'KEY[,KEY...]',
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
+  poison: 'TASK R OFF',
+  soft_offline: 'TASK R OFF',
+  link_failure: 'N',
   swapon: 'PAGES [PRIORITY]',
   sleep: 'MS',
+  ksm_scans: 'N',
   mkfile: 'FILE PAGES [tmpfs] [mpol=MODE[+FLAG...][:NODES]]',
   rmfile: 'FILE',
   truncate: 'FILE PAGES',
@@ -114,6 +127,7 @@ export const MODES: readonly string[] = [
   'weighted_interleave',
 ];
 export const MODE_FLAGS: readonly string[] = ['static', 'relative', 'numa_balancing'];
+export const LOCK_WORDS: readonly string[] = ['current', 'future', 'onfault'];
 export const MBIND_WORDS: readonly string[] = ['strict', 'move', 'moveall', 'lazy'];
 
 /** Results that are words: errnos, and how a task ended or failed to. */
@@ -124,6 +138,7 @@ export const RET_WORDS: readonly string[] = [
   'LIVELOCK',
   'SIGBUS',
   'SIGSEGV',
+  'PANIC',
   'ETIMEOUT',
   'ENOTASK',
 ];
@@ -175,6 +190,8 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   mmap: ['pageBytes', 'ino'],
   touch: ['touched'],
   read: ['read'],
+  work: ['touched'],
+  fill: ['touched'],
   readfile: ['read'],
   writefile: ['written'],
   tables: ['zeroPages'],
@@ -183,6 +200,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   device_prefetch: ['moved', 'evicted'],
   fork: ['task'],
   'sys read': ['value'],
+  'sys link_failure': ['free', 'used'],
   'sys mkfile': ['ino'],
   'sys offline_node': ['blocks', 'changed', 'already'],
   'sys online_node': ['blocks', 'changed', 'already'],

@@ -156,6 +156,9 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
+  'long-term pin': 'moved before a driver pinned them',
+  'numa balancing': 'that NUMA balancing moved',
+  demotion: 'demoted to a lower tier',
 };
 
 function notAskedText(outcomes: readonly DesignOutcome[]): string {

@@ -6,6 +6,7 @@ import { InvalidArgumentError } from 'commander';
 import { kernelVerdicts, planBoots } from '../../lab/fuzz_plan.ts';
 import { differenceText } from '../../lab/fuzz_report.ts';
 import {
+  FUZZED,
   type FuzzBoot,
   type FuzzOutcome,
   type FuzzTarget,
@@ -14,6 +15,7 @@ import {
   shrinkCase,
 } from '../../lab/kernel_fuzz.ts';
 import { machineToJson } from '../../machine/schema.ts';
+import type { Family } from '../../scenario/generate_weights.ts';
 import { FuzzFolder } from '../fuzz_folder.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { addKernelOptions, type KernelOptions, readKernelOptions } from '../kernel_options.ts';
@@ -25,6 +27,7 @@ interface FuzzOptions extends KernelOptions {
   readonly cases: number;
   readonly seed: string;
   readonly jobs: number;
+  readonly family?: Family;
   readonly only?: readonly number[];
   readonly out?: string;
   readonly record?: boolean;
@@ -44,12 +47,19 @@ function readSeed(text: string): string {
   return text;
 }
 
+function readFamily(text: string): Family {
+  const family = FUZZED.find((f) => f === text);
+  if (family !== undefined) return family;
+  throw new InvalidArgumentError(`expected one of ${FUZZED.join(', ')}.`);
+}
+
 export function addKernelFuzz(kernel: Command, io: Io): void {
   const command = kernel
     .command('fuzz')
     .option('--cases <N>', 'how many random scenarios', readNumber, 100)
     .option('--seed <S>', 'a number or word; equal seeds give equal cases', readSeed, '1')
     .option('--only <N,..>', 'only the cases of these numbers', readNumbers)
+    .option('--family <F>', `only cases of this family: ${FUZZED.join(', ')}`, readFamily)
     .option('--jobs <N>', 'guests that run at a time', readNumber, 2)
     .option('--out <DIR>', 'folder of what was done and found; kernel-fuzz-SEED when left out')
     .option('--record', 'keep every case as a record that `cdmlab conform` reads')
@@ -71,6 +81,7 @@ export function addKernelFuzz(kernel: Command, io: Io): void {
 /** Options that the cases and their outcomes depend on, as the command has them. */
 function sameCases(options: FuzzOptions): string {
   const words = [`--seed ${options.seed}`];
+  if (options.family !== undefined) words.push(`--family ${options.family}`);
   if (options.design !== 'stock') words.push(`--design ${options.design}`);
   const texts = {
     kernel: options.kernel,
@@ -85,7 +96,8 @@ function sameCases(options: FuzzOptions): string {
 
 async function fuzz(io: Io, options: FuzzOptions): Promise<void> {
   const { design, append, tools } = readKernelOptions(options);
-  const target: FuzzTarget = { tools, design, append, maxNodes: options.maxNodes };
+  const { maxNodes, family } = options;
+  const target: FuzzTarget = { tools, design, append, maxNodes, family };
   const folder = new FuzzFolder(
     options.out ?? `kernel-fuzz-${options.seed}`,
     sameCases(options),

@@ -85,6 +85,7 @@ function listScenarios(io: Io, isJson: boolean): void {
   io.out(
     formatTable(['scenario', 'machine', 'steps', 'parameters', 'what it shows'], rows, {
       right: [2],
+      flex: [3, 4],
       head: io.colors.bold,
     }),
   );

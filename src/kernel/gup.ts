@@ -1,0 +1,151 @@
+// Pins: a driver keeps pages of a task for a device to read and write, for as long as it wants.
+// Models   linux@v6.1 mm/gup.c: pin_user_pages, __gup_longterm_locked, __get_user_pages,
+//          check_and_migrate_movable_pages, collect_longterm_unpinnable_pages,
+//          migrate_longterm_unpinnable_pages, is_longterm_pinnable_page; kernel/exit.c as far as
+//          the files of a task are closed.
+// Omits    pins for reading only, pins of the zero page, huge pages in ZONE_MOVABLE.
+// Notes    Drivers differ in what they answer when they get fewer pages than they asked for; here
+//          they do as io_uring does with fixed buffers.
+// Hooks    longtermPin (is_longterm_pinnable_page).
+// Holds    PIN2 a long-term pin holds no page of ZONE_MOVABLE. PIN3 a pin that fails leaves no page
+//          pinned.
+import { NotModelled } from '../base/assert.ts';
+import { EFAULT, ENOMEM, ENXIO } from '../base/errno.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import { __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_NOWARN, GFP_USER, ZONE_MOVABLE } from '../mm/gfp.ts';
+import { KIND_HUGETLB } from '../mm/memmap.ts';
+import { FAULT, touchPages } from './fault.ts';
+import type { Kernel } from './kernel.ts';
+import { migrateFrames } from './migrate.ts';
+import { pteFrame } from './page_table.ts';
+import { allocOnNode } from './policy_alloc.ts';
+import type { Task } from './task.ts';
+
+/** Pages that one call pinned, until they are unpinned or the task is gone. */
+export interface Pin {
+  readonly task: Task;
+  readonly startVpn: number;
+  readonly nrPages: number;
+  readonly isLongterm: boolean;
+  /** One a page, in order; a huge page stands for each of its pages. */
+  readonly frames: readonly Frame[];
+}
+
+/**
+ * Pins pages for writing (pin_user_pages with FOLL_WRITE): faults them in, breaks sharing after a
+ * fork, and with `isLongterm` moves them out of memory that must stay movable.
+ * @returns 0; -EFAULT for a hole, and when only the first pages could be had; -ENOMEM when there
+ *   was no page for the first, or no place to move one to.
+ */
+export function pinPages(
+  k: Kernel,
+  task: Task,
+  startVpn: number,
+  nrPages: number,
+  isLongterm: boolean,
+): number {
+  if (nrPages === 0) return -EFAULT;
+  const got = isLongterm
+    ? longtermFrames(k, task, startVpn, nrPages)
+    : framesOf(k, task, startVpn, nrPages);
+  if (typeof got === 'number') return got;
+  const { frames, error } = got;
+  if (error !== 0) return frames.length === 0 ? error : -EFAULT;
+  for (const f of frames) k.mem.held.pin(f);
+  k.pins.push({ task, startVpn, nrPages, isLongterm, frames });
+  return 0;
+}
+
+/** Takes back the last pin of exactly these pages. @returns 0; -ENXIO when there is none. */
+export function unpinPages(k: Kernel, task: Task, startVpn: number, nrPages: number): number {
+  const at = k.pins.findLastIndex(
+    (pin) => pin.task === task && pin.startVpn === startVpn && pin.nrPages === nrPages,
+  );
+  if (at === -1) return -ENXIO;
+  k.setCurrent(task);
+  release(k, k.pins.splice(at, 1)[0] as Pin);
+  return 0;
+}
+
+/** The files of a task that is gone are closed, and drivers let go what they pinned for it. */
+export function dropPins(k: Kernel, task: Task): void {
+  if (k.pins.length === 0) return;
+  const own = k.pins.filter((pin) => pin.task === task);
+  k.pins = k.pins.filter((pin) => pin.task !== task);
+  for (const pin of own) release(k, pin);
+}
+
+function release(k: Kernel, { frames }: Pin): void {
+  for (const f of frames) if (k.mem.held.unpin(f)) k.allocator.free(f);
+}
+
+/** Pages that were had, and what stopped the rest: 0 for nothing, or a negative errno. */
+interface Gotten {
+  readonly frames: Frame[];
+  readonly error: number;
+}
+
+/** Faults a range in for writing (__get_user_pages). */
+function framesOf(k: Kernel, task: Task, startVpn: number, nrPages: number): Gotten {
+  const { done, fault } = touchPages(k, task, startVpn, nrPages, true, 'gup');
+  const isShort = fault === FAULT.RETRY || fault === FAULT.KILLED;
+  const error = isShort ? -ENOMEM : fault === FAULT.OK ? 0 : -EFAULT;
+  const { pageTable } = task.mm;
+  const frames: Frame[] = [];
+  for (let vpn = startVpn; vpn < startVpn + done; vpn++) {
+    const huge = pageTable.getHuge(vpn);
+    const f = pteFrame(huge === 0 ? pageTable.get(vpn) : huge);
+    if (k.thp.isPart(f)) throw new NotModelled('a pin of transparent huge pages');
+    frames.push(f);
+  }
+  return { frames, error };
+}
+
+/**
+ * As framesOf, until none of the pages lies where it may not stay. What is faulted in meanwhile
+ * comes from memory that need not be movable (PF_MEMALLOC_PIN).
+ */
+function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number): Gotten | number {
+  const before = k.gfpContext;
+  k.gfpContext = ~__GFP_MOVABLE;
+  try {
+    for (;;) {
+      const got = framesOf(k, task, startVpn, nrPages);
+      const toMove = [...new Set(got.frames.filter((f) => !isLongtermPinnable(k, f)))];
+      if (toMove.length === 0 || !task.isAlive) return got;
+      if (toMove.some((f) => k.mem.map.kind[f] === KIND_HUGETLB)) {
+        throw new NotModelled('a long-term pin of huge pages in ZONE_MOVABLE');
+      }
+      if (migrateFrames(k, toMove, targetOfPin(k, task), 'long-term pin') !== 0) return -ENOMEM;
+    }
+  } finally {
+    k.gfpContext = before;
+  }
+}
+
+const isMovable = (k: Kernel, f: Frame): boolean =>
+  k.mem.zones.type[k.mem.buddy.zoneOf(f)] === ZONE_MOVABLE;
+
+/** Nodes whose pages may not be pinned for long although they are not movable. */
+const refuses = (k: Kernel, nid: NodeId): boolean =>
+  k.design.answers.longtermPin?.(nid, k.states) === false;
+
+/** May a page stay where it is while it is pinned for long (is_longterm_pinnable_page)? */
+const isLongtermPinnable = (k: Kernel, f: Frame): boolean =>
+  !isMovable(k, f) && !refuses(k, k.allocator.nidOf(f));
+
+/**
+ * A frame for a page that has to leave: by the list of its own node, so the same node where that
+ * has other memory too, whatever the policy of its area says (alloc_migration_target).
+ */
+function targetOfPin(k: Kernel, task: Task) {
+  return (old: Frame): Frame | undefined => {
+    const nid = k.allocator.nidOf(old);
+    const gfp = GFP_USER | __GFP_NOWARN | (isMovable(k, old) ? __GFP_HIGHMEM : 0);
+    const open = refuses(k, nid)
+      ? Nodemask.from(k.states.memory.toArray().filter((other) => !refuses(k, other)))
+      : null;
+    return allocOnNode(k, task, gfp, nid, 'migration target', 'long-term pin', open);
+  };
+}

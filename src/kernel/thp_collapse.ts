@@ -1,0 +1,96 @@
+// Collapsing small pages into a transparent huge page, on request.
+// Models   linux@v6.1 mm/khugepaged.c: madvise_collapse, hpage_collapse_scan_pmd,
+//          hpage_collapse_find_target_node, collapse_huge_page, __collapse_huge_page_isolate,
+//          madvise_collapse_errno.
+// Omits    khugepaged itself, which does the same every ten seconds; files and shared memory.
+// Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
+//          policies say; of several such the first, and then the others.
+import { NotModelled } from '../base/assert.ts';
+import { EINVAL, ENOMEM } from '../base/errno.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
+import { GFP_TRANSHUGE } from '../mm/gfp.ts';
+import { EVENT } from '../mm/vmstat_items.ts';
+import type { Vma } from './address_space.ts';
+import { unmapPrivate } from './fault.ts';
+import type { Kernel } from './kernel.ts';
+import { makePte, PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable } from './page_table.ts';
+import { allocOnNode } from './policy_alloc.ts';
+import type { Task } from './task.ts';
+import { THP_ORDER, THP_PAGES } from './thp.ts';
+
+/**
+ * Collapses every whole huge page's place in a range.
+ * @returns 0; -EINVAL where that is not possible, and for a range within one place; -ENOMEM.
+ */
+export function collapseRange(
+  k: Kernel,
+  task: Task,
+  vma: Vma,
+  startVpn: number,
+  endVpn: number,
+): number {
+  const isSuitable = Math.floor(vma.endVpn / THP_PAGES) * THP_PAGES - THP_PAGES >= vma.startVpn;
+  const isAnon = vma.object === null && vma.file === null && vma.huge === null && vma.hasAnonVma;
+  if (!isAnon || !isSuitable || vma.thp === 'nohugepage') return -EINVAL;
+  const first = Math.ceil(startVpn / THP_PAGES) * THP_PAGES;
+  const end = Math.floor(endVpn / THP_PAGES) * THP_PAGES;
+  let error = end < first ? -EINVAL : 0;
+  for (let vpn = first; vpn < end; vpn += THP_PAGES) {
+    const result = collapse(k, task, vpn);
+    if (result === -ENOMEM) return result;
+    if (result !== 0) error = result;
+  }
+  return error;
+}
+
+/** The pages that are there, by node. */
+function nodeLoad(k: Kernel, frames: readonly Frame[]): Map<NodeId, number> {
+  const load = new Map<NodeId, number>();
+  for (const f of frames) {
+    const nid = k.allocator.nidOf(f);
+    load.set(nid, (load.get(nid) ?? 0) + 1);
+  }
+  return load;
+}
+
+/** Collapses the small pages of one huge page's place. */
+function collapse(k: Kernel, task: Task, start: number): number {
+  const { pageTable } = task.mm;
+  if (pageTable.getThp(start) !== PTE_NONE) return 0;
+  if (pageTable.leafOf(start) === undefined) return -EINVAL;
+  const frames: Frame[] = [];
+  let isWritable = false;
+  pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
+    if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
+    isWritable ||= pteIsWritable(pte);
+    if (pteIsPage(pte)) frames.push(pteFrame(pte));
+  });
+  if (!isWritable) return -EINVAL;
+  const load = nodeLoad(k, frames);
+  const most = Math.max(...load.values());
+  const wanted = Nodemask.from([...load].filter(([, n]) => n === most).map(([nid]) => nid));
+  const target = wanted.first();
+  const head = allocOnNode(
+    k,
+    task,
+    GFP_TRANSHUGE,
+    target,
+    'migration target',
+    'node named',
+    wanted,
+    THP_ORDER,
+  );
+  if (head === undefined) {
+    k.mem.stat.count(EVENT.thp_collapse_alloc_failed, 1);
+    return -ENOMEM;
+  }
+  k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
+  const table = pageTable.removeLeaf(start);
+  const to = k.allocator.nidOf(head);
+  for (const [nid, n] of load) k.moves.count('collapse', nid, to, n);
+  for (const f of frames) unmapPrivate(k, f);
+  k.thp.claim(head, task.mm.id, start, { pmdMaps: 1, refs: 1 });
+  pageTable.setThp(start, makePte(head, true), table);
+  return 0;
+}
