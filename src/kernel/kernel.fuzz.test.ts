@@ -9,11 +9,9 @@ import {
   isKernelPageOfAskingTask,
   isMovedByCpuset,
   judge,
-  type Workload,
 } from '../../test/support/workloads.ts';
 import { UserError } from '../base/assert.ts';
 import { DESIGNS } from '../designs/index.ts';
-import type { Machine } from '../machine/machine.ts';
 import { FAMILIES } from '../scenario/generate_weights.ts';
 import type { Act } from '../scenario/ops.ts';
 
@@ -37,15 +35,11 @@ const FIRST: readonly Act[] = (['anon', 'shared', 'shm'] as const).map((kind, i)
   act: { verb: 'mmap', region: `R${i}`, nrPages: 64, kind, shift: 0 },
 }));
 
-/** Transparent huge pages are modelled for pages of 4 KiB only. */
-const onPages = (machine: Machine, w: Workload): Workload =>
-  machine.pageBytes === 4096 || w.family !== 'thp' ? w : { ...w, family: 'mbind' };
-
 describe.each(DESIGNS)('$id', (design) => {
   test('[FRM1] [FRM2] no frame is lost and no rule is broken, whatever happens', () => {
     check(fc.tuple(machineShape(), workload), 12, ([shape, w]) => {
       const machine = machineOf(shape);
-      expectNoFindings({ machine, design, isExpected }, onPages(machine, w));
+      expectNoFindings({ machine, design, isExpected }, w);
     });
   });
 
@@ -53,7 +47,7 @@ describe.each(DESIGNS)('$id', (design) => {
     check(fc.tuple(machineShape(), workload), 12, ([shape, w]) => {
       const options = { tracksPages: true };
       const machine = machineOf(shape);
-      expectNoFindings({ machine, design, isExpected, options }, onPages(machine, w));
+      expectNoFindings({ machine, design, isExpected, options }, w);
     });
   });
 

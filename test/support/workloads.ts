@@ -15,8 +15,11 @@ export interface Workload {
   readonly nrOps: number;
 }
 
-export const scenarioFor = (machine: Machine, w: Workload): Scenario =>
-  generateScenario({ seed: w.seed, ops: w.nrOps, family: w.family, ...machineNodes(machine) });
+/** A random workload; transparent huge pages are modelled for pages of 4 KiB only. */
+export function scenarioFor(machine: Machine, w: Workload): Scenario {
+  const family = machine.pageBytes !== 4096 && w.family === 'thp' ? 'mbind' : w.family;
+  return generateScenario({ seed: w.seed, ops: w.nrOps, family, ...machineNodes(machine) });
+}
 
 export interface JudgedRun {
   readonly machine: Machine;
