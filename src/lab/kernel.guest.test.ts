@@ -24,7 +24,7 @@ const KNOWN: readonly number[] = [91];
 /** The shrunk scenarios that differ in some boots at least (SPEC KD-9). */
 const DIFFERENT: readonly string[] = ['kernel-fuzz-suite-91.cdm'];
 /** They turn on the last pages of a node, where kswapd has a say: they must agree up to there. */
-const ON_THE_BRINK: readonly string[] = ['unaware-app', 'device-depleted'];
+const ON_THE_BRINK: readonly string[] = ['unaware-app', 'device-depleted', 'one-percent-over'];
 const JOBS = 2;
 const MINUTES = 60_000;
 
