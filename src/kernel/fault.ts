@@ -18,7 +18,7 @@ import { faultFile, isOfFile, policyObject, writeToFilePage } from './file_fault
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru, joinLruRun, markUsed, mlockPage } from './lru_track.ts';
+import { joinLru, joinLruRun, markUsed, mlockPage, unlockUnlessOthers } from './lru_track.ts';
 import { numaFault } from './numa_fault.ts';
 import {
   type Leaf,
@@ -306,7 +306,10 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
   markArea(k, vma);
   pageTable.set(vpn, makePte(f, true));
   // The other owner may have been killed for the copy, and then nobody else has the old page.
-  if (pteIsPage(pte)) unmapPrivate(k, pteFrame(pte));
+  if (pteIsPage(pte)) {
+    unmapPrivate(k, pteFrame(pte));
+    if (vma.isLocked) unlockUnlessOthers(k, pteFrame(pte));
+  }
   return FAULT.OK;
 }
 

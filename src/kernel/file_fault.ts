@@ -14,7 +14,7 @@ import type { Vma } from './address_space.ts';
 import { FAULT, type Fault, policyOfPage } from './fault.ts';
 import { FileInode, type Readahead } from './file_inode.ts';
 import type { Kernel } from './kernel.ts';
-import { joinLru, mlockPage } from './lru_track.ts';
+import { joinLru, mlockPage, unlockUnlessOthers } from './lru_track.ts';
 import { addCachePage, balanceDirty, markDirty } from './page_cache.ts';
 import { makePte, PTE_NONE, PTRS_PER_LEAF, pteFrame } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving, taskPolicy } from './policy_alloc.ts';
@@ -113,6 +113,7 @@ export function writeToFilePage(
   if (f === undefined) return failed(k);
   mapCopy(k, task, vma, vpn, f);
   if (map.removeMap(old) === 0 && map.kind[old] === KIND_ANON) dropPage(k, old);
+  if (vma.isLocked) unlockUnlessOthers(k, old);
   return FAULT.OK;
 }
 

@@ -15,6 +15,7 @@ import { KIND_ANON } from '../mm/memmap.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Contents } from './contents.ts';
 import type { Kernel } from './kernel.ts';
+import { unlockUnlessOthers } from './lru_track.ts';
 import { makePte, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { dropPage } from './swap_fault.ts';
 
@@ -284,6 +285,7 @@ export class KsmTree {
   replace(mm: AddressSpace, vpn: number, old: Frame, pte: number): void {
     mm.pageTable.set(vpn, pte);
     if (this.#k.mem.map.removeMap(old) === 0) dropPage(this.#k, old);
+    else if (mm.lookup(vpn)?.isLocked === true) unlockUnlessOthers(this.#k, old);
   }
 
   #append(item: RmapItem, node: StableNode): void {

@@ -14,6 +14,7 @@ import {
   LRU_YOUNG,
   type Lru,
 } from '../mm/lru.ts';
+import { isMergedFrame, KIND_ANON } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
@@ -74,3 +75,36 @@ export function mlockPage(lru: Lru, f: Frame): void {
 export function munlockPage(lru: Lru, f: Frame): void {
   if (lru.isListed(f)) lru.move(f, 0, LOCKED_PAGE);
 }
+
+/** An entry of a locked area is gone: is nobody left who locks the page? */
+export function unlockUnlessOthers(k: Kernel, f: Frame): void {
+  const { lru, map } = k.mem;
+  if (!lru.isTracking || !lru.isListed(f)) return;
+  if ((map.mapcount[f] as number) > 0 && isLockedBySome(k, f)) return;
+  munlockPage(lru, f);
+}
+
+/** Does an entry of some locked area map the page? */
+function isLockedBySome(k: Kernel, f: Frame): boolean {
+  const { map } = k.mem;
+  // A private page is at one address in all spaces that share it since a fork.
+  const isAnon = map.kind[f] === KIND_ANON && !isMergedFrame(map, f);
+  const vpn = map.index[f] as number;
+  for (const { pageTable, vmas } of k.spaces.values()) {
+    if (isAnon && !maps(pageTable.get(vpn), f)) continue;
+    for (const vma of vmas) {
+      if (!vma.isLocked) continue;
+      if (isAnon && vpn >= vma.startVpn && vpn < vma.endVpn) return true;
+      if (isAnon) continue;
+      let isFound = false;
+      pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
+        isFound ||= maps(pte, f);
+        return !isFound;
+      });
+      if (isFound) return true;
+    }
+  }
+  return false;
+}
+
+const maps = (pte: number, f: Frame): boolean => pteIsPage(pte) && pteFrame(pte) === f;

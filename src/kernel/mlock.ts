@@ -4,12 +4,11 @@
 // Omits    RLIMIT_MEMLOCK: programs run as root (CAP_IPC_LOCK).
 // Holds    LCK1 with pages on lists, a page is unevictable exactly while a locked area maps it.
 import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
-import type { Frame } from '../base/ids.ts';
 import type { LockMode, Vma } from './address_space.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
-import { mlockPage, munlockPage } from './lru_track.ts';
+import { mlockPage, unlockUnlessOthers } from './lru_track.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
 
@@ -124,28 +123,4 @@ function markPages(
     if (isLocked) mlockPage(lru, pteFrame(pte));
     else unlockUnlessOthers(k, pteFrame(pte));
   });
-}
-
-/** An entry of a locked area is gone: nobody may be left who locks the page. */
-export function unlockUnlessOthers(k: Kernel, f: Frame): void {
-  const { lru, map } = k.mem;
-  if (!lru.isTracking) return;
-  if ((map.mapcount[f] as number) > 0 && isLockedBySome(k, f)) return;
-  munlockPage(lru, f);
-}
-
-/** Does an entry of some locked area map the page? */
-function isLockedBySome(k: Kernel, f: Frame): boolean {
-  for (const space of k.spaces.values()) {
-    for (const vma of space.vmas) {
-      if (!vma.isLocked) continue;
-      let found = false;
-      space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        found ||= pteIsPage(pte) && pteFrame(pte) === f;
-        return !found;
-      });
-      if (found) return true;
-    }
-  }
-  return false;
 }

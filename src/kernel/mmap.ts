@@ -23,7 +23,7 @@ import {
 } from './hugetlb_area.ts';
 import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
-import { unlockUnlessOthers } from './mlock.ts';
+import { unlockUnlessOthers } from './lru_track.ts';
 import { areasOf, freeObjectPages } from './page_cache.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
 import { coldOrPageout, giveUp } from './reclaim.ts';
