@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
+import { checkDeviceMemory } from './device_memory.ts';
 import { checkFiles } from './files.ts';
 import { checkFrames } from './frames.ts';
 import { checkHeldPages } from './held_pages.ts';
@@ -30,6 +31,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'huge pages': checkHugePages,
   services: checkServices,
   lru: checkLru,
+  'device memory': checkDeviceMemory,
   'held pages': checkHeldPages,
   files: checkFiles,
   swap: checkSwap,

@@ -49,6 +49,14 @@ export interface AreaView {
   readonly isMarked: boolean;
 }
 
+/**
+ * What becomes of memory that a device's driver keeps to itself. `private`: it has page frames, and
+ * CPUs cannot map them (MEMORY_DEVICE_PRIVATE). `coherent`: CPUs can (MEMORY_DEVICE_COHERENT).
+ * `none`: the kernel never hears of it; programs reach it by mapping the device's file.
+ */
+export const DEVICE_MEMORY_TYPES = ['private', 'coherent', 'none'] as const;
+export type DeviceMemoryType = (typeof DEVICE_MEMORY_TYPES)[number];
+
 /** What a policy asks of policy_node, before the answer. */
 export interface PolicyNodeRequest {
   readonly mode: number;
@@ -81,6 +89,11 @@ export interface DesignAnswers {
    * In advance, when memory of a node comes up: is it coherent device memory (N_COHERENT_DEVICE)?
    */
   readonly coherentDevice?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * In advance, before zones are laid out: does a driver keep the memory of a node out of the page
+   * allocator, and as what (memremap_pages)? No answer: it is memory like any other.
+   */
+  readonly memremapPages?: (nid: NodeId, view: NodesView) => DeviceMemoryType | undefined;
   /** In advance, while a FALLBACK list is built: may `candidate` follow in the list of `owner`? */
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */

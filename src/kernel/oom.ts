@@ -14,7 +14,7 @@ import { MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
 import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
-import { pteIsPage, pteIsSwap } from './page_table.ts';
+import { anyFrameOf, pteIsSwap } from './page_table.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -83,7 +83,7 @@ export function residentPages(task: Task): number {
   let n = 0;
   for (const vma of task.mm.vmas) {
     task.mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-      if (pteIsPage(pte)) n++;
+      if (anyFrameOf(pte) !== -1) n++;
     });
   }
   return n;

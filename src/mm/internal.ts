@@ -16,6 +16,7 @@ import {
 import type { HeldPages } from './held_pages.ts';
 import type { Lru } from './lru.ts';
 import type { MemMap } from './memmap.ts';
+import type { DeviceMemory } from './memremap.ts';
 import type { Zones } from './mmzone.ts';
 import type { NodeStates } from './node_states.ts';
 import type { PerCpuLists } from './pcp.ts';
@@ -41,6 +42,7 @@ export interface PageAllocatorParts {
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
   readonly held: HeldPages;
+  readonly deviceMemory: DeviceMemory;
   readonly dirty: DirtyLimits;
   readonly states: NodeStates;
   readonly stat: VmStat;

@@ -9,6 +9,7 @@ import type { HeldPages } from './held_pages.ts';
 import type { AllocTask, PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
+import type { DeviceMemory } from './memremap.ts';
 
 /** The half of the page allocator that takes pages back. */
 export class PageFreer {
@@ -20,6 +21,7 @@ export class PageFreer {
   readonly #pageblockOrder: number;
   readonly #lru: Lru;
   readonly #held: HeldPages;
+  readonly #device: DeviceMemory;
   #nrFreed = 0;
 
   constructor(parts: PageAllocatorParts) {
@@ -29,6 +31,7 @@ export class PageFreer {
     this.#pageblockOrder = parts.buddy.pageblockOrder;
     this.#lru = parts.lru;
     this.#held = parts.held;
+    this.#device = parts.deviceMemory;
   }
 
   /** Pages freed since the last call. */
@@ -45,6 +48,10 @@ export class PageFreer {
     if (this.#lru.isInUse) this.#lru.forget(f);
     if (this.#held.isInUse && this.#held.keeps(f)) return;
     this.#kind[f] = KIND_NONE;
+    if (this.#device.isInUse && this.#device.has(f)) {
+      this.#device.free(f);
+      return;
+    }
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
     const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
