@@ -4,6 +4,7 @@ import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
+import { deviceQuota } from './device_quota.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
 import { stock } from './stock.ts';
@@ -16,6 +17,7 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  deviceQuota,
   skeleton,
 ];
 

@@ -21,6 +21,7 @@ import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
+import { NodeCharges } from './node_charge.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
@@ -77,6 +78,8 @@ export class Memory {
   readonly lru: Lru;
   readonly held: HeldPages;
   readonly dirty: DirtyLimits;
+  /** Pages by control group, where the design counts them. */
+  readonly charges: NodeCharges | null;
   readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
@@ -128,6 +131,11 @@ export class Memory {
     this.lru = new Lru(this.buddy, this.nrNodeIds);
     this.held = new HeldPages(this.map);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
+    const { nodeCharge } = design.answers;
+    this.charges =
+      nodeCharge === undefined
+        ? null
+        : new NodeCharges(nodeCharge, this.states, this.nrNodeIds, nrFrames);
     this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => this.dirty.nrDirty[nid] as number);
@@ -139,6 +147,7 @@ export class Memory {
       lru: this.lru,
       held: this.held,
       dirty: this.dirty,
+      charges: this.charges,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,
