@@ -4,6 +4,7 @@ import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
+import { deviceQuota } from './device_quota.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
@@ -20,6 +21,7 @@ export const DESIGNS: readonly Design[] = [
   byPage,
   hmm,
   hmmCoherent,
+  deviceQuota,
   skeleton,
 ];
 

@@ -316,14 +316,28 @@ export class Driver {
    */
   #makeRoom(task: Task, slot: number, nrWanted: number): boolean {
     if (!this.evicts) return false;
+    const mine = this.#ownBlocksOnly(task);
     let nrFreed = 0;
     while (nrFreed < nrWanted) {
-      const victim = this.#blocks.leastRecent(slot);
+      const victim = this.#blocks.leastRecent(slot, mine);
       if (victim === undefined) break;
       nrFreed += this.#evict(task, victim);
     }
     this.nrEvicted += nrFreed;
     return nrFreed > 0;
+  }
+
+  /** Where the group of the task has its share, blocks of others would make no room for it. */
+  #ownBlocksOnly(task: Task): ((slot: number) => boolean) | undefined {
+    const { charges } = this.k.mem;
+    if (charges === null || charges.room(task, this.nid) > 0) return undefined;
+    const full = charges.exceeded(task, 1);
+    return (slot) => {
+      const space = this.#blocks.spaceOf(slot);
+      const owner = this.k.liveTasks().find((other) => other.mm.id === space);
+      for (let a = owner?.account ?? null; a !== null; a = a.above) if (a === full) return true;
+      return false;
+    };
   }
 
   #evict(asking: Task, victim: number): number {

@@ -43,6 +43,28 @@ export interface ZoneGate {
   readonly refusal: string;
 }
 
+/** What a design sees of a group's pages on a node when one of its tasks asks for more. */
+export interface ChargeView {
+  readonly nid: NodeId;
+  /** Pages of the node that are counted for the group and those below it. */
+  readonly used: number;
+  /** What the group may have, as its administrator wrote it; Infinity for no limit. */
+  readonly limit: number;
+}
+
+/** get_page_from_freelist: nodes whose pages are counted for control groups. */
+export interface NodeCharge {
+  /** In advance: the nodes whose pages are counted. */
+  counted(view: NodesView): Nodemask;
+  /**
+   * Pages that the group may still take there, asked for the task's group and for each above it; a
+   * walk passes over the zones of a node that has no room for the request.
+   */
+  room(charge: ChargeView): number;
+  /** Why not, in words, for `explain`. */
+  readonly refusal: string;
+}
+
 /** What a design sees of an area that a service comes to. */
 export interface AreaView {
   /** `vmaAllocFolio` has marked it. */
@@ -98,6 +120,8 @@ export interface DesignAnswers {
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */
   readonly zoneGate?: ZoneGate;
+  /** While a list is walked: whose tasks may take how much of a node. */
+  readonly nodeCharge?: NodeCharge;
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /**

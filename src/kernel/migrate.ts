@@ -13,7 +13,15 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
+import {
+  isMergedFrame,
+  KIND_ANON,
+  KIND_FILE,
+  KIND_HUGETLB,
+  KIND_KERNEL,
+  KIND_THP,
+} from '../mm/memmap.ts';
+import type { Account, NodeCharges } from '../mm/node_charge.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
@@ -89,9 +97,10 @@ export function migrateFrames(
   const { stat, held } = k.mem;
   const busy: Frame[] = [];
   const ofSplit: Frame[] = [];
+  const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
   for (const [i, old] of frames.entries()) {
     const isThp = k.thp.isPart(old);
-    const fresh = target(old);
+    const fresh = targetFor(old);
     if (fresh !== undefined && held.isPinned(old)) {
       giveBack(k, fresh);
       busy.push(old);
@@ -109,6 +118,25 @@ export function migrateFrames(
   if (busy.length === 0 || left < 0) return left;
   const stayed = tryAgain(k, busy, target);
   return stayed < 0 ? stayed : left + stayed;
+}
+
+/**
+ * The same targets, counted for whom the page is: the group that it is counted for where it lies,
+ * or that of a task whose private page it is. Where neither is known, who asks counts.
+ */
+function forOwner(k: Kernel, charges: NodeCharges, target: TargetSource): TargetSource {
+  return (old) => {
+    charges.payer = charges.accountOf(old) ?? accountOfSpace(k, old);
+    const fresh = target(old);
+    charges.payer = null;
+    return fresh;
+  };
+}
+
+function accountOfSpace(k: Kernel, f: Frame): Account | null {
+  const { kind, link } = k.mem.map;
+  if (kind[f] !== KIND_ANON && kind[f] !== KIND_THP) return null;
+  return k.liveTasks().find((task) => task.mm.id === link[f])?.account ?? null;
 }
 
 /** Tries pinned pages as often as the kernel does, in vain. */

@@ -22,6 +22,7 @@ import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { DeviceMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
+import { NodeCharges } from './node_charge.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
@@ -81,6 +82,8 @@ export class Memory {
   /** Memory that drivers hand out. */
   readonly deviceMemory: DeviceMemory;
   readonly dirty: DirtyLimits;
+  /** Pages by control group, where the design counts them. */
+  readonly charges: NodeCharges | null;
   readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
@@ -138,6 +141,11 @@ export class Memory {
     this.held = new HeldPages(this.map);
     this.deviceMemory = new DeviceMemory(this.buddy);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
+    const { nodeCharge } = design.answers;
+    this.charges =
+      nodeCharge === undefined
+        ? null
+        : new NodeCharges(nodeCharge, this.states, this.nrNodeIds, nrFrames);
     this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => this.dirty.nrDirty[nid] as number);
@@ -150,6 +158,7 @@ export class Memory {
       held: this.held,
       deviceMemory: this.deviceMemory,
       dirty: this.dirty,
+      charges: this.charges,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,
