@@ -126,11 +126,7 @@ export class Memory {
 
     this.#setNodes();
     const kept = this.#keptMemory();
-    const plans = planDeviceMemory(
-      machine,
-      options.zones === undefined ? planZones(machine) : planSnapshot(machine, options.zones),
-      (nid) => kept.has(nid),
-    );
+    const plans = this.#plan(options.zones, kept);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
     const nrFrames = this.#layOut(plans);
@@ -348,6 +344,15 @@ export class Memory {
     states.device = Nodemask.from(
       machine.nodes.filter((n) => n.device !== undefined).map((n) => n.id),
     );
+  }
+
+  #plan(
+    snapshot: readonly ZoneSnapshot[] | undefined,
+    kept: ReadonlyMap<NodeId, unknown>,
+  ): ZonePlan[] {
+    const { machine } = this;
+    const plans = snapshot === undefined ? planZones(machine) : planSnapshot(machine, snapshot);
+    return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
   }
 
   /** Memory that the design leaves to drivers, by node, and what it is then. */
