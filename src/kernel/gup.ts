@@ -18,9 +18,11 @@ import { KIND_HUGETLB } from '../mm/memmap.ts';
 import { FAULT, touchPages } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
+import { migrateCoherentOut } from './migrate_device.ts';
 import { pteFrame } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /** Pages that one call pinned, until they are unpinned or the task is gone. */
 export interface Pin {
@@ -36,7 +38,8 @@ export interface Pin {
  * Pins pages for writing (pin_user_pages with FOLL_WRITE): faults them in, breaks sharing after a
  * fork, and with `isLongterm` moves them out of memory that must stay movable.
  * @returns 0; -EFAULT for a hole, and when only the first pages could be had; -ENOMEM when there
- *   was no page for the first, or no place to move one to.
+ *   was no page for the first, or no place to move one to; -EBUSY when a page of coherent device
+ *   memory cannot leave it.
  */
 export function pinPages(
   k: Kernel,
@@ -114,6 +117,12 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
       const got = framesOf(k, task, startVpn, nrPages);
       const toMove = [...new Set(got.frames.filter((f) => !isLongtermPinnable(k, f)))];
       if (toMove.length === 0 || !task.isAlive) return got;
+      const coherent = toMove.filter((f) => isZoneDevice(k, f));
+      if (coherent.length > 0) {
+        const error = moveCoherentOut(k, task, coherent);
+        if (error !== 0) return error;
+        continue;
+      }
       if (toMove.some((f) => k.mem.map.kind[f] === KIND_HUGETLB)) {
         throw new NotModelled('a long-term pin of huge pages in ZONE_MOVABLE');
       }
@@ -122,6 +131,15 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
   } finally {
     k.gfpContext = before;
   }
+}
+
+/** The first page of coherent device memory that cannot go ends it: -EBUSY. */
+function moveCoherentOut(k: Kernel, task: Task, frames: readonly Frame[]): number {
+  for (const f of frames) {
+    const error = migrateCoherentOut(k, task, f);
+    if (error !== 0) return error;
+  }
+  return 0;
 }
 
 const isMovable = (k: Kernel, f: Frame): boolean =>
@@ -133,7 +151,7 @@ const refuses = (k: Kernel, nid: NodeId): boolean =>
 
 /** May a page stay where it is while it is pinned for long (is_longterm_pinnable_page)? */
 const isLongtermPinnable = (k: Kernel, f: Frame): boolean =>
-  !isMovable(k, f) && !refuses(k, k.allocator.nidOf(f));
+  !isMovable(k, f) && !isZoneDevice(k, f) && !refuses(k, k.allocator.nidOf(f));
 
 /**
  * A frame for a page that has to leave: by the list of its own node, so the same node where that
