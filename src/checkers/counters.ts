@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
+  deviceMapOf,
   freeHugeFrames,
   SMALL_IN_THP,
   smallInHuge,
@@ -40,7 +41,9 @@ export function checkCounters(k: Kernel): readonly string[] {
   const nrOrphans = [...orphans].filter((f) => k.mem.map.kind[f] === ANON).length;
   const nrHeld = nrOrphans + nrLostInUse;
   const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
-  const nrSmall = userFrames(k).size + tableFrames(k).size + nrHeld + nrZero;
+  const ofUsers = [...userFrames(k)].filter((f) => deviceMapOf(k, f) === undefined);
+  const nrOfDevices = [...orphans].filter((f) => deviceMapOf(k, f) !== undefined).length;
+  const nrSmall = ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero;
   const inUse = nrSmall + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,

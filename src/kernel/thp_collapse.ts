@@ -13,13 +13,14 @@ import { GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { KIND_KERNEL } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
-import { unmapPrivate } from './fault.ts';
+import { touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import {
   makePte,
   PTE_NONE,
   PTE_POISON,
   pteFrame,
+  pteIsDevice,
   pteIsPage,
   pteIsSwap,
   pteIsWritable,
@@ -27,6 +28,7 @@ import {
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /**
  * Collapses every whole huge page's place in a range.
@@ -63,6 +65,15 @@ function nodeLoad(k: Kernel, frames: readonly Frame[]): Map<NodeId, number> {
   return load;
 }
 
+/** Pages that CPUs cannot map come back for it, as those in a swap area would. */
+function fetchPrivate(k: Kernel, task: Task, start: number): void {
+  const away: number[] = [];
+  task.mm.pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+    if (pteIsDevice(pte)) away.push(vpn);
+  });
+  for (const vpn of away) touchPages(k, task, vpn, 1, false, 'gup');
+}
+
 /** Collapses the small pages of one huge page's place. */
 function collapse(k: Kernel, task: Task, start: number): number {
   const { pageTable } = task.mm;
@@ -72,6 +83,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   let isWritable = false;
   let isBroken = false;
   let isPinned = false;
+  if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
     isBroken ||= pte === PTE_POISON;
     isPinned ||= pteIsPage(pte) && k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)));
@@ -81,6 +93,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   });
   if (isPinned) return -EAGAIN;
   if (!isWritable || frames.length === 0) return -EINVAL;
+  if (frames.some((f) => isZoneDevice(k, f))) return -EINVAL;
   const load = nodeLoad(k, frames);
   const most = Math.max(...load.values());
   const wanted = Nodemask.from([...load].filter(([, n]) => n === most).map(([nid]) => nid));
