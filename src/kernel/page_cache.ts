@@ -114,14 +114,14 @@ function cleanPage(k: Kernel, f: Frame): boolean {
   return true;
 }
 
-/** A page of a file lies elsewhere now: the counters of its nodes follow. */
+/** A page of a file moves, with its place on the lists next: the counters of its nodes follow. */
 export function movedCachePage(k: Kernel, old: Frame, fresh: Frame): void {
   const { lru, dirty, stat } = k.mem;
   const from = k.allocator.nidOf(old);
   const to = k.allocator.nidOf(fresh);
   stat.addNode(NODE_ITEM.nr_file_pages, from, -1);
   stat.addNode(NODE_ITEM.nr_file_pages, to, 1);
-  if (!lru.has(fresh, LRU_DIRTY)) return;
+  if (!lru.has(old, LRU_DIRTY)) return;
   dirty.add(from, -1);
   dirty.add(to, 1);
 }
