@@ -4,6 +4,9 @@ import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
+import { deviceQuota } from './device_quota.ts';
+import { hmm } from './hmm.ts';
+import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
 import { stock } from './stock.ts';
@@ -16,6 +19,9 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  hmm,
+  hmmCoherent,
+  deviceQuota,
   skeleton,
 ];
 

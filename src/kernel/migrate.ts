@@ -13,18 +13,27 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { type Nodemask, remapNode } from '../base/nodemask.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
+import {
+  isMergedFrame,
+  KIND_ANON,
+  KIND_FILE,
+  KIND_HUGETLB,
+  KIND_KERNEL,
+  KIND_THP,
+} from '../mm/memmap.ts';
+import type { Account, NodeCharges } from '../mm/node_charge.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { movedCachePage } from './page_cache.ts';
-import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { anyFrameOf, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
+import { entryFor, isZoneDevice, moveOnLists } from './zone_device.ts';
 
 /** Why pages move; every move is counted under its cause. */
 export type MoveCause =
@@ -88,20 +97,23 @@ export function migrateFrames(
   const { stat, held } = k.mem;
   const busy: Frame[] = [];
   const ofSplit: Frame[] = [];
+  const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
   for (const [i, old] of frames.entries()) {
     const isThp = k.thp.isPart(old);
-    const fresh = target(old);
+    const fresh = targetFor(old);
     if (fresh !== undefined && held.isPinned(old)) {
-      giveBack(k, fresh);
+      giveBack(k, fresh, isThp ? THP_ORDER : 0);
       busy.push(old);
     } else if (fresh !== undefined) moveFrame(k, old, fresh, cause, release);
-    else if (isThp) {
-      stat.count(EVENT.thp_migration_fail, 1);
+    else {
+      if (isThp) stat.count(EVENT.thp_migration_fail, 1);
+      const parts = isThp ? splitToMove(k, old) : undefined;
+      if (parts === undefined) {
+        stat.count(PGMIGRATE_FAIL, smallPagesOf(k, [...frames.slice(i), ...busy]));
+        return -ENOMEM;
+      }
       stat.count(EVENT.thp_migration_split, 1);
-      ofSplit.push(...splitToMove(k, old));
-    } else {
-      stat.count(PGMIGRATE_FAIL, frames.length - i + busy.length);
-      return -ENOMEM;
+      ofSplit.push(...parts);
     }
   }
   const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
@@ -110,27 +122,54 @@ export function migrateFrames(
   return stayed < 0 ? stayed : left + stayed;
 }
 
+/** Small pages that single and huge ones come to. */
+const smallPagesOf = (k: Kernel, frames: readonly Frame[]): number =>
+  frames.reduce(
+    (n, f) => n + (k.thp.isPart(f) ? THP_PAGES : isHugeFrame(k, f) ? k.huge.nrSmall : 1),
+    0,
+  );
+/**
+ * The same targets, counted for whom the page is: the group that it is counted for where it lies,
+ * or that of a task whose private page it is. Where neither is known, who asks counts.
+ */
+function forOwner(k: Kernel, charges: NodeCharges, target: TargetSource): TargetSource {
+  return (old) => {
+    charges.payer = charges.accountOf(old) ?? accountOfSpace(k, old);
+    const fresh = target(old);
+    charges.payer = null;
+    return fresh;
+  };
+}
+
+function accountOfSpace(k: Kernel, f: Frame): Account | null {
+  const { kind, link } = k.mem.map;
+  if (kind[f] !== KIND_ANON && kind[f] !== KIND_THP) return null;
+  return k.liveTasks().find((task) => task.mm.id === link[f])?.account ?? null;
+}
+
 /** Tries pinned pages as often as the kernel does, in vain. */
 function tryAgain(k: Kernel, busy: readonly Frame[], target: TargetSource): number {
-  k.mem.stat.count(PGMIGRATE_FAIL, busy.length);
+  k.mem.stat.count(PGMIGRATE_FAIL, smallPagesOf(k, busy));
+  const nrThps = busy.filter((f) => k.thp.isPart(f)).length;
+  if (nrThps > 0) k.mem.stat.count(EVENT.thp_migration_fail, nrThps);
   for (let n = 1; n < MOST_TRIES; n++) {
     for (const old of busy) {
       const fresh = target(old);
       if (fresh === undefined) return -ENOMEM;
-      giveBack(k, fresh);
+      giveBack(k, fresh, k.thp.isPart(old) ? THP_ORDER : 0);
     }
   }
   return busy.length;
 }
 
 /** A target that was not needed (put_page). */
-function giveBack(k: Kernel, fresh: Frame): void {
+function giveBack(k: Kernel, fresh: Frame, order: number): void {
   if (isHugeFrame(k, fresh)) {
     k.huge.release(fresh);
     return;
   }
   k.mem.map.claim(fresh, KIND_KERNEL, 0, 0, 0);
-  k.allocator.free(fresh);
+  k.allocator.freeBlock(fresh, order);
 }
 
 function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, release: Release): void {
@@ -138,7 +177,10 @@ function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, releas
   const isThp = k.thp.isPart(old);
   const isOfPool = isHugeFrame(k, old);
   if (isThp) moveThp(k, old, fresh);
-  else moveOne(k, old, fresh);
+  else {
+    moveOne(k, old, fresh);
+    moveOnLists(k, old, fresh);
+  }
   const nrSmall = isThp ? THP_PAGES : isOfPool ? k.huge.nrSmall : 1;
   k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
   k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
@@ -153,7 +195,6 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const link = map.link[old] as number;
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
-  k.mem.lru.migrate(old, fresh);
   k.mem.swap.migrate(old, fresh);
   k.contents?.copy(fresh, old);
   if (isMergedFrame(map, old)) {
@@ -166,9 +207,9 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   }
   if (kind === KIND_ANON) {
     const owner = k.spaces.get(link);
-    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(owner, index, old, fresh))
+    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(k, owner, index, old, fresh))
       return;
-    for (const space of k.spaces.values()) remapEntry(space, index, old, fresh);
+    for (const space of k.spaces.values()) remapEntry(k, space, index, old, fresh);
     return;
   }
   const object = k.objects.get(link) ?? k.inodes.get(link);
@@ -178,7 +219,7 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
     for (const vma of space.vmas) {
       if ((vma.object ?? vma.file?.inode) !== object) continue;
       const vpn = vma.startVpn + (index - vma.pgoff);
-      if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(space, vpn, old, fresh);
+      if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(k, space, vpn, old, fresh);
     }
   }
 }
@@ -188,16 +229,22 @@ function moveMerged(k: Kernel, old: Frame, fresh: Frame): void {
   const places = k.ksm.tree.placesOf(old);
   k.ksm.tree.moved(old, fresh);
   for (const space of k.spaces.values()) {
-    for (const vpn of places) remapEntry(space, vpn, old, fresh);
+    for (const vpn of places) remapEntry(k, space, vpn, old, fresh);
   }
 }
 
-function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
+function remapEntry(
+  k: Kernel,
+  space: AddressSpace,
+  vpn: number,
+  old: Frame,
+  fresh: Frame,
+): boolean {
   const pte = space.pageTable.get(vpn);
-  if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  if (anyFrameOf(pte) !== old) return false;
   const { marks } = space.pageTable;
   const last = marks?.lastUse.get(vpn);
-  space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  space.pageTable.set(vpn, entryFor(k, fresh, (pte & 1) !== 0));
   if (last !== undefined) marks?.lastUse.set(vpn, last);
   return true;
 }
@@ -211,7 +258,7 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
     mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (!pteIsPage(pte)) return;
       const f = k.thp.headOf(pteFrame(pte));
-      if (k.allocator.nidOf(f) !== nid) return;
+      if (k.allocator.nidOf(f) !== nid || isZoneDevice(k, f)) return;
       if (all || k.thp.mapcount(f) === 1) frames.push(f);
     });
     for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {

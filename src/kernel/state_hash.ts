@@ -30,6 +30,9 @@ export function stateHash(k: Kernel): string {
     h.addText(`${group.mems}/${group.effectiveMems}`);
     if (group.isLegacy) h.addText(`${group.cpus.join()}/${[...group.flags].sort().join()}`);
   }
+  for (const account of k.mem.charges?.accounts ?? []) {
+    if (account !== undefined) h.addColumn([...account.used, ...account.limit]);
+  }
   for (const task of k.tasks) {
     h.addText(`${task.name}/${task.end ?? 'alive'}/${task.cpu}/${task.interleavePrev}`);
     addPolicy(h, task.mempolicy);
@@ -93,7 +96,7 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
   if (vma.huge === null) return;
   h.addText(`${vma.huge.isShared}/${vma.huge.hasNoReserve}/${vma.huge.isRobbed}`);
   h.addColumn([...(vma.huge.used ?? [])].sort((a, b) => a - b));
-  for (const [vpn, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
+  for (const [vpn, pte] of task.mm.pageTable.hugeEntriesIn(vma.startVpn, vma.endVpn)) {
     h.add(vpn);
     h.add(pte);
   }

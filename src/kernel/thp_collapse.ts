@@ -6,18 +6,29 @@
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
 import { NotModelled } from '../base/assert.ts';
-import { EINVAL, ENOMEM } from '../base/errno.ts';
+import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { GFP_TRANSHUGE } from '../mm/gfp.ts';
+import { KIND_KERNEL } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
-import { unmapPrivate } from './fault.ts';
+import { touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
-import { makePte, PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable } from './page_table.ts';
+import {
+  makePte,
+  PTE_NONE,
+  PTE_POISON,
+  pteFrame,
+  pteIsDevice,
+  pteIsPage,
+  pteIsSwap,
+  pteIsWritable,
+} from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /**
  * Collapses every whole huge page's place in a range.
@@ -54,6 +65,15 @@ function nodeLoad(k: Kernel, frames: readonly Frame[]): Map<NodeId, number> {
   return load;
 }
 
+/** Pages that CPUs cannot map come back for it, as those in a swap area would. */
+function fetchPrivate(k: Kernel, task: Task, start: number): void {
+  const away: number[] = [];
+  task.mm.pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+    if (pteIsDevice(pte)) away.push(vpn);
+  });
+  for (const vpn of away) touchPages(k, task, vpn, 1, false, 'gup');
+}
+
 /** Collapses the small pages of one huge page's place. */
 function collapse(k: Kernel, task: Task, start: number): number {
   const { pageTable } = task.mm;
@@ -61,12 +81,19 @@ function collapse(k: Kernel, task: Task, start: number): number {
   if (pageTable.leafOf(start) === undefined) return -EINVAL;
   const frames: Frame[] = [];
   let isWritable = false;
+  let isBroken = false;
+  let isPinned = false;
+  if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
+    isBroken ||= pte === PTE_POISON;
+    isPinned ||= pteIsPage(pte) && k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)));
     if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
-  if (!isWritable) return -EINVAL;
+  if (isPinned) return -EAGAIN;
+  if (!isWritable || frames.length === 0) return -EINVAL;
+  if (frames.some((f) => isZoneDevice(k, f))) return -EINVAL;
   const load = nodeLoad(k, frames);
   const most = Math.max(...load.values());
   const wanted = Nodemask.from([...load].filter(([, n]) => n === most).map(([nid]) => nid));
@@ -86,6 +113,11 @@ function collapse(k: Kernel, task: Task, start: number): number {
     return -ENOMEM;
   }
   k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
+  if (isBroken) {
+    k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
+    k.allocator.freeBlock(head, THP_ORDER);
+    return -EINVAL;
+  }
   const table = pageTable.removeLeaf(start);
   const to = k.allocator.nidOf(head);
   for (const [nid, n] of load) k.moves.count('collapse', nid, to, n);
