@@ -24,6 +24,7 @@ import { DeviceMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
 import { NodeStates } from './node_states.ts';
+import { OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
@@ -101,6 +102,8 @@ export class Memory {
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
   readonly blocks: readonly MemoryBlock[];
+  /** What becomes of memory that is added, and of blocks for which nobody names a zone. */
+  readonly onlinePolicy: OnlinePolicy;
   /** Memory has come or gone since boot, which made the kernel build its lists again. */
   hasMemoryComeLater: boolean;
   /** Memory has gone offline during the run: marks have risen while zones stayed as full. */
@@ -161,6 +164,11 @@ export class Memory {
       nrNodeIds: this.nrNodeIds,
     });
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
+    const startsOffline = machine.nodes.some((node) => node.offlineAtStart === true);
+    const isPlugged = this.blocks.length > 0;
+    this.onlinePolicy = new OnlinePolicy(
+      isPlugged && !startsOffline ? 'online_movable' : 'offline',
+    );
     for (const block of this.blocks) {
       const { startFrame, nrPages, zone } = block;
       if (zone !== undefined) this.buddy.moveToZone(startFrame, startFrame + nrPages, zone);

@@ -3,11 +3,14 @@
 //          settings: "not modelled" (SPEC DEV-5).
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
+import type { NodeId } from '../base/ids.ts';
 import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
+import { isHotplugFile, readHotplugFile, writeHotplugFile } from '../kernel/hotplug_files.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
+import { addNode, removeNode } from '../kernel/node_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
 import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
@@ -87,6 +90,12 @@ export function runSys(
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
       return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+    case 'add_node': {
+      const by = act.isDriver === true ? 'driver' : 'platform';
+      return nodeChange(k, act.node, () => addNode(k, act.node as NodeId, by));
+    }
+    case 'remove_node':
+      return nodeChange(k, act.node, () => removeNode(k, act.node as NodeId));
     case 'link_failure':
       return runLinkFailure(k, act.node);
     case 'swapon':
@@ -215,6 +224,7 @@ function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly s
 
 function writeFile(k: Kernel, path: string, value: string): number {
   if (isServiceFile(path)) return writeServiceFile(k, path, value);
+  if (isHotplugFile(path)) return writeHotplugFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   if (isThpFile(path)) return writeThpFile(k, path, value);
@@ -226,6 +236,7 @@ function writeFile(k: Kernel, path: string, value: string): number {
 
 function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
   if (isTextFile(path)) return readText(k, path, tasks);
+  if (isHotplugFile(path)) return { ret: 0, value: readHotplugFile(k, path) };
   if (isServiceFile(path)) {
     const value = readServiceFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
