@@ -6,6 +6,8 @@ import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { privateNode } from './private_node.ts';
+import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
 import { zonelist } from './zonelist.ts';
 
@@ -16,6 +18,8 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  privateNode,
+  privateNodeV4,
   skeleton,
 ];
 

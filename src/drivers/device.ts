@@ -117,7 +117,7 @@ export class Device {
     const { nrBrought, nrEvicted } = driver;
     this.#done = 0;
     this.#local = 0;
-    const isThere = this.#k.states.memory.has(driver.nid);
+    const isThere = this.#k.states.anyMemory.has(driver.nid);
     const fault = isThere ? run() : FAULT.OK;
     return {
       ret: isThere ? 0 : -ENODEV,

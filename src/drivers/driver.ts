@@ -9,10 +9,13 @@
 //          small pages are mapped singly stays where it is.
 // Omits    time: thrashing is counted in returns of a block, not in microseconds. A counter that
 //          reaches its threshold is served at once, not in batches of notifications.
-// Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
+// Hooks    selectZonelist (node_zonelist): a driver asks with __GFP_THISNODE like any kernel user,
+//          and as the owner of its node. Where that takes a list of its own, as in the fifth
+//          posting of private nodes, drivers of today would have to be changed to select it; it is.
 // Holds    DRV1 a driver changes where pages are, never what is mapped.
 import { NotModelled } from '../base/assert.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { allocTables, FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
@@ -27,6 +30,7 @@ import {
   pteFrame,
   pteIsPage,
 } from '../kernel/page_table.ts';
+import { privateFlag } from '../kernel/private_nodes.ts';
 import type { Task } from '../kernel/task.ts';
 import { splitThps } from '../kernel/thp_split.ts';
 import {
@@ -279,7 +283,8 @@ export class Driver {
     };
     const frames = away();
     if (frames.length === 0) return;
-    migrateFrames(this.k, frames, targetOn(this.k, task, this.nid), 'device');
+    const target = targetOn(this.k, task, this.nid, 'node named', 'owner');
+    migrateFrames(this.k, frames, target, 'device');
     this.nrBrought += frames.length - away().length;
   }
 
@@ -322,7 +327,8 @@ export class Driver {
       free += zones.free[z] as number;
       managed += zones.managed[z] as number;
     }
-    return free * 100 < managed * SKIP_RECLAIM_PERCENT ? GFP_DEVICE & ~__GFP_RECLAIM : GFP_DEVICE;
+    const gfp = GFP_DEVICE | privateFlag(this.k, 'owner', Nodemask.of(this.nid));
+    return free * 100 < managed * SKIP_RECLAIM_PERCENT ? gfp & ~__GFP_RECLAIM : gfp;
   }
 
   #pagesHere(task: Task, startVpn: number, endVpn: number): Frame[] {

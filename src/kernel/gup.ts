@@ -5,12 +5,14 @@
 //          the files of a task are closed.
 // Omits    pins for reading only, pins of the zero page, huge pages in ZONE_MOVABLE.
 // Notes    Drivers differ in what they answer when they get fewer pages than they asked for; here
-//          they do as io_uring does with fixed buffers.
-// Hooks    longtermPin (is_longterm_pinnable_page).
+//          they do as io_uring does with fixed buffers. What a pin fails with that the page's node
+//          does not allow, no source says; here it is what a file on DAX answers.
+// Hooks    longtermPin (is_longterm_pinnable_page), longtermPinFails
+//          (check_and_migrate_movable_pages).
 // Holds    PIN2 a long-term pin holds no page of ZONE_MOVABLE. PIN3 a pin that fails leaves no page
 //          pinned.
 import { NotModelled } from '../base/assert.ts';
-import { EFAULT, ENOMEM, ENXIO } from '../base/errno.ts';
+import { EFAULT, ENOMEM, ENXIO, EOPNOTSUPP } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_NOWARN, GFP_USER, ZONE_MOVABLE } from '../mm/gfp.ts';
@@ -36,7 +38,8 @@ export interface Pin {
  * Pins pages for writing (pin_user_pages with FOLL_WRITE): faults them in, breaks sharing after a
  * fork, and with `isLongterm` moves them out of memory that must stay movable.
  * @returns 0; -EFAULT for a hole, and when only the first pages could be had; -ENOMEM when there
- *   was no page for the first, or no place to move one to.
+ *   was no page for the first, or no place to move one to; -EOPNOTSUPP where the design lets no
+ *   page of a node be pinned.
  */
 export function pinPages(
   k: Kernel,
@@ -112,6 +115,7 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
   try {
     for (;;) {
       const got = framesOf(k, task, startVpn, nrPages);
+      if (got.frames.some((f) => fails(k, k.allocator.nidOf(f)))) return -EOPNOTSUPP;
       const toMove = [...new Set(got.frames.filter((f) => !isLongtermPinnable(k, f)))];
       if (toMove.length === 0 || !task.isAlive) return got;
       if (toMove.some((f) => k.mem.map.kind[f] === KIND_HUGETLB)) {
@@ -130,6 +134,10 @@ const isMovable = (k: Kernel, f: Frame): boolean =>
 /** Nodes whose pages may not be pinned for long although they are not movable. */
 const refuses = (k: Kernel, nid: NodeId): boolean =>
   k.design.answers.longtermPin?.(nid, k.states) === false;
+
+/** Nodes on which no page may be pinned for long, nor be moved away for it. */
+const fails = (k: Kernel, nid: NodeId): boolean =>
+  k.design.answers.longtermPinFails?.(nid, k.states) === true;
 
 /** May a page stay where it is while it is pinned for long (is_longterm_pinnable_page)? */
 const isLongtermPinnable = (k: Kernel, f: Frame): boolean =>

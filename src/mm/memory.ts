@@ -335,6 +335,10 @@ export class Memory {
   setNodeState(z: ZoneIndex): void {
     const { zones, states } = this;
     const nid = zones.nid[z] as NodeId;
+    if (this.design.answers.privateMemory?.(nid, states) === true) {
+      states.setPrivateMemory(nid);
+      return;
+    }
     const isCoherent = this.design.answers.coherentDevice?.(nid, states) ?? false;
     states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
   }

@@ -6,7 +6,6 @@
 // Hooks    zoneGate (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
-import { assert } from '../base/assert.ts';
 import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
@@ -25,6 +24,7 @@ import {
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   __GFP_WRITE,
+  GFP_PRIVATE,
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
@@ -50,7 +50,7 @@ import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
 import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
-import { firstZone, type Zonelist, type Zonelists } from './zonelist.ts';
+import { firstZone, nodeZonelist, type Zonelist, type Zonelists } from './zonelist.ts';
 
 const NO_ZONE = -1;
 const NO_REQUEST = -1 as NodeId;
@@ -217,7 +217,7 @@ export class PageAllocator extends PageFreer {
     this.#cpu = this.current.cpu;
     this.#migratetype = gfpMigratetype(gfp);
     this.#highest = gfpZone(gfp);
-    this.#list = this.#zonelist(nid, gfp);
+    this.#list = nodeZonelist(this.#lists, nid, gfp);
     this.#nodemask = nodemask;
     this.#maskOrigin = nodemask === null ? MASK_NONE : MASK_REQUEST;
     this.#fastGfp = gfp;
@@ -225,7 +225,8 @@ export class PageAllocator extends PageFreer {
     if (this.#cpusetsEnabled) {
       this.#fastGfp |= __GFP_HARDWALL;
       if (nodemask === null) {
-        this.#nodemask = this.#mems;
+        const { privateMemory } = this.#p.states;
+        this.#nodemask = gfp & GFP_PRIVATE ? this.#mems.or(privateMemory) : this.#mems;
         this.#maskOrigin = MASK_CPUSET;
       } else this.#fastFlags |= ALLOC_CPUSET;
     }
@@ -248,13 +249,6 @@ export class PageAllocator extends PageFreer {
     const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
     const highatomic = zones.reservedHighatomic[z] as number;
     this.#firstMark = (zones.wmarkLow[z] as number) + reserve + highatomic;
-  }
-
-  #zonelist(nid: NodeId, gfp: number): Zonelist {
-    const lists = gfp & __GFP_THISNODE ? this.#lists.noFallback : this.#lists.fallback;
-    const list = lists[nid];
-    assert(list !== undefined, 'a request starts from a possible node');
-    return list;
   }
 
   #firstZone(nodemask: Nodemask | null): number {
@@ -310,8 +304,8 @@ export class PageAllocator extends PageFreer {
     const cpu = this.current.cpu;
     const { log } = this;
     let allocFlags = flags;
-    const { owner, isFallback } = this.#list;
-    log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, !isFallback);
+    const { owner, kind } = this.#list;
+    log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, kind);
     let isGateOpen = -1;
     this.nrAdmitted = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
@@ -331,11 +325,7 @@ export class PageAllocator extends PageFreer {
           continue;
         }
       }
-      if (
-        allocFlags & ALLOC_CPUSET &&
-        this.#cpusetsEnabled &&
-        !cpusetNodeAllowed(this.current, nid, gfp)
-      ) {
+      if (allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled && !this.#cpusetAllows(nid, gfp)) {
         log?.step(z, VERDICT.CPUSET, zones.free[z] as number);
         continue;
       }
@@ -393,7 +383,15 @@ export class PageAllocator extends PageFreer {
 
   #gateAdmits(gfp: number): boolean {
     const gate = this.#gate as ZoneGate;
-    return gate.admits((gfp & __GFP_THISNODE) !== 0, this.#maskOrigin);
+    const asksPrivate = (gfp & GFP_PRIVATE) !== 0;
+    return gate.admits((gfp & __GFP_THISNODE) !== 0, this.#maskOrigin, asksPrivate);
+  }
+
+  /** A cpuset has no say about private memory, which is not N_MEMORY. */
+  #cpusetAllows(nid: number, gfp: number): boolean {
+    return (
+      cpusetNodeAllowed(this.current, nid, gfp) || this.#p.states.privateMemory.has(nid as NodeId)
+    );
   }
 
   #isRemote(nid: number): boolean {
@@ -433,7 +431,7 @@ export class PageAllocator extends PageFreer {
     const flags = gfpToAllocFlags(gfp);
     this.#preferred = this.#firstZone(this.#nodemask);
     if (this.#preferred === NO_ZONE) return this.#fail(FAILURE.NO_ZONE);
-    if (this.cpusetsInsane && gfp & __GFP_HARDWALL) {
+    if (this.cpusetsInsane && gfp & __GFP_HARDWALL && !(gfp & GFP_PRIVATE)) {
       if (this.#firstZone(this.current.memsAllowed) === NO_ZONE) return this.#fail(FAILURE.NO_ZONE);
     }
     if (!(flags & ALLOC_CPUSET)) {
@@ -480,7 +478,7 @@ export class PageAllocator extends PageFreer {
     const was = [this.#order, this.#highest, this.#preferred, this.#migratetype] as const;
     const [list, nodemask, origin] = [this.#list, this.#nodemask, this.#maskOrigin];
     const cpusetAllows = (nid: number): boolean =>
-      !this.#cpusetsEnabled || this.current.memsAllowed.has(nid);
+      !this.#cpusetsEnabled || this.#cpusetAllows(nid, __GFP_HARDWALL);
     const resume = (): void => {
       [this.#order, this.#highest, this.#preferred, this.#migratetype] = was;
       [this.#list, this.#nodemask, this.#maskOrigin] = [list, nodemask, origin];
