@@ -5,6 +5,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
+  deviceMapOf,
   freeHugeFrames,
   SMALL_IN_THP,
   smallInHuge,
@@ -38,7 +39,9 @@ export function checkCounters(k: Kernel): readonly string[] {
   const { orphans, nrLostInUse } = k.mem.held;
   const nrHeld = orphans.size + nrLostInUse;
   const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
-  const nrSmall = userFrames(k).size + tableFrames(k).size + nrHeld + nrZero;
+  const ofUsers = [...userFrames(k)].filter((f) => deviceMapOf(k, f) === undefined);
+  const nrOfDevices = [...orphans].filter((f) => deviceMapOf(k, f) !== undefined).length;
+  const nrSmall = ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero;
   const inUse = nrSmall + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,

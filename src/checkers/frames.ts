@@ -1,9 +1,9 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
 //          page table, private page, shared page, page of a file, part of a huge page, held by
-//          pins only, poisoned with nobody left who uses it. FRM2 the map count is the number of
-//          entries that map the frame. FRM3 the kind in the frame table is what the owner makes of
-//          it.
+//          pins only, poisoned with nobody left who uses it, free in the pool of a driver. FRM2 the
+//          map count is the number of entries that map the frame. FRM3 the kind in the frame table
+//          is what the owner makes of it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
@@ -20,6 +20,7 @@ import {
   mappings,
   NONE,
   POISON,
+  pooledFrames,
   SHMEM,
   SMALL_IN_THP,
   smallInHuge,
@@ -32,6 +33,8 @@ import {
   zoneOfFrame,
   zoneText,
 } from './read_state.ts';
+
+const ZONE_DEVICE = 4;
 
 interface Owned {
   readonly owner: string;
@@ -113,6 +116,7 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   for (const f of held.orphans) own(owners, f, 'page that only pins hold', ANON);
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
+  for (const f of pooledFrames(k)) own(owners, f, "free in its driver's pool", NONE);
   for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
   return owners;
 }
@@ -130,7 +134,9 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
   const seen = new Set<number>();
   for (let z = 0; z < zones.nr; z++) {
     const own = stretchesOf(k, z);
-    let nrTaken = own.reduce((n, s) => n + s.nrPages, 0) - (freeAtStart[z] as number);
+    const isKept = zones.type[z] === ZONE_DEVICE;
+    const nrPages = own.reduce((n, s) => n + s.nrPages, 0);
+    let nrTaken = isKept ? 0 : nrPages - (freeAtStart[z] as number);
     const { start, end } = untouched(k, z);
     for (const segment of own) {
       for (let f = segment.startFrame; f < segment.startFrame + segment.nrPages; f++) {

@@ -3,11 +3,13 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
+import { checkDeviceMemory } from './device_memory.ts';
 import { checkFiles } from './files.ts';
 import { checkFrames } from './frames.ts';
 import { checkHeldPages } from './held_pages.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
+import { checkNodeCharges } from './node_charge.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
 import { checkServices } from './services.ts';
@@ -30,9 +32,11 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'huge pages': checkHugePages,
   services: checkServices,
   lru: checkLru,
+  'device memory': checkDeviceMemory,
   'held pages': checkHeldPages,
   files: checkFiles,
   swap: checkSwap,
+  'node charges': checkNodeCharges,
   'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,

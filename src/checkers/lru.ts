@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
+  deviceMapOf,
   FREE_BLOCK,
   NONE,
   nodeOfFrame,
@@ -93,7 +94,7 @@ export function checkLru(k: Kernel): readonly string[] {
   if (lru.isTracking) {
     for (const f of userFrames(k)) {
       const kind = map.kind[f];
-      if (kind !== ANON && kind !== SHMEM) continue;
+      if ((kind !== ANON && kind !== SHMEM) || deviceMapOf(k, f) !== undefined) continue;
       findings.expect(listOfPage.has(f), () => `frame ${f} is a user's and on no list`);
     }
   }

@@ -22,6 +22,8 @@ export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
 export const TYPES = 4;
 export const MOVABLE_TYPE = 1;
 
+/** Entries from here on stand for frames of device memory: twice the frame, and a bit to write. */
+const DEVICE = 2 ** 31 + 2;
 /** Entries from here on are not present; the lower half of them stands for slots of swap areas. */
 const SPECIAL = 3 * 2 ** 30;
 const SLOTS = 2 ** 29;
@@ -32,6 +34,7 @@ export type Entry =
   | { readonly is: 'zero page' }
   | { readonly is: 'slot'; readonly slot: number }
   | { readonly is: 'special' }
+  | { readonly is: 'device'; readonly frame: number; readonly isWritable: boolean }
   | { readonly is: 'page'; readonly frame: number; readonly isWritable: boolean };
 
 export function readEntry(pte: number): Entry {
@@ -39,6 +42,9 @@ export function readEntry(pte: number): Entry {
   if (pte === 1) return { is: 'zero page' };
   if (pte >= SPECIAL + SLOTS) return { is: 'special' };
   if (pte >= SPECIAL) return { is: 'slot', slot: pte - SPECIAL };
+  if (pte >= DEVICE) {
+    return { is: 'device', frame: Math.floor((pte - DEVICE) / 2), isWritable: pte % 2 === 1 };
+  }
   return { is: 'page', frame: Math.floor(pte / 2) - 1, isWritable: pte % 2 === 1 };
 }
 
@@ -83,6 +89,23 @@ export function stretchesOf(k: Kernel, z: number): { startFrame: number; nrPages
 export function nodeOfFrame(k: Kernel, frame: number): number | undefined {
   const z = zoneOfFrame(k, frame);
   return z === undefined ? undefined : (k.mem.zones.nid[z] as number);
+}
+
+/** The device memory that a frame belongs to, found by looking at all stretches. */
+export const deviceMapOf = (k: Kernel, frame: number) =>
+  k.mem.deviceMemory.maps.find(({ stretches }) =>
+    stretches.some(({ start, end }) => frame >= start && frame < end),
+  );
+
+/** Frames that drivers have in their pools. */
+export function pooledFrames(k: Kernel): number[] {
+  return k.mem.deviceMemory.maps.flatMap(({ ops, stretches }) =>
+    ops === undefined
+      ? stretches.flatMap(({ start, end }) =>
+          Array.from({ length: end - start }, (_, i) => start + i),
+        )
+      : [...ops.freeFrames()],
+  );
 }
 
 /** Every block on the lists of a zone, found by following the links from each head. */
@@ -131,13 +154,13 @@ export interface Mapping {
   readonly isWritable: boolean;
 }
 
-/** Every entry of every address space that maps a page. */
+/** Every entry of every address space that maps a page, or stands for one of device memory. */
 export function mappings(k: Kernel): Mapping[] {
   const found: Mapping[] = [];
   for (const space of k.spaces.values()) {
     space.pageTable.forEachEntry((vpn, pte) => {
       const entry = readEntry(pte);
-      if (entry.is !== 'page') return;
+      if (entry.is !== 'page' && entry.is !== 'device') return;
       found.push({ space: space.id, vpn, frame: entry.frame, isWritable: entry.isWritable });
     });
   }

@@ -51,7 +51,11 @@ const knowsCpus = (k: Kernel): boolean =>
   k.machine.arch === 'ppc64' ||
   k.mem.hasMemoryComeLater ||
   k.machine.nodes.some(
-    (n) => n.memoryZone === 'movable' && n.ranges.length > 0 && n.offlineAtStart !== true,
+    (n) =>
+      n.memoryZone === 'movable' &&
+      n.ranges.length > 0 &&
+      n.offlineAtStart !== true &&
+      !k.mem.deviceMemory.maps.some(({ nid }) => nid === n.id),
   );
 
 /** Distance with what Linux adds to it before it compares. */

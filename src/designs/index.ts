@@ -4,6 +4,9 @@ import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
+import { deviceQuota } from './device_quota.ts';
+import { hmm } from './hmm.ts';
+import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
 import { privateNode } from './private_node.ts';
@@ -18,8 +21,11 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  hmm,
+  hmmCoherent,
   privateNode,
   privateNodeV4,
+  deviceQuota,
   skeleton,
 ];
 

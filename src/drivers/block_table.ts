@@ -115,9 +115,11 @@ export class BlockTable {
   }
 
   /** The block used least recently, or undefined when the driver brought none but `except`. */
-  leastRecent(except: number): number | undefined {
-    const first = this.#oldest === except ? (this.#newer[except] as number) : this.#oldest;
-    return first === NIL ? undefined : first;
+  leastRecent(except: number, isEligible?: (slot: number) => boolean): number | undefined {
+    for (let s = this.#oldest; s !== NIL; s = this.#newer[s] as number) {
+      if (s !== except && (isEligible === undefined || isEligible(s))) return s;
+    }
+    return undefined;
   }
 
   /** Slots of the blocks that the driver brought, oldest first, for checkers and reports. */

@@ -9,13 +9,7 @@ import { ENODEV } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { FAULT, type Fault, type FaultRun, touchPages } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import {
-  type Leaf,
-  type PageTable,
-  PTRS_PER_LEAF,
-  pteFrame,
-  pteIsPage,
-} from '../kernel/page_table.ts';
+import { anyFrameOf, type Leaf, type PageTable, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { DEFAULT_STRIDE_PAGES, type Pattern, Visits } from './access_pattern.ts';
 import { Driver, type Need } from './driver.ts';
@@ -100,9 +94,11 @@ export class Device {
 
   /** Brings pages from the device to the node of the task's CPU. */
   prefetchToCpu(task: Task, startVpn: number, nrPages: number): ComputeResult {
+    const sendBack = () => this.driver.sendBack(task, startVpn, nrPages, false);
+    // A CPU's touch would bring pages that it cannot map itself, by the policy of their area.
+    const nrSent = this.driver.frames.isPrivate ? sendBack() : 0;
     const fault = touchPages(this.#k, task, startVpn, nrPages, true);
-    const nrMoved =
-      fault.fault === FAULT.OK ? this.driver.sendBack(task, startVpn, nrPages, false) : 0;
+    const nrMoved = fault.fault === FAULT.OK ? nrSent + sendBack() : 0;
     return { ret: 0, fault, nrLocal: 0, nrRemote: 0, nrMoved, nrEvicted: 0 };
   }
 
@@ -117,7 +113,7 @@ export class Device {
     const { nrBrought, nrEvicted } = driver;
     this.#done = 0;
     this.#local = 0;
-    const isThere = this.#k.states.anyMemory.has(driver.nid);
+    const { isThere } = driver.frames;
     const fault = isThere ? run() : FAULT.OK;
     return {
       ret: isThere ? 0 : -ENODEV,
@@ -163,7 +159,7 @@ export class Device {
       for (let i = 0; i < n; i++) {
         const vpn = startVpn + (out[i] as number);
         const pte = leaves.get(vpn);
-        if (pteIsPage(pte) && driver.isHere(pteFrame(pte))) nrHere++;
+        if (driver.isHereEntry(pte)) nrHere++;
         else {
           const run = driver.serve(need, vpn, vpn + 1);
           if (run.fault !== FAULT.OK) return this.#stop(nrHere, run.fault);
@@ -200,8 +196,8 @@ export class Device {
     this.#count(driver.nid, here);
     if (here === nr) return;
     task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
-      if (!pteIsPage(pte) || driver.isHere(pteFrame(pte))) return;
-      this.#count(this.#k.allocator.nidOf(pteFrame(pte)), 1);
+      const f = anyFrameOf(pte);
+      if (f !== -1 && !driver.isHereEntry(pte)) this.#count(this.#k.allocator.nidOf(f), 1);
     });
   }
 

@@ -9,13 +9,10 @@
 //          small pages are mapped singly stays where it is.
 // Omits    time: thrashing is counted in returns of a block, not in microseconds. A counter that
 //          reaches its threshold is served at once, not in batches of notifications.
-// Hooks    selectZonelist (node_zonelist): a driver asks with __GFP_THISNODE like any kernel user,
-//          and as the owner of its node. Where that takes a list of its own, as in the fifth
-//          posting of private nodes, drivers of today would have to be changed to select it; it is.
+// Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
 // Holds    DRV1 a driver changes where pages are, never what is mapped.
 import { NotModelled } from '../base/assert.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
-import { Nodemask } from '../base/nodemask.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { allocTables, FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
@@ -23,25 +20,19 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { migrateFrames, targetOn } from '../kernel/migrate.ts';
 import { type FrameSpan, frameSpanOf, insertVma, migrateVma } from '../kernel/migrate_vma.ts';
 import {
+  anyFrameOf,
   type Leaf,
+  makeDevicePte,
   makePte,
   PTE_NONE,
   PTRS_PER_LEAF,
   pteFrame,
   pteIsPage,
 } from '../kernel/page_table.ts';
-import { privateFlag } from '../kernel/private_nodes.ts';
 import type { Task } from '../kernel/task.ts';
 import { splitThps } from '../kernel/thp_split.ts';
-import {
-  __GFP_COMP,
-  __GFP_NOWARN,
-  __GFP_RECLAIM,
-  __GFP_RETRY_MAYFAIL,
-  __GFP_THISNODE,
-  GFP_HIGHUSER_MOVABLE,
-} from '../mm/gfp.ts';
 import { ADVICE, type Advice, BlockTable } from './block_table.ts';
+import { type DriverFrames, framesOf } from './device_frames.ts';
 import { nearestSystemMemory, residencyOf } from './residency.ts';
 
 /** What the driver does about pages that are elsewhere. */
@@ -57,13 +48,8 @@ export type DevicePolicy = (typeof DEVICE_POLICIES)[number];
 const BLOCK_BYTES = 2 * 1024 * 1024;
 /** Accesses over the link after which a block moves, 1..65535. */
 const DEFAULT_THRESHOLD = 256;
-/** Below this share of free frames the driver asks without reclaim. */
-const SKIP_RECLAIM_PERCENT = 4;
 /** A block that came back this often after evictions is left where it is. */
 const THRASH_RETURNS = 3;
-
-const GFP_DEVICE =
-  GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
 
 /** What the driver is asked to see to. */
 export interface Need {
@@ -93,6 +79,10 @@ export class Driver {
   /** Pages of a block that lie under one leaf of a page table: a block never crosses a leaf. */
   readonly blockPages: number;
   readonly #span: FrameSpan | undefined;
+  /** Entries for its frames are from `low` to below `high`, where it has a span. */
+  readonly #low: number;
+  readonly #high: number;
+  readonly frames: DriverFrames;
 
   constructor(k: Kernel, nid: NodeId, homeNode: NodeId) {
     this.k = k;
@@ -101,6 +91,10 @@ export class Driver {
     this.blockPages = Math.min(PTRS_PER_LEAF, Math.max(1, BLOCK_BYTES / k.mem.pageBytes));
     this.#blocks = new BlockTable(this.blockPages);
     this.#span = frameSpanOf(k, nid);
+    this.frames = framesOf(k, nid);
+    const make = this.frames.isPrivate ? makeDevicePte : makePte;
+    this.#low = make(this.#span?.start ?? 0, false);
+    this.#high = make(this.#span?.end ?? 0, false);
   }
 
   /** Where the block of a page ends. */
@@ -112,6 +106,13 @@ export class Driver {
     const span = this.#span;
     if (span === undefined) return this.k.allocator.nidOf(f) === this.nid;
     return f >= span.start && f < span.end;
+  }
+
+  /** Does an entry stand for a frame of the device? */
+  isHereEntry(pte: number): boolean {
+    if (this.#span !== undefined) return pte >= this.#low && pte < this.#high;
+    const f = anyFrameOf(pte);
+    return f !== -1 && this.isHere(f);
   }
 
   /** Pages of [startVpn, endVpn), all under one leaf, that are on the device. */
@@ -127,14 +128,13 @@ export class Driver {
     let n = 0;
     if (this.#span === undefined) {
       for (let i = first; i < end; i++) {
-        const pte = entries[i] as number;
-        if (pteIsPage(pte) && this.isHere(pteFrame(pte))) n++;
+        if (this.isHereEntry(entries[i] as number)) n++;
       }
       return n;
     }
     // Entries rise with frames: those of the device's frames are between these two.
-    const low = makePte(this.#span.start, false);
-    const high = makePte(this.#span.end, false);
+    const low = this.#low;
+    const high = this.#high;
     for (let i = first; i < end; i++) {
       const pte = entries[i] as number;
       if (pte >= low && pte < high) n++;
@@ -196,6 +196,8 @@ export class Driver {
    * program advised that they belong to the device.
    */
   beforeCpuUse(task: Task, startVpn: number, nrPages: number): void {
+    // From memory that CPUs cannot map, pages come back by the CPU's own fault.
+    if (this.frames.isPrivate) return;
     if (this.policy === 'migrate-back') this.sendBack(task, startVpn, nrPages, true);
   }
 
@@ -235,13 +237,34 @@ export class Driver {
       let empty = countEmpty(task, startVpn, endVpn);
       while (empty > 0) {
         vma.hasAnonVma = true;
-        const filled = insertVma(this.k, task, startVpn, endVpn, this.nid, this.#gfp());
+        const filled = insertVma(this.k, task, vma, startVpn, endVpn, this.frames);
         if (filled > 0) this.#blocks.use(slot);
         empty -= filled;
         if (empty > 0 && !this.#makeRoom(task, slot, empty)) break;
       }
     }
+    if (this.frames.isPrivate) return this.#touchAway(task, startVpn, endVpn, isWrite);
     return touchPages(this.k, task, startVpn, endVpn - startVpn, isWrite);
+  }
+
+  /**
+   * Sees that pages which are not on the device are in memory that it can reach, as at a CPU's
+   * fault (hmm_range_fault): pages of its own stay, those of another device come back.
+   */
+  #touchAway(task: Task, startVpn: number, endVpn: number, isWrite: boolean): FaultRun {
+    const { pageTable } = task.mm;
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      if (this.isHereEntry(pageTable.get(vpn))) {
+        vpn++;
+        continue;
+      }
+      let end = vpn + 1;
+      while (end < endVpn && !this.isHereEntry(pageTable.get(end))) end++;
+      const run = touchPages(this.k, task, vpn, end - vpn, isWrite);
+      if (run.fault !== FAULT.OK) return { done: vpn - startVpn + run.done, fault: run.fault };
+      vpn = end;
+    }
+    return { done: endVpn - startVpn, fault: FAULT.OK };
   }
 
   /** Is it time for pages that are elsewhere to come? Counts what accesses they get meanwhile. */
@@ -258,14 +281,14 @@ export class Driver {
   #bring(task: Task, startVpn: number, endVpn: number, slot: number): void {
     splitThps(this.k, task.mm, startVpn, endVpn);
     for (;;) {
-      const gfp = this.#gfp();
-      const run = migrateVma(this.k, task, startVpn, endVpn, this.nid, gfp, 'device');
+      const run = migrateVma(this.k, task, startVpn, endVpn, this.frames, 'device');
       this.nrBrought += run.nrMoved;
       if (run.nrMoved > 0) this.#blocks.use(slot);
       if (run.nrLeft === 0) break;
       if (!this.#makeRoom(task, slot, run.nrLeft)) return;
     }
-    this.#bringOthers(task, startVpn, endVpn);
+    // Only anonymous pages go to memory that drivers keep (migrate_vma_pages).
+    if (this.frames.type === undefined) this.#bringOthers(task, startVpn, endVpn);
   }
 
   /** Brings pages of shared objects that nobody else maps. */
@@ -294,14 +317,28 @@ export class Driver {
    */
   #makeRoom(task: Task, slot: number, nrWanted: number): boolean {
     if (!this.evicts) return false;
+    const mine = this.#ownBlocksOnly(task);
     let nrFreed = 0;
     while (nrFreed < nrWanted) {
-      const victim = this.#blocks.leastRecent(slot);
+      const victim = this.#blocks.leastRecent(slot, mine);
       if (victim === undefined) break;
       nrFreed += this.#evict(task, victim);
     }
     this.nrEvicted += nrFreed;
     return nrFreed > 0;
+  }
+
+  /** Where the group of the task has its share, blocks of others would make no room for it. */
+  #ownBlocksOnly(task: Task): ((slot: number) => boolean) | undefined {
+    const { charges } = this.k.mem;
+    if (charges === null || charges.room(task, this.nid) > 0) return undefined;
+    const full = charges.exceeded(task, 1);
+    return (slot) => {
+      const space = this.#blocks.spaceOf(slot);
+      const owner = this.k.liveTasks().find((other) => other.mm.id === space);
+      for (let a = owner?.account ?? null; a !== null; a = a.above) if (a === full) return true;
+      return false;
+    };
   }
 
   #evict(asking: Task, victim: number): number {
@@ -317,20 +354,6 @@ export class Driver {
     return here.length - this.#pagesHere(owner, start, end).length;
   }
 
-  /** How the driver asks for a frame: without reclaim when few are free. */
-  #gfp(): number {
-    const { zones } = this.k.mem;
-    let free = 0;
-    let managed = 0;
-    for (let z = 0; z < zones.nr; z++) {
-      if (zones.nid[z] !== this.nid) continue;
-      free += zones.free[z] as number;
-      managed += zones.managed[z] as number;
-    }
-    const gfp = GFP_DEVICE | privateFlag(this.k, 'owner', Nodemask.of(this.nid));
-    return free * 100 < managed * SKIP_RECLAIM_PERCENT ? gfp & ~__GFP_RECLAIM : gfp;
-  }
-
   #pagesHere(task: Task, startVpn: number, endVpn: number): Frame[] {
     const frames: Frame[] = [];
     for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, endVpn)) {
@@ -338,8 +361,9 @@ export class Driver {
     }
     splitThps(this.k, task.mm, startVpn, endVpn);
     task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
-      if (!pteIsPage(pte) || this.k.thp.isPart(pteFrame(pte))) return;
-      if (this.isHere(pteFrame(pte))) frames.push(pteFrame(pte));
+      if (!this.isHereEntry(pte)) return;
+      const f = anyFrameOf(pte) as Frame;
+      if (!this.k.thp.isPart(f)) frames.push(f);
     });
     return frames;
   }

@@ -53,12 +53,41 @@ export interface ZoneGate {
  * moves its pages, reclaim that demotes them, a program that has them collapsed.
  */
 export type AllocReason = 'policy' | 'owner' | 'user migration' | 'demotion' | 'collapse';
+/** What a design sees of a group's pages on a node when one of its tasks asks for more. */
+export interface ChargeView {
+  readonly nid: NodeId;
+  /** Pages of the node that are counted for the group and those below it. */
+  readonly used: number;
+  /** What the group may have, as its administrator wrote it; Infinity for no limit. */
+  readonly limit: number;
+}
+
+/** get_page_from_freelist: nodes whose pages are counted for control groups. */
+export interface NodeCharge {
+  /** In advance: the nodes whose pages are counted. */
+  counted(view: NodesView): Nodemask;
+  /**
+   * Pages that the group may still take there, asked for the task's group and for each above it; a
+   * walk passes over the zones of a node that has no room for the request.
+   */
+  room(charge: ChargeView): number;
+  /** Why not, in words, for `explain`. */
+  readonly refusal: string;
+}
 
 /** What a design sees of an area that a service comes to. */
 export interface AreaView {
   /** `vmaAllocFolio` has marked it. */
   readonly isMarked: boolean;
 }
+
+/**
+ * What becomes of memory that a device's driver keeps to itself. `private`: it has page frames, and
+ * CPUs cannot map them (MEMORY_DEVICE_PRIVATE). `coherent`: CPUs can (MEMORY_DEVICE_COHERENT).
+ * `none`: the kernel never hears of it; programs reach it by mapping the device's file.
+ */
+export const DEVICE_MEMORY_TYPES = ['private', 'coherent', 'none'] as const;
+export type DeviceMemoryType = (typeof DEVICE_MEMORY_TYPES)[number];
 
 /** What a policy asks of policy_node, before the answer. */
 export interface PolicyNodeRequest {
@@ -92,6 +121,11 @@ export interface DesignAnswers {
    * In advance, when memory of a node comes up: is it coherent device memory (N_COHERENT_DEVICE)?
    */
   readonly coherentDevice?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * In advance, before zones are laid out: does a driver keep the memory of a node out of the page
+   * allocator, and as what (memremap_pages)? No answer: it is memory like any other.
+   */
+  readonly memremapPages?: (nid: NodeId, view: NodesView) => DeviceMemoryType | undefined;
   /** In advance, while a FALLBACK list is built: may `candidate` follow in the list of `owner`? */
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */
@@ -119,6 +153,8 @@ export interface DesignAnswers {
    * it (mpol_set_nodemask, do_pages_move, add_page_for_migration)?
    */
   readonly mpolSetNodemask?: (nid: NodeId, view: NodesView) => boolean;
+  /** While a list is walked: whose tasks may take how much of a node. */
+  readonly nodeCharge?: NodeCharge;
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /**

@@ -13,6 +13,7 @@ import { EACCES, EBUSY, EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts'
 import type { Cpu } from '../base/ids.ts';
 import { Nodemask, parseNodelist } from '../base/nodemask.ts';
 import { ZONE_NORMAL } from '../mm/gfp.ts';
+import type { Account } from '../mm/node_charge.ts';
 import { isPopulated } from './cgroup.ts';
 import type { Kernel } from './kernel.ts';
 import { rebindPolicy } from './mempolicy.ts';
@@ -40,6 +41,13 @@ export interface CpusetConfig {
   readonly flags: ReadonlySet<CpusetFlag>;
 }
 
+/**
+ * Controllers of the unified hierarchy, in the order in which the kernel looks at them. `dmem`, of
+ * Linux 6.14, is there under designs that count pages of nodes.
+ */
+export const CONTROLLERS = ['cpuset', 'dmem'] as const;
+export type Controller = (typeof CONTROLLERS)[number];
+
 export class Cpuset {
   readonly name: string;
   readonly parent: Cpuset | null;
@@ -49,8 +57,10 @@ export class Cpuset {
   effectiveMems: Nodemask;
   /** What the tasks' pages were last placed by (old_mems_allowed). */
   oldMems: Nodemask;
-  /** cgroup.subtree_control names cpuset: children have cpuset files. */
-  isDelegating = false;
+  /** Controllers that cgroup.subtree_control names: children have their files. */
+  readonly handsOn = new Set<Controller>();
+  /** Whom pages of counted nodes are counted for, once the parent hands that on. */
+  account: Account | null = null;
   /** A group of version 1: every group is a cpuset there. */
   isLegacy: boolean;
   /** cpuset.cpus as written, ascending; version 1 only, and not used of the root. */
@@ -77,6 +87,11 @@ export class Cpuset {
     return isWall || this.parent === null ? this : this.parent.nearestHardwall();
   }
 
+  /** Does it hand the cpuset controller on? */
+  get isDelegating(): boolean {
+    return this.handsOn.has('cpuset');
+  }
+
   /** Does the group have cpuset files? */
   get isCpuset(): boolean {
     return this.parent === null || this.isLegacy || this.parent.isDelegating;
@@ -99,6 +114,10 @@ export class Cpuset {
     for (const child of this.children.values()) yield* child.descendants();
   }
 }
+
+/** The account of a group, or of the nearest above that has one. */
+export const accountOf = (group: Cpuset): Account | null =>
+  group.account ?? (group.parent === null ? null : accountOf(group.parent));
 
 /** The root is exclusive; version 2 always moves pages along, version 1 when it is told to. */
 function firstFlags(group: Cpuset): ReadonlySet<CpusetFlag> {

@@ -19,6 +19,7 @@ import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { joinLru, joinLruRun, markUsed, mlockPage, unlockUnlessOthers } from './lru_track.ts';
+import { migrateToRam } from './migrate_device.ts';
 import { numaFault } from './numa_fault.ts';
 import {
   type Leaf,
@@ -28,7 +29,9 @@ import {
   PTE_SPECIAL,
   PTE_ZERO_PAGE,
   PTRS_PER_LEAF,
+  pteDeviceFrame,
   pteFrame,
+  pteIsDevice,
   pteIsPage,
   pteIsWritable,
 } from './page_table.ts';
@@ -156,7 +159,10 @@ function touchInLeaf(
         fault = (run >> RUN_FAULT_SHIFT) as Fault;
       } else entries[vpn - base] = PTE_ZERO_PAGE;
     } else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
-    else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
+    else if (pteIsDevice(pte)) {
+      fault = faultDevice(k, task, vma, vpn, pteDeviceFrame(pte));
+      if (fault === FAULT.OK) continue;
+    } else if (pte >= PTE_SPECIAL) fault = faultSwap(k, task, vma, vpn, isWrite);
     else if (isWrite && !pteIsWritable(pte) && vma.object === null) {
       fault = copyOnWrite(k, task, vma, vpn, pte);
     } else {
@@ -335,6 +341,14 @@ function faultSwap(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolea
   }
   const pte = task.mm.pageTable.get(vpn);
   return isWrite && !pteIsWritable(pte) ? copyOnWrite(k, task, vma, vpn, pte) : FAULT.OK;
+}
+
+/** The page is in memory that CPUs cannot map: it comes back, and the CPU tries again. */
+function faultDevice(k: Kernel, task: Task, vma: Vma, vpn: number, f: Frame): Fault {
+  k.mem.stat.count(PGFAULT, 1);
+  const index = vma.pgoff + (vpn - vma.startVpn);
+  if (migrateToRam(k, task, f, policyOfPage(task, vma, vpn), index)) return FAULT.OK;
+  return task.isAlive ? FAULT.SIGBUS : FAULT.KILLED;
 }
 
 function faultShared(k: Kernel, task: Task, vma: Vma, vpn: number, isWrite: boolean): Fault {

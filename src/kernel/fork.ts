@@ -19,9 +19,13 @@ import { joinLru } from './lru_track.ts';
 import { mmap, releaseArea, zapPages } from './mmap.ts';
 import {
   leafEnd,
+  makeDevicePte,
   makePte,
+  type PageTable,
   PTE_NONE,
+  pteDeviceFrame,
   pteFrame,
+  pteIsDevice,
   pteIsPage,
   pteIsSwap,
   pteSlot,
@@ -179,6 +183,10 @@ function copyLeaf(
   const to = child.mm.pageTable;
   let isCopied = true;
   from.walk(startVpn, endVpn, (vpn, pte) => {
+    if (pteIsDevice(pte)) {
+      copyDeviceEntry(k, from, to, vpn, pteDeviceFrame(pte));
+      return true;
+    }
     if (!pteIsPage(pte)) {
       to.set(vpn, pte);
       if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
@@ -201,6 +209,13 @@ function copyLeaf(
     return true;
   });
   return isCopied;
+}
+
+/** A page that CPUs cannot map is shared as others are, until one writes (copy_nonpresent_pte). */
+function copyDeviceEntry(k: Kernel, from: PageTable, to: PageTable, vpn: number, f: Frame): void {
+  k.mem.map.addMap(f);
+  from.set(vpn, makeDevicePte(f, false));
+  to.set(vpn, makeDevicePte(f, false));
 }
 
 /**

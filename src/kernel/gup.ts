@@ -20,9 +20,11 @@ import { KIND_HUGETLB } from '../mm/memmap.ts';
 import { FAULT, touchPages } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
+import { migrateCoherentOut } from './migrate_device.ts';
 import { pteFrame } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /** Pages that one call pinned, until they are unpinned or the task is gone. */
 export interface Pin {
@@ -38,8 +40,8 @@ export interface Pin {
  * Pins pages for writing (pin_user_pages with FOLL_WRITE): faults them in, breaks sharing after a
  * fork, and with `isLongterm` moves them out of memory that must stay movable.
  * @returns 0; -EFAULT for a hole, and when only the first pages could be had; -ENOMEM when there
- *   was no page for the first, or no place to move one to; -EOPNOTSUPP where the design lets no
- *   page of a node be pinned.
+ *   was no page for the first, or no place to move one to; -EBUSY when a page of coherent device
+ *   memory cannot leave it; -EOPNOTSUPP where the design lets no page of a node be pinned.
  */
 export function pinPages(
   k: Kernel,
@@ -118,6 +120,12 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
       if (got.frames.some((f) => fails(k, k.allocator.nidOf(f)))) return -EOPNOTSUPP;
       const toMove = [...new Set(got.frames.filter((f) => !isLongtermPinnable(k, f)))];
       if (toMove.length === 0 || !task.isAlive) return got;
+      const coherent = toMove.filter((f) => isZoneDevice(k, f));
+      if (coherent.length > 0) {
+        const error = moveCoherentOut(k, task, coherent);
+        if (error !== 0) return error;
+        continue;
+      }
       if (toMove.some((f) => k.mem.map.kind[f] === KIND_HUGETLB)) {
         throw new NotModelled('a long-term pin of huge pages in ZONE_MOVABLE');
       }
@@ -126,6 +134,15 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
   } finally {
     k.gfpContext = before;
   }
+}
+
+/** The first page of coherent device memory that cannot go ends it: -EBUSY. */
+function moveCoherentOut(k: Kernel, task: Task, frames: readonly Frame[]): number {
+  for (const f of frames) {
+    const error = migrateCoherentOut(k, task, f);
+    if (error !== 0) return error;
+  }
+  return 0;
 }
 
 const isMovable = (k: Kernel, f: Frame): boolean =>
@@ -141,7 +158,7 @@ const fails = (k: Kernel, nid: NodeId): boolean =>
 
 /** May a page stay where it is while it is pinned for long (is_longterm_pinnable_page)? */
 const isLongtermPinnable = (k: Kernel, f: Frame): boolean =>
-  !isMovable(k, f) && !refuses(k, k.allocator.nidOf(f));
+  !isMovable(k, f) && !isZoneDevice(k, f) && !refuses(k, k.allocator.nidOf(f));
 
 /**
  * A frame for a page that has to leave: by the list of its own node, so the same node where that

@@ -142,7 +142,7 @@ export class Kernel {
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
     this.#nextIno = options.firstIno ?? 1;
     this.rootCpuset = new Cpuset('', null, this.states.memory);
-    this.rootCpuset.isDelegating = true;
+    this.rootCpuset.handsOn.add('cpuset');
     this.rootCpuset.oldMems = this.states.possible;
     const bootCpu = Math.min(...this.mem.onlineCpus) as Cpu;
     assert(Number.isFinite(bootCpu), 'a machine has at least one CPU');

@@ -22,6 +22,7 @@ import { KsmTree, type RmapItem } from './ksm_tree.ts';
 import { makePte, pteFrame, pteIsPage } from './page_table.ts';
 import { allocUserPages } from './policy_alloc.ts';
 import type { Task } from './task.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 export const KSM_RUN_STOP = 0;
 export const KSM_RUN_MERGE = 1;
@@ -164,6 +165,7 @@ export class Ksm {
       let found: number | undefined;
       slot.mm.pageTable.walk(Math.max(vma.startVpn, this.#nextVpn), vma.endVpn, (vpn, pte) => {
         if (!pteIsPage(pte) || map.kind[pteFrame(pte)] !== KIND_ANON) return true;
+        if (isZoneDevice(this.#k, pteFrame(pte))) return true;
         found = vpn;
         return false;
       });

@@ -153,6 +153,7 @@ function driveOff(k: Kernel, { block, zone, movable, free }: IsolatedBlock): boo
       : allocOnNode(k, k.kthread, gfp, nid, 'migration target', 'memory offline', nodemask);
   const isolate = (old: Frame, order: number): void => {
     k.mem.map.kind[old] = KIND_NONE;
+    k.mem.charges?.uncharge(nid, old, order);
     k.mem.stat.countFree(1 << order);
     free.push({ f: old, order });
   };

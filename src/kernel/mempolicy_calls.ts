@@ -36,6 +36,7 @@ import {
   PTE_POISON,
   PTE_ZERO_PAGE,
   pteFrame,
+  pteIsDevice,
   pteIsPage,
   pteIsSwap,
 } from './page_table.ts';
@@ -45,6 +46,7 @@ import { MPOL_MF_STRICT, MPOL_MF_VALID, queuePages } from './queue_pages.ts';
 import type { Task } from './task.ts';
 import { THP_PAGES } from './thp.ts';
 import { allocThp } from './thp_alloc.ts';
+import { nodeTold } from './zone_device.ts';
 
 export { MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, MPOL_MF_STRICT } from './queue_pages.ts';
 
@@ -160,7 +162,8 @@ export function getMempolicy(
 /** The node of a page, which is faulted in for reading first (lookup_node). */
 function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
   const { pageTable } = task.mm;
-  const isHere = (entry: number): boolean => entry !== PTE_NONE && !pteIsSwap(entry);
+  const isHere = (entry: number): boolean =>
+    entry !== PTE_NONE && !pteIsSwap(entry) && !pteIsDevice(entry);
   if (!isHere(pageTable.get(vpn)) && pageTable.getHuge(vpn) === PTE_NONE) {
     const { fault } = touchPages(k, task, vpn, 1, false, 'gup');
     if (fault === FAULT.SIGBUS) return -EFAULT;
@@ -170,7 +173,7 @@ function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number
   const pte = huge === PTE_NONE ? pageTable.get(vpn) : huge;
   if (pte === PTE_POISON) return -EFAULT;
   if (pte === PTE_ZERO_PAGE) return { kind: 'node', node: zeroPageNid(k, task, vpn) };
-  return { kind: 'node', node: k.allocator.nidOf(pteFrame(pte)) };
+  return { kind: 'node', node: nodeTold(k, pteFrame(pte)) };
 }
 
 /** Node of the zero page that is mapped at a page: the huge one's is where it was first wanted. */

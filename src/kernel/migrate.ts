@@ -14,19 +14,28 @@ import { Nodemask, remapNode } from '../base/nodemask.ts';
 import type { AllocReason } from '../hooks/design.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
-import { isMergedFrame, KIND_ANON, KIND_FILE, KIND_HUGETLB, KIND_KERNEL } from '../mm/memmap.ts';
+import {
+  isMergedFrame,
+  KIND_ANON,
+  KIND_FILE,
+  KIND_HUGETLB,
+  KIND_KERNEL,
+  KIND_THP,
+} from '../mm/memmap.ts';
+import type { Account, NodeCharges } from '../mm/node_charge.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { movedCachePage } from './page_cache.ts';
-import { makePte, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
+import { anyFrameOf, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
+import { entryFor, isZoneDevice, moveOnLists } from './zone_device.ts';
 
 /** Why pages move; every move is counted under its cause. */
 export type MoveCause =
@@ -92,9 +101,10 @@ export function migrateFrames(
   const { stat, held } = k.mem;
   const busy: Frame[] = [];
   const ofSplit: Frame[] = [];
+  const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
   for (const [i, old] of frames.entries()) {
     const isThp = k.thp.isPart(old);
-    const fresh = target(old);
+    const fresh = targetFor(old);
     if (fresh !== undefined && held.isPinned(old)) {
       giveBack(k, fresh);
       busy.push(old);
@@ -112,6 +122,25 @@ export function migrateFrames(
   if (busy.length === 0 || left < 0) return left;
   const stayed = tryAgain(k, busy, target);
   return stayed < 0 ? stayed : left + stayed;
+}
+
+/**
+ * The same targets, counted for whom the page is: the group that it is counted for where it lies,
+ * or that of a task whose private page it is. Where neither is known, who asks counts.
+ */
+function forOwner(k: Kernel, charges: NodeCharges, target: TargetSource): TargetSource {
+  return (old) => {
+    charges.payer = charges.accountOf(old) ?? accountOfSpace(k, old);
+    const fresh = target(old);
+    charges.payer = null;
+    return fresh;
+  };
+}
+
+function accountOfSpace(k: Kernel, f: Frame): Account | null {
+  const { kind, link } = k.mem.map;
+  if (kind[f] !== KIND_ANON && kind[f] !== KIND_THP) return null;
+  return k.liveTasks().find((task) => task.mm.id === link[f])?.account ?? null;
 }
 
 /** Tries pinned pages as often as the kernel does, in vain. */
@@ -142,7 +171,10 @@ function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, releas
   const isThp = k.thp.isPart(old);
   const isOfPool = isHugeFrame(k, old);
   if (isThp) moveThp(k, old, fresh);
-  else moveOne(k, old, fresh);
+  else {
+    moveOne(k, old, fresh);
+    moveOnLists(k, old, fresh);
+  }
   const nrSmall = isThp ? THP_PAGES : isOfPool ? k.huge.nrSmall : 1;
   k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
   k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
@@ -157,7 +189,6 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   const link = map.link[old] as number;
   const index = map.index[old] as number;
   map.claim(fresh, kind, link, index, map.mapcount[old] as number);
-  k.mem.lru.migrate(old, fresh);
   k.mem.swap.migrate(old, fresh);
   k.contents?.copy(fresh, old);
   if (isMergedFrame(map, old)) {
@@ -170,9 +201,9 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
   }
   if (kind === KIND_ANON) {
     const owner = k.spaces.get(link);
-    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(owner, index, old, fresh))
+    if (map.mapcount[old] === 1 && owner !== undefined && remapEntry(k, owner, index, old, fresh))
       return;
-    for (const space of k.spaces.values()) remapEntry(space, index, old, fresh);
+    for (const space of k.spaces.values()) remapEntry(k, space, index, old, fresh);
     return;
   }
   const object = k.objects.get(link) ?? k.inodes.get(link);
@@ -182,7 +213,7 @@ function moveOne(k: Kernel, old: Frame, fresh: Frame): void {
     for (const vma of space.vmas) {
       if ((vma.object ?? vma.file?.inode) !== object) continue;
       const vpn = vma.startVpn + (index - vma.pgoff);
-      if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(space, vpn, old, fresh);
+      if (vpn >= vma.startVpn && vpn < vma.endVpn) remapEntry(k, space, vpn, old, fresh);
     }
   }
 }
@@ -192,16 +223,22 @@ function moveMerged(k: Kernel, old: Frame, fresh: Frame): void {
   const places = k.ksm.tree.placesOf(old);
   k.ksm.tree.moved(old, fresh);
   for (const space of k.spaces.values()) {
-    for (const vpn of places) remapEntry(space, vpn, old, fresh);
+    for (const vpn of places) remapEntry(k, space, vpn, old, fresh);
   }
 }
 
-function remapEntry(space: AddressSpace, vpn: number, old: Frame, fresh: Frame): boolean {
+function remapEntry(
+  k: Kernel,
+  space: AddressSpace,
+  vpn: number,
+  old: Frame,
+  fresh: Frame,
+): boolean {
   const pte = space.pageTable.get(vpn);
-  if (!pteIsPage(pte) || pteFrame(pte) !== old) return false;
+  if (anyFrameOf(pte) !== old) return false;
   const { marks } = space.pageTable;
   const last = marks?.lastUse.get(vpn);
-  space.pageTable.set(vpn, makePte(fresh, pteIsWritable(pte)));
+  space.pageTable.set(vpn, entryFor(k, fresh, (pte & 1) !== 0));
   if (last !== undefined) marks?.lastUse.set(vpn, last);
   return true;
 }
@@ -215,7 +252,7 @@ function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Fr
     mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (!pteIsPage(pte)) return;
       const f = k.thp.headOf(pteFrame(pte));
-      if (k.allocator.nidOf(f) !== nid) return;
+      if (k.allocator.nidOf(f) !== nid || isZoneDevice(k, f)) return;
       if (all || k.thp.mapcount(f) === 1) frames.push(f);
     });
     for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {

@@ -9,16 +9,36 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { MAX_RUN } from '../mm/internal.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
+import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
+import { joinLruRun } from './lru_track.ts';
 import type { MoveCause } from './migrate.ts';
-import { type Leaf, makePte, PTE_NONE, PTRS_PER_LEAF, pteFrame, pteIsPage } from './page_table.ts';
-import { allocManyOnNode } from './policy_alloc.ts';
+import {
+  type Leaf,
+  makeDevicePte,
+  makePte,
+  PTE_NONE,
+  PTRS_PER_LEAF,
+  pteFrame,
+  pteIsPage,
+} from './page_table.ts';
+import type { Purpose } from './placement_count.ts';
 import type { Task } from './task.ts';
+import { moveOnLists } from './zone_device.ts';
 
 /** Entries of the leaf in work that are to move, by their place in it. */
 const chosen = new Int32Array(PTRS_PER_LEAF);
 /** Targets, kept while old frames are freed. */
 const fresh = new Int32Array(MAX_RUN);
+
+/** Where a driver gets frames of its device's memory. */
+export interface DeviceFrames {
+  readonly nid: NodeId;
+  /** CPUs cannot map them. */
+  readonly isPrivate: boolean;
+  /** Puts up to `want` frames, at most MAX_RUN, into `out`. Returns how many there were. */
+  take(task: Task, want: number, out: Int32Array, why: Purpose): number;
+}
 
 /** Frames of a node, when they are one stretch; a page is on the node if its frame is in it. */
 export interface FrameSpan {
@@ -46,8 +66,9 @@ export function frameSpanOf(k: Kernel, nid: NodeId): FrameSpan | undefined {
 }
 
 /**
- * Moves the anonymous pages of [startVpn, endVpn) that the task alone maps and that are not on
- * `nid` to that node, as many as there is room for, lowest first. The range lies under one leaf.
+ * Moves the anonymous pages of [startVpn, endVpn) that the task alone maps, and that lie neither in
+ * `source` nor with another driver, to frames of `source`: as many as there is room for, lowest
+ * first. The range lies under one leaf.
  * @returns pages moved, and pages that found no room.
  */
 export function migrateVma(
@@ -55,19 +76,17 @@ export function migrateVma(
   task: Task,
   startVpn: number,
   endVpn: number,
-  nid: NodeId,
-  gfp: number,
+  source: DeviceFrames,
   cause: MoveCause,
 ): { readonly nrMoved: number; readonly nrLeft: number } {
   const leaf = task.mm.pageTable.leafOf(startVpn);
   if (leaf === undefined) return { nrMoved: 0, nrLeft: 0 };
-  const nr = collect(k, task, leaf, startVpn, endVpn, nid);
+  const nr = collect(k, task, leaf, startVpn, endVpn, source.nid);
   let done = 0;
   while (done < nr) {
-    const n = allocManyOnNode(k, task, gfp, nid, Math.min(nr - done, MAX_RUN), 'migration target');
+    const n = source.take(task, Math.min(nr - done, MAX_RUN), fresh, 'migration target');
     if (n === 0) break;
-    fresh.set(k.allocator.out.subarray(0, n));
-    moveEntries(k, task, leaf, startVpn, done, n, nid, cause);
+    moveEntries(k, task, leaf, startVpn, done, n, source, cause);
     done += n;
   }
   k.mem.stat.count(PGMIGRATE_SUCCESS, done);
@@ -84,7 +103,7 @@ function collect(
   nid: NodeId,
 ): number {
   const { kind, link, mapcount } = k.mem.map;
-  const { held } = k.mem;
+  const { held, deviceMemory } = k.mem;
   const space = task.mm.id;
   const first = startVpn % PTRS_PER_LEAF;
   const end = first + (endVpn - startVpn);
@@ -94,7 +113,7 @@ function collect(
     if (!pteIsPage(pte)) continue;
     const f = pteFrame(pte);
     if (kind[f] !== KIND_ANON || mapcount[f] !== 1 || link[f] !== space) continue;
-    if (k.allocator.nidOf(f) === nid || held.isPinned(f)) continue;
+    if (k.allocator.nidOf(f) === nid || held.isPinned(f) || deviceMemory.has(f)) continue;
     chosen[nr++] = i;
   }
   return nr;
@@ -108,10 +127,12 @@ function moveEntries(
   startVpn: number,
   done: number,
   n: number,
-  nid: NodeId,
+  { nid, isPrivate }: DeviceFrames,
   cause: MoveCause,
 ): void {
-  const { map } = k.mem;
+  const { map, lru } = k.mem;
+  const { contents } = k;
+  const { marks } = task.mm.pageTable;
   const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
   let from = -1 as NodeId;
   let nrFrom = 0;
@@ -121,7 +142,11 @@ function moveEntries(
     const old = pteFrame(pte);
     const f = fresh[j] as Frame;
     map.claim(f, KIND_ANON, task.mm.id, leafVpn + i, 1);
-    entries[base + i] = makePte(f, (pte & 1) !== 0);
+    const isWritable = (pte & 1) !== 0;
+    entries[base + i] = isPrivate ? makeDevicePte(f, isWritable) : makePte(f, isWritable);
+    if (lru.isInUse) moveOnLists(k, old, f);
+    contents?.copy(f, old);
+    marks?.forget(leafVpn + i);
     const was = k.allocator.nidOf(old);
     if (was !== from) {
       if (nrFrom > 0) k.moves.count(cause, from, nid, nrFrom);
@@ -136,19 +161,20 @@ function moveEntries(
 
 /**
  * Gives the empty pages of [startVpn, endVpn), all in one private area and under one leaf that
- * exists, first frames on `nid` (migrate_vma_insert_page).
- * @returns pages filled; the rest stays empty when the node has no room.
+ * exists, first frames of `source` (migrate_vma_insert_page).
+ * @returns pages filled; the rest stays empty when there is no room.
  */
 export function insertVma(
   k: Kernel,
   task: Task,
+  vma: Vma,
   startVpn: number,
   endVpn: number,
-  nid: NodeId,
-  gfp: number,
+  source: DeviceFrames,
 ): number {
   const { entries, base } = task.mm.pageTable.leafOf(startVpn) as Leaf;
-  const { map } = k.mem;
+  const { map, lru } = k.mem;
+  const joins = lru.isTracking && !k.mem.deviceMemory.ofNode(source.nid);
   const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
   let filled = 0;
   let vpn = startVpn;
@@ -160,12 +186,14 @@ export function insertVma(
     let end = vpn + 1;
     while (end < endVpn && entries[base + end - leafVpn] === PTE_NONE) end++;
     const want = Math.min(end - vpn, MAX_RUN);
-    const n = allocManyOnNode(k, task, gfp, nid, want, 'page fault');
+    const n = source.take(task, want, fresh, 'page fault');
     if (n === 0) return filled;
+    if (joins) joinLruRun(lru, fresh, n, vma);
     for (let j = 0; j < n; j++, vpn++) {
-      const f = k.allocator.out[j] as Frame;
+      const f = fresh[j] as Frame;
       map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
-      entries[base + vpn - leafVpn] = makePte(f, true);
+      k.contents?.set(f, 0);
+      entries[base + vpn - leafVpn] = source.isPrivate ? makeDevicePte(f, true) : makePte(f, true);
     }
     filled += n;
   }

@@ -25,7 +25,7 @@ import { zapHuge } from './hugetlb_fault.ts';
 import type { Kernel } from './kernel.ts';
 import { unlockUnlessOthers } from './lru_track.ts';
 import { areasOf, freeObjectPages } from './page_cache.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
+import { anyFrameOf, PTE_NONE, pteIsSwap, pteIsWritable, pteSlot } from './page_table.ts';
 import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, dropSlot } from './swap_fault.ts';
@@ -165,8 +165,8 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
   pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     pageTable.set(vpn, PTE_NONE);
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
-    if (!pteIsPage(pte)) return;
-    const f = pteFrame(pte);
+    const f = anyFrameOf(pte);
+    if (f === -1) return;
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }

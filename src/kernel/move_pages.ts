@@ -14,14 +14,16 @@ import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
 import { PTE_NONE, pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
 import { isClosedToUsers, userPrivateNodes } from './private_nodes.ts';
 import type { Task } from './task.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /**
  * The frame behind an address as move_pages sees it; of a huge page the first.
  * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT
  * for
- *   pages of a shared mapping and huge pages that are not mapped here, and pages in a swap area.
+ *   pages of a shared mapping and huge pages that are not mapped here, pages in a swap area, and
+ *   pages of device memory.
  */
-export function followPage(task: Task, vpn: number): Frame | number {
+export function followPage(k: Kernel, task: Task, vpn: number): Frame | number {
   const vma = task.mm.lookup(vpn);
   if (vma === undefined) return -EFAULT;
   if (isHuge(vma)) {
@@ -29,7 +31,7 @@ export function followPage(task: Task, vpn: number): Frame | number {
     return pte === PTE_NONE ? -ENOENT : pteFrame(pte);
   }
   const pte = task.mm.pageTable.get(vpn);
-  if (pteIsPage(pte)) return pteFrame(pte);
+  if (pteIsPage(pte)) return isZoneDevice(k, pteFrame(pte)) ? -ENOENT : pteFrame(pte);
   return vma.object === null && vma.file === null && !pteIsSpecial(pte) ? -EFAULT : -ENOENT;
 }
 
@@ -48,8 +50,9 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
       nodes.fill(k.allocator.nidOf(pteFrame(pte)), first, last);
     }
     task.mm.pageTable.walk(start, end, (vpn, pte) => {
-      if (pteIsPage(pte)) nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
-      else if (pteIsSpecial(pte)) nodes[vpn - startVpn] = -ENOENT;
+      if (pteIsPage(pte) && !isZoneDevice(k, pteFrame(pte))) {
+        nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
+      } else if (pteIsPage(pte) || pteIsSpecial(pte)) nodes[vpn - startVpn] = -ENOENT;
     });
   }
   return nodes;
@@ -156,7 +159,7 @@ function addPage(
   all: boolean,
   queued: readonly Frame[],
 ): { frame: Frame } | number {
-  const f = followPage(owner, vpn);
+  const f = followPage(k, owner, vpn);
   if (f < 0) return f;
   const at = k.allocator.nidOf(f);
   if (at === node) return 0;

@@ -24,6 +24,7 @@ import { type Mempolicy, MPOL_F_MOF } from './mempolicy.ts';
 import { residentPages } from './oom.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 export const NUMA_BALANCING_NORMAL = 1;
 export const NUMA_BALANCING_MEMORY_TIERING = 2;
@@ -255,7 +256,7 @@ export class NumaBalancing {
       const f = pteFrame(pte);
       if (k.thp.isPart(f) || isMergedFrame(map, f) || (isPrivate && map.mapcount[f] !== 1)) return;
       const nid = k.allocator.nidOf(f);
-      if (nid === here) return;
+      if (nid === here || isZoneDevice(k, f)) return;
       if (mayHint !== undefined && !mayHint(nid, k.states)) return;
       const isTop = k.tiers.isTopTier(nid);
       if (!isNormal && isTop) return;

@@ -14,7 +14,7 @@ import { MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
 import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
-import { pteIsPage, pteIsSwap } from './page_table.ts';
+import { anyFrameOf, pteIsSwap } from './page_table.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -31,20 +31,43 @@ const FILE_PAGES_OF_FIRST_PROGRAM = 64;
  */
 export function outOfMemory(k: Kernel, asking: Task, nodemask: Nodemask | null): void {
   const mask = nodemask !== null && k.states.memory.isSubsetOf(nodemask) ? null : nodemask;
+  const victim = worst(k, (task) => isEligible(task, asking, mask));
+  if (victim === undefined) {
+    throw new NotModelled('a kernel panic: out of memory, and no task that may be killed for it');
+  }
+  kill(k, victim, asking, 'out of memory');
+}
+
+/**
+ * Kills one task of the group that has had its share of a node, or of a group below, for a request
+ * of so many pages. It may be one with nothing there: then the next one dies, at last who asks.
+ */
+export function outOfQuota(k: Kernel, asking: Task, nrPages: number): void {
+  const account = k.mem.charges?.exceeded(asking, nrPages);
+  const victim = worst(k, (task) => {
+    for (let a = task.account; a !== null; a = a.above) if (a === account) return true;
+    return false;
+  });
+  kill(k, victim ?? asking, asking, 'out of quota');
+}
+
+/** Of tasks that may be taken, the one that uses most memory. */
+function worst(k: Kernel, mayTake: (task: Task) => boolean): Task | undefined {
   let victim: Task | undefined;
   let most = -1;
   for (const task of k.liveTasks()) {
-    if (!isEligible(task, asking, mask)) continue;
+    if (!mayTake(task)) continue;
     const pages = badness(task);
     if (pages < most) continue;
     victim = task;
     most = pages;
   }
-  if (victim === undefined) {
-    throw new NotModelled('a kernel panic: out of memory, and no task that may be killed for it');
-  }
+  return victim;
+}
+
+function kill(k: Kernel, victim: Task, asking: Task, why: string): void {
   k.mem.stat.count(OOM_KILL, 1);
-  k.log.push(`out of memory: killed ${victim.name} (asked for by ${asking.name})`);
+  k.log.push(`${why}: killed ${victim.name} (asked for by ${asking.name})`);
   k.kills.push({ victim: victim.name, asking: asking.name });
   exitTask(k, victim, 'SIGKILL');
 }
@@ -83,7 +106,7 @@ export function residentPages(task: Task): number {
   let n = 0;
   for (const vma of task.mm.vmas) {
     task.mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-      if (pteIsPage(pte)) n++;
+      if (anyFrameOf(pte) !== -1) n++;
     });
   }
   return n;

@@ -26,15 +26,25 @@ export const PTE_ZERO_PAGE = 1;
  * Entries from here on are not present and stand for something all the same: the page is in a swap
  * area, say. Frames end far below.
  */
-export const PTE_SPECIAL = 0xc0000000;
-/** Entries from PTE_SPECIAL to here name slots of swap areas. */
-const PTE_SWAP_END = PTE_SPECIAL + MAX_SLOTS;
+export const PTE_SPECIAL = 0x80000002;
+/** Entries from here on name slots of swap areas; those below, frames of device memory. */
+const PTE_SWAP = 0xc0000000;
+const PTE_SWAP_END = PTE_SWAP + MAX_SLOTS;
 
-export const makeSwapPte = (slot: number): number => PTE_SPECIAL + slot;
-export const pteIsSwap = (pte: number): boolean => pte >= PTE_SPECIAL && pte < PTE_SWAP_END;
-/** Not present, and not empty either: a slot, or a page that broke. */
+/**
+ * An entry for a frame of device memory that has no page which the kernel could use: it is not
+ * present (is_device_private_entry), or in the mapping of a device's file (pte_special).
+ */
+export const makeDevicePte = (f: number, isWritable: boolean): number =>
+  PTE_SPECIAL + f * 2 + (isWritable ? 1 : 0);
+export const pteIsDevice = (pte: number): boolean => pte >= PTE_SPECIAL && pte < PTE_SWAP;
+export const pteDeviceFrame = (pte: number): Frame => frame((pte - PTE_SPECIAL) >>> 1);
+
+export const makeSwapPte = (slot: number): number => PTE_SWAP + slot;
+export const pteIsSwap = (pte: number): boolean => pte >= PTE_SWAP && pte < PTE_SWAP_END;
+/** Not a page, and not empty either: a slot, device memory, or a page that broke. */
 export const pteIsSpecial = (pte: number): boolean => pte >= PTE_SPECIAL;
-export const pteSlot = (pte: number): number => pte - PTE_SPECIAL;
+export const pteSlot = (pte: number): number => pte - PTE_SWAP;
 
 /** The page that was there is broken: whoever touches it gets SIGBUS (a hwpoison entry). */
 export const PTE_POISON = 0xffffffff;
@@ -43,6 +53,10 @@ export const makePte = (f: number, isWritable: boolean): number => f * 2 + 2 + (
 export const pteIsPage = (pte: number): boolean => pte > PTE_ZERO_PAGE && pte < PTE_SPECIAL;
 export const pteFrame = (pte: number): Frame => frame((pte - 2) >>> 1);
 export const pteIsWritable = (pte: number): boolean => pteIsPage(pte) && (pte & 1) !== 0;
+
+/** The frame that an entry is about, mapped or not; -1 for none. */
+export const anyFrameOf = (pte: number): Frame | -1 =>
+  pteIsPage(pte) ? pteFrame(pte) : pteIsDevice(pte) ? pteDeviceFrame(pte) : -1;
 
 export interface Leaf {
   /** A chunk of many leaves; this one's entries are [base, base + 512). */

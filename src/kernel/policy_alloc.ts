@@ -35,7 +35,7 @@ import {
   offsetWeightedNode,
   usesHomeNode,
 } from './mempolicy.ts';
-import { outOfMemory } from './oom.ts';
+import { outOfMemory, outOfQuota } from './oom.ts';
 import type { PolicyFrom, Purpose } from './placement_count.ts';
 import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
@@ -212,8 +212,9 @@ function allocOrKill(
   for (;;) {
     if (n > 0) return n;
     const { failure } = allocator;
-    if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
-    if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask);
+    if (failure === FAILURE.OVER_QUOTA) outOfQuota(k, task, 1 << order);
+    else if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
+    else if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask);
     if (!task.isAlive) {
       allocator.failure = FAILURE.KILLED;
       return 0;

@@ -12,6 +12,7 @@ import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { leafEnd, PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
 import { isClosedToUsers } from './private_nodes.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 export const MPOL_MF_STRICT = 1;
 export const MPOL_MF_MOVE = 2;
@@ -105,7 +106,7 @@ function queueRange(
 }
 
 function lookAt(k: Kernel, f: Frame, { nodes, flags, frames }: Queue): Look {
-  if (nodes.has(k.allocator.nidOf(f))) return CLEAN;
+  if (nodes.has(k.allocator.nidOf(f)) || isZoneDevice(k, f)) return CLEAN;
   if ((flags & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) === 0) return MISPLACED;
   if (isClosedToUsers(k, k.allocator.nidOf(f))) return flags & MPOL_MF_STRICT ? UNMOVABLE : CLEAN;
   const head = k.thp.headOf(f);

@@ -30,6 +30,7 @@ import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.
 import { moveToSlot, unmapPage } from './rmap.ts';
 import { dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /** Reclaim in use by a kernel. */
 export interface KernelReclaim {
@@ -168,7 +169,7 @@ export function giveUp(k: Kernel, task: Task, startVpn: number, endVpn: number):
     }
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
-    if (k.thp.isPart(f) || !mayHave(k, f)) return;
+    if (k.thp.isPart(f) || isZoneDevice(k, f) || !mayHave(k, f)) return;
     if (map.mapcount[f] !== 1 || lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (lru.has(f, LRU_SWAPCACHE) && !swap.freeSlotOf(f)) return;
     lru.clear(f, LRU_DIRTY | LRU_YOUNG);

@@ -30,6 +30,9 @@ export function stateHash(k: Kernel): string {
     h.addText(`${group.mems}/${group.effectiveMems}`);
     if (group.isLegacy) h.addText(`${group.cpus.join()}/${[...group.flags].sort().join()}`);
   }
+  for (const account of k.mem.charges?.accounts ?? []) {
+    if (account !== undefined) h.addColumn([...account.used, ...account.limit]);
+  }
   for (const task of k.tasks) {
     h.addText(`${task.name}/${task.end ?? 'alive'}/${task.cpu}/${task.interleavePrev}`);
     addPolicy(h, task.mempolicy);

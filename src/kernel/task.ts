@@ -4,8 +4,9 @@
 import type { Cpu } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import type { AllocTask } from '../mm/internal.ts';
+import type { Account } from '../mm/node_charge.ts';
 import type { AddressSpace } from './address_space.ts';
-import type { Cpuset } from './cpuset.ts';
+import { accountOf, type Cpuset } from './cpuset.ts';
 import type { Mempolicy } from './mempolicy.ts';
 import type { TaskNuma } from './numa_balancing.ts';
 
@@ -57,6 +58,10 @@ export class Task implements AllocTask {
 
   get isAlive(): boolean {
     return this.end === undefined;
+  }
+
+  get account(): Account | null {
+    return accountOf(this.group);
   }
 
   get hardwallMems(): Nodemask {

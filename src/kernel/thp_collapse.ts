@@ -13,13 +13,22 @@ import { Nodemask } from '../base/nodemask.ts';
 import { GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
-import { unmapPrivate } from './fault.ts';
+import { touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
-import { makePte, PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteIsWritable } from './page_table.ts';
+import {
+  makePte,
+  PTE_NONE,
+  pteFrame,
+  pteIsDevice,
+  pteIsPage,
+  pteIsSwap,
+  pteIsWritable,
+} from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /**
  * Collapses every whole huge page's place in a range.
@@ -56,6 +65,15 @@ function nodeLoad(k: Kernel, frames: readonly Frame[]): Map<NodeId, number> {
   return load;
 }
 
+/** Pages that CPUs cannot map come back for it, as those in a swap area would. */
+function fetchPrivate(k: Kernel, task: Task, start: number): void {
+  const away: number[] = [];
+  task.mm.pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+    if (pteIsDevice(pte)) away.push(vpn);
+  });
+  for (const vpn of away) touchPages(k, task, vpn, 1, false, 'gup');
+}
+
 /** Collapses the small pages of one huge page's place. */
 function collapse(k: Kernel, task: Task, start: number): number {
   const { pageTable } = task.mm;
@@ -63,12 +81,13 @@ function collapse(k: Kernel, task: Task, start: number): number {
   if (pageTable.leafOf(start) === undefined) return -EINVAL;
   const frames: Frame[] = [];
   let isWritable = false;
+  if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
     if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
-  if (!isWritable) return -EINVAL;
+  if (!isWritable || frames.some((f) => isZoneDevice(k, f))) return -EINVAL;
   const mayScan = k.design.answers.collapseScan;
   if (frames.some((f) => mayScan?.(k.allocator.nidOf(f), k.states) === false)) return -EINVAL;
   const load = nodeLoad(k, frames);

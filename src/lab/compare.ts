@@ -5,7 +5,7 @@
 import { NotModelled, UserError } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { anyFrameOf } from '../kernel/page_table.ts';
 import { deviceNodes, type Machine, nodeSizeBytes } from '../machine/machine.ts';
 import { DecisionLog } from '../mm/decision_log.ts';
 import type { Scenario } from '../scenario/ops.ts';
@@ -211,8 +211,9 @@ class Run {
     const table = runner.regionsOf(task);
     const { startVpn, nrPages } = table.range({ region });
     const look = (vpn: number, pte: number): boolean => {
-      if (!pteIsPage(pte)) return true;
-      const nid = Number(kernel.allocator.nidOf(pteFrame(pte)));
+      const f = anyFrameOf(pte);
+      if (f === -1) return true;
+      const nid = Number(kernel.allocator.nidOf(f));
       if (!this.#devices.has(nid)) return true;
       const index = (vpn - table.startOf(region)) / table.unitOf(region);
       this.#examples.push({ task, region, index, step: step.index, nid });

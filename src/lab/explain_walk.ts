@@ -65,6 +65,8 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
   [FAILURE.NO_PAGES]:
     'the zones that admit it are down to their min watermark, and there is nothing to reclaim: ' +
     'the OOM killer is asked',
+  [FAILURE.OVER_QUOTA]:
+    "the task's group may have no more of the nodes that would admit it: one of the group is killed",
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
   [FAILURE.KILLED]: 'the OOM killer took the task itself',
   [FAILURE.NO_HUGE_PAGE]:
@@ -171,6 +173,10 @@ function verdictWords(
     case VERDICT.GATED: {
       const refusal = k.design.answers.zoneGate?.refusal ?? 'kept off';
       return { freePages, verdict: `passed over by the design: ${refusal}`, short: 'gated' };
+    }
+    case VERDICT.QUOTA: {
+      const refusal = k.design.answers.nodeCharge?.refusal ?? 'counted';
+      return { freePages, verdict: `passed over by the design: ${refusal}`, short: 'over quota' };
     }
     case VERDICT.NO_BLOCK:
       return { ...looked, verdict: `no free block of order ${d.order}`, short: 'no block' };

@@ -2,7 +2,7 @@
 import { UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import { type HugeVma, hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
-import { PTE_ZERO_PAGE, pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { anyFrameOf, PTE_ZERO_PAGE, pteFrame, pteIsPage } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { nearMisses } from '../machine/near_misses.ts';
 import type { Act, Scenario } from '../scenario/ops.ts';
@@ -26,7 +26,8 @@ export function pageState(session: Session, page: PageName): PageState {
   if (vma === undefined) return { kind: 'not mapped' };
   if (isHuge(vma)) return hugeState(task, vma, vpn);
   const pte = task.mm.pageTable.get(vpn);
-  if (pteIsPage(pte)) return { kind: 'page', frame: pteFrame(pte), isMapped: true };
+  const frame = anyFrameOf(pte);
+  if (frame !== -1) return { kind: 'page', frame, isMapped: true };
   if (pte === PTE_ZERO_PAGE) return { kind: 'zero page' };
   const shared = vma.object?.page(vma.pgoff + (vpn - vma.startVpn));
   return shared === undefined

@@ -7,7 +7,7 @@ import { DESIGNS } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel, KernelOptions } from '../kernel/kernel.ts';
 import { pageNodes } from '../kernel/move_pages.ts';
-import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { anyFrameOf, pteFrame } from '../kernel/page_table.ts';
 import { stateHash } from '../kernel/state_hash.ts';
 import type { Machine } from '../machine/machine.ts';
 import { DecisionLog } from '../mm/decision_log.ts';
@@ -150,8 +150,9 @@ export class Session {
         const byNode = new Map<number, number>();
         let n = 0;
         task.mm.pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
-          if (!pteIsPage(pte)) return;
-          const nid = this.kernel.allocator.nidOf(pteFrame(pte));
+          const f = anyFrameOf(pte);
+          if (f === -1) return;
+          const nid = this.kernel.allocator.nidOf(f);
           byNode.set(nid, (byNode.get(nid) ?? 0) + 1);
           n++;
         });

@@ -33,6 +33,8 @@ export const VERDICT = {
   NO_HUGE_PAGE: 8,
   /** The node has as many dirty pages of files as it may, and the page is for another. */
   DIRTY: 9,
+  /** The task's group may have no more of the node. */
+  QUOTA: 10,
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 

@@ -41,6 +41,7 @@ export const __GFP_ACCOUNT = 0x400000;
  * nodes it is a flag (__GFP_PRIVATE), in the fifth the choice of a list.
  */
 export const GFP_PRIVATE = 0x800000;
+export const asksPrivate = (gfp: number): boolean => (gfp & GFP_PRIVATE) !== 0;
 
 export const __GFP_RECLAIM = __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM;
 export const GFP_ATOMIC = __GFP_HIGH | __GFP_ATOMIC | __GFP_KSWAPD_RECLAIM;

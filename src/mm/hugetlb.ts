@@ -408,11 +408,12 @@ export class HugePages {
 
   /** Counts a page out whose frames somebody else takes over. */
   #forget(f: Frame): void {
-    const { allocator, map, stat } = this.#mem;
+    const { allocator, map, stat, charges } = this.#mem;
     const nid = allocator.nidOf(f);
     this.nr--;
     this.nrOf[nid] = (this.nrOf[nid] as number) - 1;
     map.kind[f] = KIND_NONE;
+    charges?.uncharge(nid, f, this.order);
     stat.countFree(this.nrSmall);
   }
 

@@ -16,7 +16,9 @@ import {
 import type { HeldPages } from './held_pages.ts';
 import type { Lru } from './lru.ts';
 import type { MemMap } from './memmap.ts';
+import type { DeviceMemory } from './memremap.ts';
 import type { Zones } from './mmzone.ts';
+import type { Account, NodeCharges } from './node_charge.ts';
 import type { NodeStates } from './node_states.ts';
 import type { PerCpuLists } from './pcp.ts';
 import type { VmStat } from './vmstat.ts';
@@ -41,7 +43,10 @@ export interface PageAllocatorParts {
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
   readonly held: HeldPages;
+  readonly deviceMemory: DeviceMemory;
   readonly dirty: DirtyLimits;
+  /** Null while no design counts pages. */
+  readonly charges: NodeCharges | null;
   readonly states: NodeStates;
   readonly stat: VmStat;
   readonly nodeOfCpu: Int32Array;
@@ -55,6 +60,8 @@ export interface AllocTask {
   readonly memsAllowed: Nodemask;
   /** Nodes of the nearest cpuset above that is a hard wall: where kernel requests may escape to. */
   readonly hardwallMems: Nodemask;
+  /** Whom its pages are counted for, where a design counts them. */
+  readonly account?: Account | null;
 }
 
 export const FAILURE = {
@@ -74,6 +81,8 @@ export const FAILURE = {
   KILLED: 5,
   /** No pool that the request may use has a free huge page. */
   NO_HUGE_PAGE: 6,
+  /** The task's group may have no more of the nodes that would admit it: one of the group dies. */
+  OVER_QUOTA: 7,
 } as const;
 export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 
@@ -92,9 +101,14 @@ export function gfpToAllocFlags(gfp: number): number {
 
 /**
  * User requests stay on the nodes of the task's cpuset, kernel requests may go up to a hard wall
- * (__cpuset_node_allowed).
+ * (__cpuset_node_allowed). About private memory, which is not N_MEMORY, no cpuset has a say.
  */
-export function cpusetNodeAllowed(task: AllocTask, nid: number, gfp: number): boolean {
-  if (task.memsAllowed.has(nid)) return true;
+export function cpusetNodeAllowed(
+  task: AllocTask,
+  nid: number,
+  gfp: number,
+  privateMemory: Nodemask,
+): boolean {
+  if (task.memsAllowed.has(nid) || privateMemory.has(nid)) return true;
   return (gfp & __GFP_HARDWALL) === 0 && task.hardwallMems.has(nid);
 }

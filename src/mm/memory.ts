@@ -10,17 +10,19 @@
 import { assert, UserError } from '../base/assert.ts';
 import { type Frame, type NodeId, type Pfn, pfn, type ZoneIndex } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
-import type { Design } from '../hooks/design.ts';
+import type { Design, DeviceMemoryType } from '../hooks/design.ts';
 import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
-import { ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
+import { ZONE_DEVICE, ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
 import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
+import { DeviceMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
+import { NodeCharges } from './node_charge.ts';
 import { NodeStates } from './node_states.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
@@ -34,6 +36,7 @@ import {
   setupPerZoneWmarks,
 } from './watermark.ts';
 import {
+  planDeviceMemory,
   planSnapshot,
   planZones,
   type Stretch,
@@ -76,7 +79,11 @@ export class Memory {
   readonly pcp: PerCpuLists;
   readonly lru: Lru;
   readonly held: HeldPages;
+  /** Memory that drivers hand out. */
+  readonly deviceMemory: DeviceMemory;
   readonly dirty: DirtyLimits;
+  /** Pages by control group, where the design counts them. */
+  readonly charges: NodeCharges | null;
   readonly swap: Swap;
   readonly states = new NodeStates();
   readonly stat: VmStat;
@@ -117,8 +124,9 @@ export class Memory {
       for (const cpu of node.cpus) if (this.nodeOfCpu[cpu] === -1) this.nodeOfCpu[cpu] = node.id;
     }
 
-    const plans =
-      options.zones === undefined ? planZones(machine) : planSnapshot(machine, options.zones);
+    this.#setNodes();
+    const kept = this.#keptMemory();
+    const plans = this.#plan(options.zones, kept);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
     const nrFrames = this.#layOut(plans);
@@ -127,7 +135,13 @@ export class Memory {
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
     this.lru = new Lru(this.buddy, this.nrNodeIds);
     this.held = new HeldPages(this.map);
+    this.deviceMemory = new DeviceMemory(this.buddy);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
+    const { nodeCharge } = design.answers;
+    this.charges =
+      nodeCharge === undefined
+        ? null
+        : new NodeCharges(nodeCharge, this.states, this.nrNodeIds, nrFrames);
     this.swap = new Swap(this.lru);
     this.stat = new VmStat(this.zones, this.nrNodeIds);
     this.stat.nodeSource(NODE_ITEM.nr_dirty, (nid) => this.dirty.nrDirty[nid] as number);
@@ -138,7 +152,9 @@ export class Memory {
       pcp: this.pcp,
       lru: this.lru,
       held: this.held,
+      deviceMemory: this.deviceMemory,
       dirty: this.dirty,
+      charges: this.charges,
       states: this.states,
       stat: this.stat,
       nodeOfCpu: this.nodeOfCpu,
@@ -150,10 +166,12 @@ export class Memory {
       if (zone !== undefined) this.buddy.moveToZone(startFrame, startFrame + nrPages, zone);
     }
     plans.forEach((plan, z) => {
-      if (plan.stretches.length > 0) this.#fillZone(z as ZoneIndex, plan);
+      const type = kept.get(plan.nid);
+      if (type !== undefined) this.#addDeviceMemory(z as ZoneIndex, plan, type);
+      else if (plan.stretches.length > 0) this.#fillZone(z as ZoneIndex, plan);
     });
     this.hasMemoryComeLater = this.blocks.some((block) => block.zone !== undefined);
-    this.#setStates();
+    this.#setStates(kept);
     this.rebuild();
     this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
@@ -318,14 +336,62 @@ export class Memory {
     return Math.min(pages, present);
   }
 
-  #setStates(): void {
-    const { machine, states, zones } = this;
+  /** The masks that firmware decides. */
+  #setNodes(): void {
+    const { machine, states } = this;
     states.possible = Nodemask.from(machine.nodes.map((n) => n.id));
-    states.online = onlineNodes(machine);
     states.cpu = Nodemask.from(machine.nodes.filter((n) => n.cpus.length > 0).map((n) => n.id));
     states.device = Nodemask.from(
       machine.nodes.filter((n) => n.device !== undefined).map((n) => n.id),
     );
+  }
+
+  #plan(
+    snapshot: readonly ZoneSnapshot[] | undefined,
+    kept: ReadonlyMap<NodeId, unknown>,
+  ): ZonePlan[] {
+    const { machine } = this;
+    const plans = snapshot === undefined ? planZones(machine) : planSnapshot(machine, snapshot);
+    return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
+  }
+
+  /** Memory that the design leaves to drivers, by node, and what it is then. */
+  #keptMemory(): ReadonlyMap<NodeId, DeviceMemoryType> {
+    const kept = new Map<NodeId, DeviceMemoryType>();
+    const answer = this.design.answers.memremapPages;
+    if (answer === undefined) return kept;
+    for (const nid of this.states.device) {
+      const type = this.states.cpu.has(nid) ? undefined : answer(nid, this.states);
+      if (type !== undefined) kept.set(nid, type);
+    }
+    return kept;
+  }
+
+  /** A zone whose frames a driver hands out: none of it is managed. */
+  #addDeviceMemory(z: ZoneIndex, { nid, stretches }: ZonePlan, type: DeviceMemoryType): void {
+    assert(this.zones.type[z] === ZONE_DEVICE);
+    const [first] = stretches;
+    const last = stretches.at(-1);
+    assert(first !== undefined && last !== undefined);
+    this.zones.startPfn[z] = first.startPfn;
+    this.zones.spanned[z] = last.startPfn + last.nrPages - first.startPfn;
+    const node = this.machine.nodes.find((n) => n.id === nid);
+    this.deviceMemory.add({
+      nid,
+      type,
+      zone: z,
+      stretches: stretches.map((stretch) => {
+        const { startFrame, nrPages } = this.#segmentOf(z, stretch);
+        return { start: startFrame, end: startFrame + nrPages };
+      }),
+      isThere: node?.offlineAtStart !== true,
+      ops: undefined,
+    });
+  }
+
+  #setStates(kept: ReadonlyMap<NodeId, unknown>): void {
+    const { states, zones } = this;
+    states.online = onlineNodes(this.machine, kept);
     for (let z = 0; z < zones.nr; z++) {
       if (zones.isManaged(z as ZoneIndex)) this.setNodeState(z as ZoneIndex);
     }
@@ -335,10 +401,7 @@ export class Memory {
   setNodeState(z: ZoneIndex): void {
     const { zones, states } = this;
     const nid = zones.nid[z] as NodeId;
-    if (this.design.answers.privateMemory?.(nid, states) === true) {
-      states.setPrivateMemory(nid);
-      return;
-    }
+    if (this.design.answers.privateMemory?.(nid, states)) return states.setPrivateMemory(nid);
     const isCoherent = this.design.answers.coherentDevice?.(nid, states) ?? false;
     states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
   }
@@ -422,10 +485,11 @@ export class Memory {
 /**
  * Nodes that are online after boot: on x86 those with CPUs or memory, even if that is offline
  * (numa_register_memblks, init_cpu_to_node); elsewhere every node that the firmware names.
+ * @param kept memory that drivers keep to themselves, by node.
  */
-function onlineNodes(machine: Machine): Nodemask {
-  const isOnline = (n: NodeSpec) =>
-    machine.arch !== 'x86_64' || n.cpus.length > 0 || n.ranges.length > 0;
+function onlineNodes(machine: Machine, kept: ReadonlyMap<NodeId, unknown>): Nodemask {
+  const hasMemory = (n: NodeSpec) => n.ranges.length > 0 && !kept.has(n.id);
+  const isOnline = (n: NodeSpec) => machine.arch !== 'x86_64' || n.cpus.length > 0 || hasMemory(n);
   return Nodemask.from(machine.nodes.filter(isOnline).map((n) => n.id));
 }
 

@@ -1,9 +1,9 @@
 // The page allocator's decision: which zonelist, which zones of it, and what when none has a page.
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
 //          alloc_flags_nofragment, zone_watermark_fast, rmqueue, __alloc_pages_slowpath.
-// Omits    compaction. While nothing can be reclaimed, direct reclaim finds pages on
-//          per-CPU lists only (SPEC EXH2); else mm/kswapd.ts does it (`reclaimer`).
-// Hooks    zoneGate (get_page_from_freelist).
+// Omits    compaction. Where nothing can be reclaimed, per-CPU lists are emptied (SPEC EXH2); else
+//          mm/kswapd.ts reclaims.
+// Hooks    zoneGate, nodeCharge (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
 import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
@@ -24,7 +24,7 @@ import {
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   __GFP_WRITE,
-  GFP_PRIVATE,
+  asksPrivate,
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
@@ -39,13 +39,13 @@ import {
   ALLOC_WMARK_LOW,
   cpusetNodeAllowed,
   FAILURE,
-  type Failure,
   gfpToAllocFlags,
   MAX_RUN,
   type PageAllocatorParts,
 } from './internal.ts';
 import { NIL } from './memmap.ts';
 import { sparesPageBlocks } from './mmzone.ts';
+import type { NodeCharges } from './node_charge.ts';
 import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
@@ -67,8 +67,6 @@ export class PageAllocator extends PageFreer {
   log: DecisionLog | null = null;
   /** What frees pages for requests; null while there is nothing that it could free. */
   reclaimer: Reclaimer | null = null;
-  /** Why the last request that gave nothing failed. */
-  failure: Failure = FAILURE.NONE;
   /** Frames given by the last request. */
   readonly out = new Int32Array(MAX_RUN);
   /** Zone the last request was served from. */
@@ -76,6 +74,7 @@ export class PageAllocator extends PageFreer {
 
   #gate: ZoneGate | undefined;
   readonly #gatedNode: Uint8Array;
+  readonly #charges: NodeCharges | null;
   /** More than one node is online. */
   #isNuma = false;
   /** By zone: 1 where a walk that starts there tries not to break up page blocks of other types. */
@@ -105,6 +104,10 @@ export class PageAllocator extends PageFreer {
   #preferred = NO_ZONE;
   /** Zones that admitted the last walked request, whether they had a page or not. */
   nrAdmitted = 0;
+  /** Zones that it passed over because the task's group has its share of their node. */
+  #nrOverQuota = 0;
+  /** What the gate says to the walk, once it was asked. */
+  #isGateOpen: boolean | undefined;
 
   constructor(parts: PageAllocatorParts) {
     super(parts);
@@ -114,6 +117,7 @@ export class PageAllocator extends PageFreer {
     this.#zoneFree = parts.zones.free;
     this.#gatedNode = new Uint8Array(parts.nrNodeIds);
     this.#sparesBlocks = new Uint8Array(parts.zones.nr);
+    this.#charges = parts.charges;
   }
 
   /** Compiles node states and the design's gate into flat tables, whenever node states change. */
@@ -124,6 +128,7 @@ export class PageAllocator extends PageFreer {
     this.#nid = NO_REQUEST;
     this.#gate = gate;
     this.#gatedNode.fill(0);
+    this.#charges?.compile();
     if (gate === undefined) return;
     for (const nid of gate.gated(this.#p.states)) this.#gatedNode[nid] = 1;
   }
@@ -150,11 +155,6 @@ export class PageAllocator extends PageFreer {
   set cpusetsEnabled(isEnabled: boolean) {
     this.#cpusetsEnabled = isEnabled;
     this.#nid = NO_REQUEST;
-  }
-
-  /** Node of a frame (page_to_nid). */
-  nidOf(f: number): NodeId {
-    return this.#p.zones.nid[this.#p.buddy.zoneOf(f)] as NodeId;
   }
 
   /**
@@ -225,8 +225,8 @@ export class PageAllocator extends PageFreer {
     if (this.#cpusetsEnabled) {
       this.#fastGfp |= __GFP_HARDWALL;
       if (nodemask === null) {
-        const { privateMemory } = this.#p.states;
-        this.#nodemask = gfp & GFP_PRIVATE ? this.#mems.or(privateMemory) : this.#mems;
+        this.#nodemask = this.#mems;
+        if (asksPrivate(gfp)) this.#nodemask = this.#mems.or(this.#p.states.privateMemory);
         this.#maskOrigin = MASK_CPUSET;
       } else this.#fastFlags |= ALLOC_CPUSET;
     }
@@ -243,7 +243,7 @@ export class PageAllocator extends PageFreer {
     const { zones } = this.#p;
     const z = this.#list.zones[this.#preferred] as number;
     const nid = zones.nid[z] as number;
-    if (this.#gatedNode[nid] === 1) return;
+    if (this.#gatedNode[nid] === 1 || this.#charges?.isCounted[nid] === 1) return;
     this.#first = z;
     this.#firstList = this.#pcp.listOf(z, this.#cpu);
     const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
@@ -295,19 +295,18 @@ export class PageAllocator extends PageFreer {
     stat.countFree(this.takeFrees());
   }
 
-  /**
-   * Walks the list from the preferred zone on; takes from the first zone that passes every test.
-   */
+  /** Takes from the first zone of the list, the preferred one on, that passes every test. */
   #getPageFromFreelist(gfp: number, flags: number, attempt: number, want: number): number {
     const { zones, nodeOfCpu } = this.#p;
     const list = this.#list.zones;
     const cpu = this.current.cpu;
     const { log } = this;
-    let allocFlags = flags;
     const { owner, kind } = this.#list;
     log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, kind);
-    let isGateOpen = -1;
+    let allocFlags = flags;
+    this.#isGateOpen = undefined;
     this.nrAdmitted = 0;
+    this.#nrOverQuota = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
     if (log !== null) this.#logSkipped(log, 0, start);
     for (let i = start; i < list.length; i++) {
@@ -318,19 +317,10 @@ export class PageAllocator extends PageFreer {
         log?.step(z, verdict, zones.free[z] as number);
         continue;
       }
-      if (this.#gatedNode[nid] === 1) {
-        if (isGateOpen < 0) isGateOpen = this.#gateAdmits(gfp) ? 1 : 0;
-        if (isGateOpen === 0) {
-          log?.step(z, VERDICT.GATED, zones.free[z] as number);
-          continue;
-        }
-      }
-      if (allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled && !this.#cpusetAllows(nid, gfp)) {
-        log?.step(z, VERDICT.CPUSET, zones.free[z] as number);
-        continue;
-      }
-      if (attempt === ATTEMPT.FAST && gfp & __GFP_WRITE && !this.#p.dirty.isNodeOk(nid)) {
-        log?.step(z, VERDICT.DIRTY, zones.free[z] as number);
+      const admission = this.#admission(nid, gfp, allocFlags, attempt);
+      if (admission !== VERDICT.TAKEN) {
+        if (admission === VERDICT.QUOTA) this.#nrOverQuota++;
+        log?.step(z, admission, zones.free[z] as number);
         continue;
       }
       if (allocFlags & ALLOC_NOFRAGMENT && i !== this.#preferred && this.#isRemote(nid)) {
@@ -345,11 +335,12 @@ export class PageAllocator extends PageFreer {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
         continue;
       }
-      const n = this.#rmqueue(z, cpu, allocFlags, want);
+      const n = this.#rmqueue(z, cpu, allocFlags, Math.min(want, this.#room(nid)));
       if (n === 0) {
         log?.step(z, VERDICT.NO_BLOCK, zones.free[z] as number);
         continue;
       }
+      this.#charges?.charge(this.current, nid, this.out, n, this.#order);
       log?.step(z, VERDICT.TAKEN, zones.free[z] as number);
       log?.end(true, n);
       const preferred = list[this.#preferred] as number;
@@ -381,17 +372,32 @@ export class PageAllocator extends PageFreer {
     return VERDICT.TAKEN;
   }
 
-  #gateAdmits(gfp: number): boolean {
-    const gate = this.#gate as ZoneGate;
-    const asksPrivate = (gfp & GFP_PRIVATE) !== 0;
-    return gate.admits((gfp & __GFP_THISNODE) !== 0, this.#maskOrigin, asksPrivate);
+  /** Tests of a node, whatever is free there: the design's, the cpuset's, dirty pages. */
+  #admission(nid: number, gfp: number, allocFlags: number, attempt: number): Verdict {
+    if (this.#gatedNode[nid] === 1) {
+      this.#isGateOpen ??= this.#gateAdmits(gfp);
+      if (!this.#isGateOpen) return VERDICT.GATED;
+    }
+    const asksCpuset = allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled;
+    if (asksCpuset && !this.#cpusetAllows(nid, gfp)) return VERDICT.CPUSET;
+    if (attempt === ATTEMPT.FAST && gfp & __GFP_WRITE && !this.#p.dirty.isNodeOk(nid)) {
+      return VERDICT.DIRTY;
+    }
+    return this.#room(nid) === 0 ? VERDICT.QUOTA : VERDICT.TAKEN;
   }
 
-  /** A cpuset has no say about private memory, which is not N_MEMORY. */
+  #gateAdmits(gfp: number): boolean {
+    const isThisNode = (gfp & __GFP_THISNODE) !== 0;
+    return (this.#gate as ZoneGate).admits(isThisNode, this.#maskOrigin, asksPrivate(gfp));
+  }
+
   #cpusetAllows(nid: number, gfp: number): boolean {
-    return (
-      cpusetNodeAllowed(this.current, nid, gfp) || this.#p.states.privateMemory.has(nid as NodeId)
-    );
+    return cpusetNodeAllowed(this.current, nid, gfp, this.#p.states.privateMemory);
+  }
+
+  /** Blocks of the order that the task's group may take of a node. */
+  #room(nid: number): number {
+    return this.#charges === null ? MAX_RUN : this.#charges.room(this.current, nid) >> this.#order;
   }
 
   #isRemote(nid: number): boolean {
@@ -430,9 +436,9 @@ export class PageAllocator extends PageFreer {
   #slowpath(gfp: number, want: number): number {
     const flags = gfpToAllocFlags(gfp);
     this.#preferred = this.#firstZone(this.#nodemask);
-    if (this.#preferred === NO_ZONE) return this.#fail(FAILURE.NO_ZONE);
-    if (this.cpusetsInsane && gfp & __GFP_HARDWALL && !(gfp & GFP_PRIVATE)) {
-      if (this.#firstZone(this.current.memsAllowed) === NO_ZONE) return this.#fail(FAILURE.NO_ZONE);
+    if (this.#preferred === NO_ZONE) return this.fail(FAILURE.NO_ZONE);
+    if (this.cpusetsInsane && gfp & __GFP_HARDWALL && !asksPrivate(gfp)) {
+      if (this.#firstZone(this.current.memsAllowed) === NO_ZONE) return this.fail(FAILURE.NO_ZONE);
     }
     if (!(flags & ALLOC_CPUSET)) {
       this.#nodemask = null;
@@ -444,22 +450,24 @@ export class PageAllocator extends PageFreer {
     }
     const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, want);
     if (n > 0) return n;
-    if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.#fail(FAILURE.NO_RECLAIM);
+    if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.fail(FAILURE.NO_RECLAIM);
     const isAdmitted = this.nrAdmitted > 0;
+    const isOverQuota = this.#nrOverQuota > 0 && !isAdmitted;
     if (isAdmitted || this.reclaimer !== null) {
       const k = this.#reclaim(gfp, flags, want);
       if (k > 0) return k;
     }
     const mayNotKill = __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
     if (gfp & mayNotKill || this.#order > PAGE_ALLOC_COSTLY_ORDER) {
-      return this.#fail(FAILURE.NO_RECLAIM);
+      return this.fail(FAILURE.NO_RECLAIM);
     }
     const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
     const m = this.#getPageFromFreelist(hard, last, ATTEMPT.OOM, want);
     if (m > 0) return m;
-    if (this.#highest < ZONE_NORMAL) return this.#fail(FAILURE.NO_RECLAIM);
-    return this.#fail(isAdmitted ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
+    if (this.#highest < ZONE_NORMAL) return this.fail(FAILURE.NO_RECLAIM);
+    if (isOverQuota) return this.fail(FAILURE.OVER_QUOTA);
+    return this.fail(isAdmitted ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
   }
 
   /** Frees pages, or at least empties the per-CPU lists, and makes the walk again. */
@@ -477,8 +485,9 @@ export class PageAllocator extends PageFreer {
   #request(gfp: number, allocFlags: number): ReclaimRequest {
     const was = [this.#order, this.#highest, this.#preferred, this.#migratetype] as const;
     const [list, nodemask, origin] = [this.#list, this.#nodemask, this.#maskOrigin];
+    // Pages freed where the group has its share already would help others only.
     const cpusetAllows = (nid: number): boolean =>
-      !this.#cpusetsEnabled || this.#cpusetAllows(nid, __GFP_HARDWALL);
+      (!this.#cpusetsEnabled || this.#cpusetAllows(nid, __GFP_HARDWALL)) && this.#room(nid) > 0;
     const resume = (): void => {
       [this.#order, this.#highest, this.#preferred, this.#migratetype] = was;
       [this.#list, this.#nodemask, this.#maskOrigin] = [list, nodemask, origin];
@@ -486,10 +495,5 @@ export class PageAllocator extends PageFreer {
     };
     const [order, highest] = was;
     return { gfp, allocFlags, order, highest, zones: list.zones, nodemask, cpusetAllows, resume };
-  }
-
-  #fail(why: Failure): number {
-    this.failure = why;
-    return 0;
   }
 }

@@ -1,25 +1,31 @@
-// Giving pages back to the page allocator.
+// What a page allocator has besides its walk: giving pages back, and why a request failed.
 // Models   linux@v6.1 mm/page_alloc.c: free_unref_page, __free_pages.
 // Holds    A frame that is free already is never freed: that is a bug of the caller.
 import { assert } from '../base/assert.ts';
-import type { Frame, ZoneIndex } from '../base/ids.ts';
+import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
-import type { AllocTask, PageAllocatorParts } from './internal.ts';
+import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import { KIND_BUDDY, KIND_NONE } from './memmap.ts';
+import type { DeviceMemory } from './memremap.ts';
+import type { NodeCharges } from './node_charge.ts';
 
 /** The half of the page allocator that takes pages back. */
 export class PageFreer {
   /** On whose behalf pages are taken and given back. */
   current!: AllocTask;
+  /** Why the last request that gave nothing failed. */
+  failure: Failure = FAILURE.NONE;
   readonly #parts: PageAllocatorParts;
   readonly #kind: Uint8Array;
   readonly #blocks: Uint16Array;
   readonly #pageblockOrder: number;
   readonly #lru: Lru;
   readonly #held: HeldPages;
+  readonly #device: DeviceMemory;
+  readonly #charges: NodeCharges | null;
   #nrFreed = 0;
 
   constructor(parts: PageAllocatorParts) {
@@ -29,6 +35,22 @@ export class PageFreer {
     this.#pageblockOrder = parts.buddy.pageblockOrder;
     this.#lru = parts.lru;
     this.#held = parts.held;
+    this.#device = parts.deviceMemory;
+    this.#charges = parts.charges;
+  }
+
+  /** Node of a frame (page_to_nid). */
+  nidOf(f: number): NodeId {
+    return this.#parts.zones.nid[this.#parts.buddy.zoneOf(f)] as NodeId;
+  }
+
+  protected fail(why: Failure): number {
+    this.failure = why;
+    return 0;
+  }
+
+  #uncharge(f: Frame, order: number): void {
+    this.#charges?.uncharge(this.nidOf(f), f, order);
   }
 
   /** Pages freed since the last call. */
@@ -44,6 +66,11 @@ export class PageFreer {
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
     if (this.#lru.isInUse) this.#lru.forget(f);
     if (this.#held.isInUse && this.#held.keeps(f)) return;
+    if (this.#device.isInUse && this.#device.has(f)) {
+      this.#device.free(f);
+      return;
+    }
+    if (this.#charges !== null) this.#uncharge(f, 0);
     this.#kind[f] = KIND_NONE;
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
@@ -60,6 +87,7 @@ export class PageFreer {
     assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
     this.#kind[f] = KIND_NONE;
     if (this.#lru.isInUse) this.#lru.forget(f);
+    if (this.#charges !== null) this.#uncharge(f, order);
     this.#nrFreed += 1 << order;
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);

@@ -7,7 +7,7 @@
 import type { NodeId } from '../base/ids.ts';
 import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { memoryBlockBytes, zoneLimits } from '../machine/zones.ts';
-import { ZONE_DMA, ZONE_DMA32, ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
+import { ZONE_DEVICE, ZONE_DMA, ZONE_DMA32, ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 
 /** What is known of a zone from a real kernel; replaces what boot would have worked out. */
 export interface ZoneSnapshot {
@@ -104,6 +104,24 @@ function stretchesOf(
   return stretches;
 }
 
+const byNode = (a: ZonePlan, b: ZonePlan): number => a.nid - b.nid || a.type - b.type;
+
+/** The same plans, with one zone of device memory for each node whose driver keeps it to itself. */
+export function planDeviceMemory(
+  machine: Machine,
+  plans: readonly ZonePlan[],
+  isKept: (nid: NodeId) => boolean,
+): ZonePlan[] {
+  const kept = machine.nodes.filter((node) => isKept(node.id));
+  if (kept.length === 0) return [...plans];
+  const others = plans.filter((plan) => !isKept(plan.nid));
+  const own = kept.flatMap((node) => {
+    const all = stretchesOf(machine, node, 0, Number.POSITIVE_INFINITY);
+    return all.length === 0 ? [] : [planOf(node.id, ZONE_DEVICE, all)];
+  });
+  return [...others, ...own].sort(byNode);
+}
+
 /** Zones as found on a real kernel; what hot-plugged nodes have beyond them is offline. */
 export function planSnapshot(machine: Machine, zones: readonly ZoneSnapshot[]): ZonePlan[] {
   const blockPages = memoryBlockBytes(machine) / machine.pageBytes;
@@ -114,7 +132,6 @@ export function planSnapshot(machine: Machine, zones: readonly ZoneSnapshot[]): 
     hotplug: undefined,
     snapshot,
   }));
-  const byNode = (a: ZonePlan, b: ZonePlan) => a.nid - b.nid || a.type - b.type;
   for (const node of machine.nodes) {
     if (node.memoryZone !== 'movable') continue;
     const own = plans.filter((plan) => plan.nid === node.id);

@@ -7,9 +7,17 @@ import type { Frame } from '../base/ids.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { pteFrame, pteIsPage, pteIsSwap, pteIsWritable, pteSlot } from '../kernel/page_table.ts';
+import {
+  anyFrameOf,
+  pteFrame,
+  pteIsPage,
+  pteIsSwap,
+  pteIsWritable,
+  pteSlot,
+} from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { THP_PAGES } from '../kernel/thp.ts';
+import { isZoneDevice } from '../kernel/zone_device.ts';
 import { LRU_ACTIVE, LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { lockedFrames } from './census.ts';
@@ -46,8 +54,11 @@ export const PSS_SHIFT = 12;
 
 const lockedOf = ({ k }: View): ReadonlySet<Frame> => lockedFrames(k);
 
-/** Counts the pages that the task's page table maps in an area. */
-export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
+/**
+ * Counts the pages that the task's page table maps in an area.
+ * @param withDevices also those in memory that drivers keep, which numa_maps passes over.
+ */
+export function areaStat(view: View, task: Task, vma: Vma, withDevices: boolean): AreaStat {
   const { k } = view;
   const locked = view.once(lockedOf);
   const stat: AreaStat = {
@@ -71,8 +82,8 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
   if (isHuge(vma)) {
     for (const [vpn, pte] of pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const isAnon = vma.huge.inode.pages.get(hugeIndex(vma, vpn)) !== pteFrame(pte);
-      const isDirty = !isAnon || pteIsWritable(pte) || mappersOf(k, pte) > 1;
-      countPage(k, stat, pte, isAnon, isDirty, false);
+      const isDirty = !isAnon || pteIsWritable(pte) || mappersOf(k, pteFrame(pte)) > 1;
+      countPage(k, stat, pteFrame(pte), isAnon, isDirty, false);
     }
     return stat;
   }
@@ -81,12 +92,13 @@ export function areaStat(view: View, task: Task, vma: Vma): AreaStat {
   }
   pageTable.walk(vma.startVpn, vma.endVpn, (vpn, pte) => {
     if (pteIsSwap(pte)) countSwapped(k, stat, pte);
-    if (!pteIsPage(pte)) return;
-    const isAnon = isPrivate(k, pteFrame(pte));
+    const f = anyFrameOf(pte);
+    if (f === -1 || (!withDevices && isZoneDevice(k, f))) return;
+    const isAnon = isPrivate(k, f);
     const index = vma.pgoff + (vpn - vma.startVpn);
     const isClean = !isAnon && !pteIsWritable(pte) && vma.object?.isClean(index) === true;
-    const isActive = locked.has(pteFrame(pte)) || isOn(k, pteFrame(pte), LRU_ACTIVE);
-    countPage(k, stat, pte, isAnon, !isClean, isActive);
+    const isActive = locked.has(f) || isOn(k, f, LRU_ACTIVE);
+    countPage(k, stat, f, isAnon, !isClean, isActive);
   });
   return stat;
 }
@@ -104,18 +116,17 @@ function countSwapped(k: Kernel, stat: AreaStat, pte: number): void {
   stat.swapPss += Math.floor((k.mem.pageBytes * 2 ** PSS_SHIFT) / owners);
 }
 
-const mappersOf = (k: Kernel, pte: number): number => k.thp.mapcount(pteFrame(pte));
+const mappersOf = (k: Kernel, f: Frame): number => k.thp.mapcount(f);
 
 function countPage(
   k: Kernel,
   stat: AreaStat,
-  pte: number,
+  f: Frame,
   isAnon: boolean,
   isDirty: boolean,
   isActive: boolean,
 ): void {
-  const f = pteFrame(pte);
-  const mappers = mappersOf(k, pte);
+  const mappers = mappersOf(k, f);
   const nid = k.allocator.nidOf(f);
   const pss = Math.floor((k.mem.pageBytes * 2 ** PSS_SHIFT) / Math.max(1, mappers));
   stat.pages++;

@@ -8,6 +8,7 @@ import type { Frame } from '../base/ids.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { isZoneDevice } from '../kernel/zone_device.ts';
 import { LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON, KIND_SHMEM, KIND_THP } from '../mm/memmap.ts';
 
@@ -82,7 +83,7 @@ export function lockedFrames(k: Kernel): ReadonlySet<Frame> {
     for (const vma of vmas) {
       if (!vma.isLocked || isHuge(vma)) continue;
       pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        if (pteIsPage(pte)) locked.add(pteFrame(pte));
+        if (pteIsPage(pte) && !isZoneDevice(k, pteFrame(pte))) locked.add(pteFrame(pte));
       });
     }
   }

@@ -84,7 +84,7 @@ function numaLine(view: View, task: Task, vma: Vma): string {
   const file = fileName(k, vma);
   if (file !== undefined) words.push(`file=${file}\\040(deleted)`);
   if (isHuge(vma)) words.push('huge');
-  const stat = areaStat(view, task, vma);
+  const stat = areaStat(view, task, vma, false);
   if (stat.pages > 0) {
     if (stat.anon > 0) words.push(`anon=${stat.anon}`);
     if (stat.dirty > 0) words.push(`dirty=${stat.dirty}`);

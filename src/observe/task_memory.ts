@@ -50,7 +50,7 @@ function sumsOf(view: View, task: Task): Sums {
     hugeShared: 0,
     hugePrivate: 0,
   };
-  for (const vma of task.mm.vmas) addArea(sums, vma, areaStat(view, task, vma));
+  for (const vma of task.mm.vmas) addArea(sums, vma, areaStat(view, task, vma, true));
   return sums;
 }
 

@@ -3,10 +3,11 @@
 // Omits    files of other controllers, and of the cpuset controller those that decide no placement.
 // Holds    CPS17 a run uses one hierarchy.
 import { NotModelled } from '../base/assert.ts';
-import { EINVAL, ENOENT } from '../base/errno.ts';
+import { EACCES, EINVAL, ENOENT } from '../base/errno.ts';
 import { findGroup, moveToGroup, useHierarchy, writeSubtreeControl } from '../kernel/cgroup.ts';
-import { type Cpuset, writeMems } from '../kernel/cpuset.ts';
+import { CONTROLLERS, type Cpuset, writeMems } from '../kernel/cpuset.ts';
 import { readLegacyFile, writeLegacyFile } from '../kernel/cpuset_v1.ts';
+import { readQuotaFile, writeQuota } from '../kernel/device_quota.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { OpResult } from './ops.ts';
@@ -54,6 +55,10 @@ export function writeGroupFile(k: Kernel, path: string, value: string, writer?: 
   if (group.isLegacy) return writeLegacyFile(k, group, file, value);
   if (file === 'cpuset.mems') return writeMems(k, group, value);
   if (file === 'cgroup.subtree_control') return writeSubtreeControl(k, group, value);
+  if (file === 'dmem.max') {
+    return group.account === null ? -ENOENT : writeQuota(k, group.account, value);
+  }
+  if (file === 'dmem.current') return group.account === null ? -ENOENT : -EACCES;
   throw new NotModelled(`writing ${file}`);
 }
 
@@ -84,7 +89,11 @@ export function readGroupFile(k: Kernel, path: string): OpResult {
   if (file === 'cpuset.mems.effective' && group.parent !== null && !isCpuset) return plain(-ENOENT);
   if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
   if (file === 'cgroup.subtree_control') {
-    return { ret: 0, value: group.isDelegating ? 'cpuset' : '' };
+    return { ret: 0, value: CONTROLLERS.filter((c) => group.handsOn.has(c)).join(' ') };
+  }
+  if (file === 'dmem.max' || file === 'dmem.current') {
+    const value = readQuotaFile(k, group, file);
+    return value === undefined ? plain(-ENOENT) : { ret: 0, value };
   }
   throw new NotModelled(`reading ${file}`);
 }
