@@ -11,7 +11,7 @@ import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
 import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
+import { pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
 import type { Task } from './task.ts';
 import { isZoneDevice } from './zone_device.ts';
 
@@ -27,7 +27,7 @@ export function followPage(k: Kernel, task: Task, vpn: number): Frame | number {
   if (vma === undefined) return -EFAULT;
   if (isHuge(vma)) {
     const pte = task.mm.pageTable.getHuge(vpn);
-    return pte === PTE_NONE ? -ENOENT : pteFrame(pte);
+    return pteIsPage(pte) ? pteFrame(pte) : -ENOENT;
   }
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return isZoneDevice(k, pteFrame(pte)) ? -ENOENT : pteFrame(pte);
