@@ -9,6 +9,8 @@ import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { privateNode } from './private_node.ts';
+import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
 import { zonelist } from './zonelist.ts';
 
@@ -21,6 +23,8 @@ export const DESIGNS: readonly Design[] = [
   byPage,
   hmm,
   hmmCoherent,
+  privateNode,
+  privateNodeV4,
   deviceQuota,
   skeleton,
 ];

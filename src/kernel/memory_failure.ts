@@ -144,7 +144,7 @@ export interface LinkFailure {
  * @returns -ENODEV for a node without memory.
  */
 export function failLink(k: Kernel, nid: NodeId): LinkFailure {
-  if (!k.states.memory.has(nid)) return { ret: -ENODEV, nrFree: 0, nrUsed: 0 };
+  if (!k.states.anyMemory.has(nid)) return { ret: -ENODEV, nrFree: 0, nrUsed: 0 };
   const why = kernelPagesOn(k, nid);
   if (why !== undefined) {
     k.panic = `${why} on node ${nid}, which is gone`;

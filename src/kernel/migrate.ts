@@ -10,7 +10,8 @@
 //          and its pages move after all others, the last of them first but for the first of all.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
-import { type Nodemask, remapNode } from '../base/nodemask.ts';
+import { Nodemask, remapNode } from '../base/nodemask.ts';
+import type { AllocReason } from '../hooks/design.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
 import {
@@ -31,6 +32,7 @@ import { type ManyTargets, moveRun, NO_TARGET } from './migrate_run.ts';
 import { movedCachePage } from './page_cache.ts';
 import { anyFrameOf, pteFrame, pteIsPage } from './page_table.ts';
 import { allocManyOnNode, allocOnNode } from './policy_alloc.ts';
+import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
@@ -71,8 +73,10 @@ export function targetOn(
   task: Task,
   nid: NodeId,
   from: 'node named' | 'cpuset' = 'node named',
+  reason: AllocReason = 'user migration',
 ): TargetSource {
-  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
+  const asks = from === 'cpuset' ? 0 : privateFlag(k, reason, Nodemask.of(nid));
+  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | asks;
   const one = (old: Frame): Frame | undefined => {
     if (k.thp.isPart(old)) return thpTarget(k, task, gfp, nid, from);
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
