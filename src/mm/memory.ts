@@ -23,7 +23,7 @@ import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { DeviceMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
-import { NodeStates } from './node_states.ts';
+import { NodeStates, onlineNodes } from './node_states.ts';
 import { OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
@@ -163,12 +163,8 @@ export class Memory {
       nodeOfCpu: this.nodeOfCpu,
       nrNodeIds: this.nrNodeIds,
     });
+    this.onlinePolicy = new OnlinePolicy(machine);
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
-    const startsOffline = machine.nodes.some((node) => node.offlineAtStart === true);
-    const isPlugged = this.blocks.length > 0;
-    this.onlinePolicy = new OnlinePolicy(
-      isPlugged && !startsOffline ? 'online_movable' : 'offline',
-    );
     for (const block of this.blocks) {
       const { startFrame, nrPages, zone } = block;
       if (zone !== undefined) this.buddy.moveToZone(startFrame, startFrame + nrPages, zone);
@@ -489,17 +485,6 @@ export class Memory {
     this.pcp.updateHigh();
     this.allocator.forgetRequest();
   }
-}
-
-/**
- * Nodes that are online after boot: on x86 those with CPUs or memory, even if that is offline
- * (numa_register_memblks, init_cpu_to_node); elsewhere every node that the firmware names.
- * @param kept memory that drivers keep to themselves, by node.
- */
-function onlineNodes(machine: Machine, kept: ReadonlyMap<NodeId, unknown>): Nodemask {
-  const hasMemory = (n: NodeSpec) => n.ranges.length > 0 && !kept.has(n.id);
-  const isOnline = (n: NodeSpec) => machine.arch !== 'x86_64' || n.cpus.length > 0 || hasMemory(n);
-  return Nodemask.from(machine.nodes.filter(isOnline).map((n) => n.id));
 }
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
