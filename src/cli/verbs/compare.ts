@@ -137,6 +137,7 @@ const timeText = (timeNs: number | undefined): string =>
   timeNs === undefined ? '-' : `${(timeNs / 1e6).toFixed(2)} ms`;
 
 const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
+  'device buffer': 'pages of device buffers',
   'page fault': 'page faults',
   'copy on write': 'copies on write',
   'shared page': 'pages of shared objects',
