@@ -1,7 +1,10 @@
 // How the tests run: those beside the code, those of the tools, and those of the whole in test/.
 import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { testedFile, writeTestedFiles } from './tools/lib/tested_modules.ts';
 
 /** Files that take about a minute each: begun last, one of them would run alone at the end. */
 const LONG = ['src/lab/kernel.guest.test.ts', 'src/lab/conform.test.ts'];
@@ -16,8 +19,26 @@ class LongFirst extends BaseSequencer {
   }
 }
 
+/** Sends every import of a module of src to its JavaScript, which Node loads by itself. */
+const native: Plugin = {
+  name: 'tested-modules',
+  enforce: 'pre',
+  buildStart: writeTestedFiles,
+  resolveId(source, importer) {
+    if (importer === undefined || !source.startsWith('.')) return undefined;
+    return testedFile(resolve(dirname(importer), source));
+  },
+};
+
+/** Coverage is counted by vitest, in modules that it has loaded itself. */
+const isCoverage = process.argv.some((word) => word.startsWith('--coverage'));
+
 export default defineConfig({
+  plugins: isCoverage ? [] : [native],
   test: {
+    server: { deps: { external: [/\/\.tested\//] } },
+    // Stacks then name lines of src.
+    execArgv: ['--enable-source-maps'],
     include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['tools/lib/shared_notice.ts'],
     reporters: ['default'],

@@ -114,7 +114,10 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
     if (!ofObjects.has(f) && !ofThps.has(f)) own(owners, f, 'private page', ANON);
   }
   const { held } = k.mem;
-  for (const f of held.orphans) own(owners, f, 'page that only pins hold', ANON);
+  for (const f of held.orphans) {
+    const kind = k.mem.map.kind[f];
+    if (kind !== THP && kind !== HUGE) own(owners, f, 'page that only pins hold', ANON);
+  }
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
   for (const { id, frames } of k.buffers.values()) {

@@ -204,20 +204,23 @@ export function thpMappings(k: Kernel): ThpMapping[] {
   return found;
 }
 
-/** First frames of the transparent huge pages that any entry maps, whole or in part. */
+/** First frames of transparent huge pages in use: mapped, whole or in part, or pinned. */
 export function thpFrames(k: Kernel): Set<number> {
   const frames = new Set<number>();
   for (const { entry } of thpMappings(k)) if (entry.is === 'page') frames.add(entry.frame);
   for (const { frame } of mappings(k)) {
     if (k.mem.map.kind[frame] === THP) frames.add(frame - (frame % SMALL_IN_THP));
   }
+  for (const f of k.mem.held.orphans) if (k.mem.map.kind[f] === THP) frames.add(f);
   return frames;
 }
 
-/** First frames of huge pages that somebody uses: mapped, or in a file. */
+/** First frames of huge pages in use: mapped, in a file, pinned, or lost. */
 export function usedHugeFrames(k: Kernel): Set<number> {
   const frames = new Set(hugeMappings(k).map((m) => m.frame));
   for (const inode of k.hugeInodes.values()) for (const f of inode.pages.values()) frames.add(f);
+  for (const f of k.mem.held.orphans) if (k.mem.map.kind[f] === HUGE) frames.add(f);
+  for (const f of k.huge.lost) frames.add(f);
   return frames;
 }
 

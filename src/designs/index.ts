@@ -10,6 +10,8 @@ import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { privateNode } from './private_node.ts';
+import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
 import { zonelist } from './zonelist.ts';
 
@@ -23,6 +25,8 @@ export const DESIGNS: readonly Design[] = [
   driver,
   hmm,
   hmmCoherent,
+  privateNode,
+  privateNodeV4,
   deviceQuota,
   skeleton,
 ];

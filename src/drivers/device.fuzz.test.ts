@@ -131,7 +131,7 @@ const workload = fc.record({
 });
 
 test('[ZDV2] [DVF1] [DRV1] nothing is lost or out of place, whatever devices and programs do', () => {
-  check(workload, 25, ({ design, lines }) => {
+  check(workload, 20, ({ design, lines }) => {
     const text = ['T0 mmap R0 1000 anon', 'T0 mmap R1 1000 anon', ...lines].join('\n');
     const scenario = parseScenario(text, { file: 'fuzz.cdm', pageBytes: 4096 });
     const input = {

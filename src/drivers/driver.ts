@@ -352,7 +352,8 @@ export class Driver {
     };
     const frames = away();
     if (frames.length === 0) return;
-    migrateFrames(this.k, frames, targetOn(this.k, task, this.nid), 'device');
+    const target = targetOn(this.k, task, this.nid, 'node named', 'owner');
+    migrateFrames(this.k, frames, target, 'device');
     this.nrBrought += frames.length - away().length;
   }
 

@@ -44,6 +44,8 @@ export interface GuestOutput {
   /** `uname -r`. */
   readonly kernel: string | undefined;
   readonly cmdline: string | undefined;
+  /** The program said its first word. */
+  readonly hasBegun: boolean;
   readonly cases: ReadonlyMap<number, GuestCase>;
   readonly isDone: boolean;
   /** The last lines that were not the program's. */
@@ -78,6 +80,7 @@ export class ProtocolReader {
   #kernel: string | undefined;
   #cmdline: string | undefined;
   #isDone = false;
+  #hasBegun = false;
   readonly #cases = new Map<number, CaseDraft>();
   readonly #tail: string[] = [];
 
@@ -95,10 +98,15 @@ export class ProtocolReader {
     return {
       kernel: this.#kernel,
       cmdline: this.#cmdline,
+      hasBegun: this.#hasBegun,
       cases: this.#cases,
       isDone: this.#isDone,
       tail: this.#tail,
     };
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   get isDone(): boolean {
@@ -119,6 +127,7 @@ export class ProtocolReader {
       if (this.#tail.length > TAIL_LINES) this.#tail.shift();
       return;
     }
+    this.#hasBegun = true;
     if (message.probe !== undefined) {
       this.#kernel = message.kernel;
       this.#cmdline = message.cmdline;

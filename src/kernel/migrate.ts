@@ -10,7 +10,8 @@
 //          and its pages move after all others, the last of them first but for the first of all.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
-import { type Nodemask, remapNode } from '../base/nodemask.ts';
+import { Nodemask, remapNode } from '../base/nodemask.ts';
+import type { AllocReason } from '../hooks/design.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
 import {
@@ -30,6 +31,7 @@ import type { Kernel } from './kernel.ts';
 import { movedCachePage } from './page_cache.ts';
 import { anyFrameOf, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
+import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
@@ -66,8 +68,10 @@ export function targetOn(
   task: Task,
   nid: NodeId,
   from: 'node named' | 'cpuset' = 'node named',
+  reason: AllocReason = 'user migration',
 ): TargetSource {
-  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
+  const asks = from === 'cpuset' ? 0 : privateFlag(k, reason, Nodemask.of(nid));
+  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | asks;
   return (old) => {
     if (k.thp.isPart(old)) return thpTarget(k, task, gfp, nid, from);
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
@@ -102,16 +106,18 @@ export function migrateFrames(
     const isThp = k.thp.isPart(old);
     const fresh = targetFor(old);
     if (fresh !== undefined && held.isPinned(old)) {
-      giveBack(k, fresh);
+      giveBack(k, fresh, isThp ? THP_ORDER : 0);
       busy.push(old);
     } else if (fresh !== undefined) moveFrame(k, old, fresh, cause, release);
-    else if (isThp) {
-      stat.count(EVENT.thp_migration_fail, 1);
+    else {
+      if (isThp) stat.count(EVENT.thp_migration_fail, 1);
+      const parts = isThp ? splitToMove(k, old) : undefined;
+      if (parts === undefined) {
+        stat.count(PGMIGRATE_FAIL, smallPagesOf(k, [...frames.slice(i), ...busy]));
+        return -ENOMEM;
+      }
       stat.count(EVENT.thp_migration_split, 1);
-      ofSplit.push(...splitToMove(k, old));
-    } else {
-      stat.count(PGMIGRATE_FAIL, frames.length - i + busy.length);
-      return -ENOMEM;
+      ofSplit.push(...parts);
     }
   }
   const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
@@ -120,6 +126,12 @@ export function migrateFrames(
   return stayed < 0 ? stayed : left + stayed;
 }
 
+/** Small pages that single and huge ones come to. */
+const smallPagesOf = (k: Kernel, frames: readonly Frame[]): number =>
+  frames.reduce(
+    (n, f) => n + (k.thp.isPart(f) ? THP_PAGES : isHugeFrame(k, f) ? k.huge.nrSmall : 1),
+    0,
+  );
 /**
  * The same targets, counted for whom the page is: the group that it is counted for where it lies,
  * or that of a task whose private page it is. Where neither is known, who asks counts.
@@ -141,25 +153,27 @@ function accountOfSpace(k: Kernel, f: Frame): Account | null {
 
 /** Tries pinned pages as often as the kernel does, in vain. */
 function tryAgain(k: Kernel, busy: readonly Frame[], target: TargetSource): number {
-  k.mem.stat.count(PGMIGRATE_FAIL, busy.length);
+  k.mem.stat.count(PGMIGRATE_FAIL, smallPagesOf(k, busy));
+  const nrThps = busy.filter((f) => k.thp.isPart(f)).length;
+  if (nrThps > 0) k.mem.stat.count(EVENT.thp_migration_fail, nrThps);
   for (let n = 1; n < MOST_TRIES; n++) {
     for (const old of busy) {
       const fresh = target(old);
       if (fresh === undefined) return -ENOMEM;
-      giveBack(k, fresh);
+      giveBack(k, fresh, k.thp.isPart(old) ? THP_ORDER : 0);
     }
   }
   return busy.length;
 }
 
 /** A target that was not needed (put_page). */
-function giveBack(k: Kernel, fresh: Frame): void {
+function giveBack(k: Kernel, fresh: Frame, order: number): void {
   if (isHugeFrame(k, fresh)) {
     k.huge.release(fresh);
     return;
   }
   k.mem.map.claim(fresh, KIND_KERNEL, 0, 0, 0);
-  k.allocator.free(fresh);
+  k.allocator.freeBlock(fresh, order);
 }
 
 function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, release: Release): void {

@@ -96,7 +96,7 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
   if (vma.huge === null) return;
   h.addText(`${vma.huge.isShared}/${vma.huge.hasNoReserve}/${vma.huge.isRobbed}`);
   h.addColumn([...(vma.huge.used ?? [])].sort((a, b) => a - b));
-  for (const [vpn, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
+  for (const [vpn, pte] of task.mm.pageTable.hugeEntriesIn(vma.startVpn, vma.endVpn)) {
     h.add(vpn);
     h.add(pte);
   }

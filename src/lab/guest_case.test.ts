@@ -72,6 +72,7 @@ function bootWith(results: readonly (OpResult | undefined)[], kernel = '6.1.0-9-
     cmdline: 'transparent_hugepage=never',
     cases: new Map([[0, ran]]),
     isDone: true,
+    hasBegun: true,
     tail: [],
     durationMs: 1,
     folder: undefined,

@@ -1,7 +1,7 @@
-// One scenario on a real kernel in a guest and in the model, step beside step.
+// Scenarios on a real kernel in a guest and in the model, step beside step.
 // Holds    KRN1 the model starts from the guest's own zones, and every result of the kernel is
 //          compared by the rules that recorded cases are compared by (CNF).
-import { bootGuest } from '../guest/boot.ts';
+import { type Boot, bootGuest } from '../guest/boot.ts';
 import { type GuestMachine, guestMachine } from '../guest/guest_machine.ts';
 import type { GuestTools } from '../guest/host.ts';
 import { guestScenario, usedCpus } from '../guest/lower.ts';
@@ -11,7 +11,7 @@ import type { OpResult, Scenario } from '../scenario/ops.ts';
 import { pageBytesOfKind } from '../scenario/parse_act.ts';
 import { printAct } from '../scenario/print.ts';
 import { type CaseVerdict, conformCase } from './conform.ts';
-import { recordCase } from './guest_case.ts';
+import { type GivenCase, recordCase } from './guest_case.ts';
 import { explainDifference, type KernelExplanation } from './kernel_explain.ts';
 import type { OracleCase } from './oracle_case.ts';
 
@@ -91,34 +91,51 @@ export function sizeWords(scenario: Scenario, guest: GuestMachine): string[] {
   ];
 }
 
-/**
- * Boots a guest for a scenario and compares.
- * @throws UserError for what a guest cannot have or run.
- */
-export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
-  const { design, tools, nodeMiB, maxNodes, keeps } = input;
+/** A scenario as a guest runs it. */
+interface Prepared {
+  readonly input: KernelRunInput;
+  readonly guest: GuestMachine;
+  readonly scenario: Scenario;
+  readonly append: string;
+  readonly given: GivenCase;
+}
+
+/** @throws UserError for what a guest cannot have or run. */
+function prepare(input: KernelRunInput): Prepared {
+  const { nodeMiB } = input;
   const made = guestMachine(input.machine, { usedCpus: usedCpus(input.scenario), nodeMiB });
   const scenario = guestScenario(input.scenario, made);
   const guest = { ...made, changes: [...made.changes, ...sizeWords(scenario, made)] };
-  const append = deviceWords(input.append ?? '', guest);
-  const lines = scenario.ops.map((op) => op.text);
-  const cases = [{ lines, cpuset: cpusetOf(lines) }];
-  const boot = await bootGuest({ machine: guest, cases, tools, append, keeps });
-  const { kernel, durationMs, folder } = boot;
-  const head = { guest, kernel, durationMs, folder };
   const given = {
     id: scenario.name,
     family: familyOf(scenario, guest, 'run'),
     purpose: scenario.title,
-    lines,
+    lines: scenario.ops.map((op) => op.text),
   };
-  const { record, problem } = recordCase(boot, 0, given, {
-    machine: guest,
-    design,
-    append,
-    maxNodes,
-  });
-  const answers = boot.cases.get(0)?.results ?? [];
+  return { input, guest, scenario, append: deviceWords(input.append ?? '', guest), given };
+}
+
+/** Boots one guest for scenarios that share its machine. */
+async function bootFor(prepared: readonly Prepared[]): Promise<KernelRun[]> {
+  const { guest, append, input } = prepared[0] as Prepared;
+  const cases = prepared.map(({ given: { lines } }) => ({ lines, cpuset: cpusetOf(lines) }));
+  const { tools, keeps } = input;
+  const boot = await bootGuest({ machine: guest, cases, tools, append, keeps });
+  return prepared.map((one, number) => judge(one, boot, number));
+}
+
+/** What a boot says of its scenario of that number. */
+function judge(
+  { input, guest, scenario, append, given }: Prepared,
+  boot: Boot,
+  number: number,
+): KernelRun {
+  const { kernel, durationMs, folder } = boot;
+  const head = { guest, kernel, durationMs, folder };
+  const { design, maxNodes } = input;
+  const options = { machine: guest, design, append, maxNodes };
+  const { record, problem } = recordCase(boot, number, given, options);
+  const answers = boot.cases.get(number)?.results ?? [];
   const model: OpResult[] = [];
   const outcome =
     record === undefined ? undefined : conformCase(record, (i, result) => (model[i] = result));
@@ -141,4 +158,59 @@ export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
       : undefined,
     record,
   };
+}
+
+/**
+ * Boots a guest for a scenario and compares.
+ * @throws UserError for what a guest cannot have or run.
+ */
+export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
+  return (await bootFor([prepare(input)]))[0] as KernelRun;
+}
+
+/** Operations that leave a kernel other than it was: later scenarios of the boot would see it. */
+const LASTING = /^(sys|\S+ swrite) /;
+
+/**
+ * Runs scenarios that share tools and options, many to a boot: those on equal machines together,
+ * those that change the kernel for good in boots of their own. Whatever did not come out equal in a
+ * shared boot, or did not come to its end, has another boot to itself, whose answer counts.
+ * @param nrJobs boots at a time, at least 1.
+ * @returns outcomes in the order of `inputs`.
+ * @throws UserError for what a guest cannot have or run.
+ */
+export async function kernelRunAll(
+  inputs: readonly KernelRunInput[],
+  nrJobs: number,
+): Promise<KernelRun[]> {
+  const runs: KernelRun[] = [];
+  const boots = new Map<string, number[]>();
+  const prepared = inputs.map(prepare);
+  for (const [i, { guest, append, given }] of prepared.entries()) {
+    const isLasting = given.lines.some((line) => LASTING.test(line)) || given.family === 'exhaust';
+    const { nodes, distances } = guest;
+    const key = JSON.stringify([isLasting ? i : -1, nodes, distances, append]);
+    boots.set(key, [...(boots.get(key) ?? []), i]);
+  }
+  const boot = async (numbers: readonly number[]): Promise<void> => {
+    const ran = await bootFor(numbers.map((i) => prepared[i] as Prepared));
+    for (const [at, i] of numbers.entries()) runs[i] = ran[at] as KernelRun;
+  };
+  /** Shared boots may have left traces, and an emulated machine may die under a scenario. */
+  const isSure = (i: number, isAlone: boolean): boolean => {
+    const verdict = runs[i]?.verdict;
+    return verdict === 'equal' || (isAlone && verdict !== 'not run');
+  };
+  const bootAll = async (numbers: readonly number[]): Promise<void> => {
+    await boot(numbers);
+    for (const i of numbers) if (!isSure(i, numbers.length === 1)) await boot([i]);
+  };
+  const queue = [...boots.values()];
+  const worker = async (): Promise<void> => {
+    for (let numbers = queue.shift(); numbers !== undefined; numbers = queue.shift()) {
+      await bootAll(numbers);
+    }
+  };
+  await Promise.all(Array.from({ length: nrJobs }, worker));
+  return runs;
 }

@@ -389,8 +389,10 @@ export class Memory {
   setNodeState(z: ZoneIndex): void {
     const { zones, states } = this;
     const nid = zones.nid[z] as NodeId;
-    const isCoherent = this.design.answers.coherentDevice?.(nid, states) ?? false;
-    states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
+    const { privateMemory, coherentDevice } = this.design.answers;
+    const isCoherent = coherentDevice?.(nid, states) ?? false;
+    if (privateMemory?.(nid, states)) states.setPrivateMemory(nid);
+    else states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
   }
 
   /**

@@ -9,7 +9,7 @@
 //          policy; the node's own bookkeeping, which stays on the node of boot memory.
 // Holds    HPL1 a block is online in one zone or in none, and present pages are those of online
 //          blocks. HPL2 lists are built anew before an emptied node loses N_MEMORY.
-import { assert } from '../base/assert.ts';
+import { assert, NotModelled } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
@@ -105,6 +105,9 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
   const isolated = new Map<number, number>(free.map(({ f, order }) => [f, 1 << order]));
   for (let f = startFrame; f < startFrame + nrPages; ) {
     const kind = mem.map.kind[f] as number;
+    if (mem.held.isPoisoned(f) && kind !== KIND_POISON) {
+      throw new NotModelled('taking memory offline under a broken page that somebody still has');
+    }
     const isHuge = (kind === KIND_HUGETLB || kind === KIND_THP) && !isolated.has(f);
     const size = isHuge ? nrSmall : (isolated.get(f) ?? 1);
     const isUsers = kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE;

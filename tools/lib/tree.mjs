@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 /** @typedef {{ file: string, line: number, message: string }} Finding */
 
-const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'coverage', '.git']);
+const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', '.tested', 'coverage', '.git']);
 
 /** Every file under `root`, without what is installed, built or git's own. @returns {string[]} */
 export function filesUnder(root, folder = '') {

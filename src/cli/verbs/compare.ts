@@ -2,9 +2,11 @@
 import type { Command } from 'commander';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
 import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
+import { readCosts } from '../../lab/cost/read_costs.ts';
 import { deathWords } from '../../lab/deaths.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
 import type { Scenario } from '../../scenario/ops.ts';
+import { COST_OPTION, collectCost, estimateText, timeText } from '../estimate_text.ts';
 import { hintText } from '../hints.ts';
 import { EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
@@ -16,6 +18,7 @@ interface CompareOptions {
   readonly machine?: string;
   readonly designs?: string;
   readonly report?: string;
+  readonly cost?: readonly string[];
   readonly param?: Record<string, string>;
   readonly json?: boolean;
 }
@@ -32,6 +35,7 @@ export function addCompare(program: Command, io: Io): void {
     .option('--machine <M>', "preset or file; the scenario's own when left out")
     .option('--designs <a,b>', 'ids of designs; stock and those of the thread when left out')
     .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
+    .option(...COST_OPTION, collectCost)
     .option('--report <FILE.html>', 'also write the comparison as a page')
     .option('--json', 'the whole comparison as JSON, and nothing else')
     .action((name: string, options: CompareOptions) => compare(io, name, options));
@@ -54,7 +58,8 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
   const designs = designsOf(options.designs);
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);
-  const comparison = compareDesigns({ scenario, machine, designs, onProgress });
+  const costs = readCosts(options.cost ?? []);
+  const comparison = compareDesigns({ scenario, machine, designs, costs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = 2;
   if (options.report !== undefined) {
@@ -92,6 +97,7 @@ function comparisonText(
     notAskedText(outcomes),
     refusalText(outcomes),
     failedText(io, outcomes),
+    estimateText(outcomes.map((o) => o.estimate)),
     hintText(comparison, scenario, name, options),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
@@ -132,9 +138,6 @@ function outcomeTable(io: Io, outcomes: readonly DesignOutcome[]): string {
 }
 
 const nrDeaths = (o: DesignOutcome): number => o.deaths?.length ?? 0;
-
-const timeText = (timeNs: number | undefined): string =>
-  timeNs === undefined ? '-' : `${(timeNs / 1e6).toFixed(2)} ms`;
 
 const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
   'device buffer': 'pages of device buffers',
