@@ -5,6 +5,7 @@ import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
 import { deviceQuota } from './device_quota.ts';
+import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
@@ -21,6 +22,7 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  driver,
   hmm,
   hmmCoherent,
   privateNode,

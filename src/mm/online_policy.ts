@@ -7,6 +7,7 @@
 // Holds    HOT12 under auto-movable a block is movable when all of its DIMM that is not online yet
 //          could be: then movable memory is at most the ratio of what boot gave the kernel.
 import type { NodeId } from '../base/ids.ts';
+import type { Machine } from '../machine/machine.ts';
 import { ZONE_MOVABLE } from './gfp.ts';
 import type { MemoryBlock } from './memory_block.ts';
 import type { Zones } from './mmzone.ts';
@@ -26,19 +27,22 @@ export class OnlinePolicy {
   /** The ratio holds on the block's node too (auto_movable_numa_aware). */
   isNumaAware = true;
 
-  constructor(autoOnline: AutoOnline) {
-    this.autoOnline = autoOnline;
+  /** Plugged memory is movable, or offline where the machine says so; so is what comes later. */
+  constructor(machine: Machine) {
+    const plugged = machine.nodes.filter((node) => node.memoryZone === 'movable');
+    const isOffline = plugged.length === 0 || plugged.some((node) => node.offlineAtStart === true);
+    this.autoOnline = isOffline ? 'offline' : 'online_movable';
   }
 
   /**
-   * Is a block that comes online without further words movable? Undefined: the zones next to it say.
+   * Is a block that comes online without further words movable? Undefined: the zones around it say.
    */
   isMovable(zones: Zones, blocks: readonly MemoryBlock[], block: MemoryBlock): boolean | undefined {
     if (this.policy === 'contig-zones') return undefined;
     if (this.ratioPercent === 0) return false;
     const group = blocks.filter((b) => b.isThere && b.nid === block.nid && b.dimm === block.dimm);
-    const isKernels = (b: MemoryBlock) =>
-      b.zone !== undefined && zones.type[b.zone] !== ZONE_MOVABLE;
+    const isKernels = ({ zone }: MemoryBlock) =>
+      zone !== undefined && zones.type[zone] !== ZONE_MOVABLE;
     if (group.some(isKernels)) return false;
     const rest = group.filter((b) => b.zone === undefined);
     const nrPages = rest.reduce((n, b) => n + b.nrPages, 0);

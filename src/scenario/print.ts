@@ -270,8 +270,10 @@ export function kernelLines(scenario: Scenario): string[] {
         place,
       );
     }
+    const isBuffer = act?.verb === 'mmap' && act.kind === 'device';
     const sys = op.act.on === 'sys' ? op.act.act.verb : undefined;
-    if (sys === 'link_failure' || sys === 'add_node' || act?.verb.startsWith('device_') === true) {
+    const isDevices = sys === 'link_failure' || sys === 'add_node';
+    if (isDevices || isBuffer || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,
