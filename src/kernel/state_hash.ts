@@ -149,9 +149,9 @@ function addLru(h: StateHash, k: Kernel): void {
 /** Plugged memory: which of it is there, and what becomes of more. */
 function addPlugs(h: StateHash, k: Kernel): void {
   const { blocks, onlinePolicy } = k.mem;
-  const { autoOnline, policy, ratioPercent, isNumaAware } = onlinePolicy;
-  h.addText(`${autoOnline}/${policy}/${ratioPercent}/${isNumaAware}`);
-  h.addColumn([...k.driverNodes, ...blocks.flatMap((b, i) => (b.isThere ? [] : [i]))]);
+  const gone = blocks.flatMap((block, i) => (block.isThere ? [] : [i]));
+  if (onlinePolicy.changes !== '') h.addText(onlinePolicy.changes);
+  if (k.driverNodes.size + gone.length > 0) h.addColumn([...k.driverNodes, -1, ...gone]);
 }
 
 /** The pool of huge pages and the files behind areas of them. */

@@ -21,6 +21,7 @@ export type OnlinePolicyName = (typeof ONLINE_POLICIES)[number];
 
 export class OnlinePolicy {
   autoOnline: AutoOnline;
+  readonly #booted: AutoOnline;
   policy: OnlinePolicyName = 'contig-zones';
   /** Movable memory for each hundred parts of kernel memory (auto_movable_ratio). */
   ratioPercent = 301;
@@ -31,7 +32,16 @@ export class OnlinePolicy {
   constructor(machine: Machine) {
     const plugged = machine.nodes.filter((node) => node.memoryZone === 'movable');
     const isOffline = plugged.length === 0 || plugged.some((node) => node.offlineAtStart === true);
-    this.autoOnline = isOffline ? 'offline' : 'online_movable';
+    this.#booted = isOffline ? 'offline' : 'online_movable';
+    this.autoOnline = this.#booted;
+  }
+
+  /** The settings that somebody changed, as text; empty for none. */
+  get changes(): string {
+    const { autoOnline, policy, ratioPercent, isNumaAware } = this;
+    const text = `${policy}/${ratioPercent}/${isNumaAware}`;
+    const isBooted = autoOnline === this.#booted && text === 'contig-zones/301/true';
+    return isBooted ? '' : `${autoOnline}/${text}`;
   }
 
   /**
