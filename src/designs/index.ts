@@ -5,10 +5,13 @@ import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
 import { deviceQuota } from './device_quota.ts';
+import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { privateNode } from './private_node.ts';
+import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
 import { zonelist } from './zonelist.ts';
 
@@ -19,8 +22,11 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  driver,
   hmm,
   hmmCoherent,
+  privateNode,
+  privateNodeV4,
   deviceQuota,
   skeleton,
 ];

@@ -6,8 +6,10 @@
 // Omits    pins for reading only, pins of the zero page.
 // Notes    Drivers differ in what they answer when they get fewer pages than they asked for; here
 //          they do as io_uring does with fixed buffers. A pin of any part of a huge page holds
-//          the whole, by its first frame.
-// Hooks    longtermPin (is_longterm_pinnable_page).
+//          the whole, by its first frame. What a pin fails with that the page's node does not
+//          allow, no source says; here it is what a file of a disk answers.
+// Hooks    longtermPin (is_longterm_pinnable_page), longtermPinFails
+//          (check_and_migrate_movable_pages).
 // Holds    PIN2 a long-term pin holds no page of ZONE_MOVABLE. PIN3 a pin that fails leaves no page
 //          pinned.
 import { EFAULT, ENOMEM, ENXIO, EOPNOTSUPP } from '../base/errno.ts';
@@ -39,10 +41,10 @@ export interface Pin {
 /**
  * Pins pages for writing (pin_user_pages with FOLL_WRITE): faults them in, breaks sharing after a
  * fork, and with `isLongterm` moves them out of memory that must stay movable.
- * @returns 0; -EBUSY when a page of coherent device memory cannot leave it;
- *   -EOPNOTSUPP for a long-term pin of a file of a disk; -EFAULT for a hole, and when
- *   only the first pages could be had; -ENOMEM when there was no page for the first, or no place
- *   to move one to.
+ * @returns 0; -EBUSY when a page of coherent device memory cannot leave it; -EOPNOTSUPP for a
+ *   long-term pin of a file of a disk, and where the design lets no page of a node be pinned for
+ *   long; -EFAULT for a hole, and when only the first pages could be had; -ENOMEM when there was no
+ *   page for the first, or no place to move one to.
  */
 export function pinPages(
   k: Kernel,
@@ -140,6 +142,7 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
   try {
     for (;;) {
       const got = framesOf(k, task, startVpn, nrPages, true);
+      if (got.frames.some((f) => fails(k, k.allocator.nidOf(f)))) return -EOPNOTSUPP;
       const toMove = [...new Set(got.frames.filter((f) => !isLongtermPinnable(k, f)))];
       if (toMove.length === 0 || !task.isAlive) return got;
       const coherent = toMove.filter((f) => isZoneDevice(k, f));
@@ -171,6 +174,10 @@ const isMovable = (k: Kernel, f: Frame): boolean =>
 /** Nodes whose pages may not be pinned for long although they are not movable. */
 const refuses = (k: Kernel, nid: NodeId): boolean =>
   k.design.answers.longtermPin?.(nid, k.states) === false;
+
+/** Nodes on which no page may be pinned for long, nor be moved away for it. */
+const fails = (k: Kernel, nid: NodeId): boolean =>
+  k.design.answers.longtermPinFails?.(nid, k.states) === true;
 
 /** May a page stay where it is while it is pinned for long (is_longterm_pinnable_page)? */
 const isLongtermPinnable = (k: Kernel, f: Frame): boolean =>

@@ -4,6 +4,7 @@
 //          mm/hugetlb.c: dissolve_free_huge_pages; drivers/base/memory.c: state_store,
 //          memory_subsys_offline, memory_subsys_online;
 //          kernel/cgroup/cpuset.c: cpuset_hotplug_workfn.
+// Hooks    doMigrateRange (do_migrate_range).
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
@@ -35,6 +36,7 @@ import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
 import { allocOnNode, type FoundPolicy } from './policy_alloc.ts';
+import { forgetPrivateNode } from './private_nodes.ts';
 import { thpTarget } from './thp_migrate.ts';
 
 /** What came of writing the blocks of a node. */
@@ -114,6 +116,10 @@ function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
+  if (isolated.movable.length > 0 && !mayMoveOff(k, block.nid)) {
+    releaseBlock(k.mem, isolated);
+    return -EBUSY;
+  }
   if (!driveOff(k, isolated) || !driveOffHuge(k, isolated)) {
     releaseBlock(k.mem, isolated);
     return -EINTR;
@@ -122,9 +128,15 @@ function offlineBlock(k: Kernel, block: MemoryBlock): number {
     releaseBlock(k.mem, isolated);
     return -EBUSY;
   }
+  const wasPrivate = k.states.privateMemory.has(block.nid);
   removeBlock(k.mem, isolated);
+  if (wasPrivate && !k.states.privateMemory.has(block.nid)) forgetPrivateNode(k, block.nid);
   return 0;
 }
+
+/** May pages of the node be moved away, so that its memory can go? */
+const mayMoveOff = (k: Kernel, nid: NodeId): boolean =>
+  k.design.answers.doMigrateRange?.(nid, k.states) !== false;
 
 /**
  * Moves the users' pages of a block to other nodes with memory, nearest first, or to the rest of

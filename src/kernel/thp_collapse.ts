@@ -3,6 +3,7 @@
 //          hpage_collapse_find_target_node, collapse_huge_page, __collapse_huge_page_isolate,
 //          madvise_collapse_errno.
 // Omits    khugepaged itself, which does the same every ten seconds; files and shared memory.
+// Hooks    collapseScan (hpage_collapse_scan_pmd).
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
 import { NotModelled } from '../base/assert.ts';
@@ -26,6 +27,7 @@ import {
   pteIsWritable,
 } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
+import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { isZoneDevice } from './zone_device.ts';
@@ -94,6 +96,8 @@ function collapse(k: Kernel, task: Task, start: number): number {
   if (isPinned) return -EAGAIN;
   if (!isWritable || frames.length === 0) return -EINVAL;
   if (frames.some((f) => isZoneDevice(k, f))) return -EINVAL;
+  const mayScan = k.design.answers.collapseScan;
+  if (frames.some((f) => mayScan?.(k.allocator.nidOf(f), k.states) === false)) return -EINVAL;
   const load = nodeLoad(k, frames);
   const most = Math.max(...load.values());
   const wanted = Nodemask.from([...load].filter(([, n]) => n === most).map(([nid]) => nid));
@@ -101,7 +105,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   const head = allocOnNode(
     k,
     task,
-    GFP_TRANSHUGE,
+    GFP_TRANSHUGE | privateFlag(k, 'collapse', wanted),
     target,
     'migration target',
     'node named',

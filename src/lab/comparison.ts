@@ -124,8 +124,12 @@ export interface ZoneLabel {
 export interface NodeZonelists {
   readonly nid: number;
   readonly isCoherentDevice: boolean;
+  /** The node has private memory, which is not N_MEMORY. */
+  readonly isPrivate?: boolean | undefined;
   readonly fallback: readonly ZoneLabel[];
   readonly noFallback: readonly ZoneLabel[];
+  /** The list of requests that ask for private memory, where the design has one. */
+  readonly private?: readonly ZoneLabel[] | undefined;
 }
 
 export interface MachineSummary {

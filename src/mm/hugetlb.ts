@@ -31,6 +31,7 @@ import { FAILURE } from './internal.ts';
 import { KIND_HUGETLB, KIND_NONE, NIL } from './memmap.ts';
 import type { Memory } from './memory.ts';
 import { EVENT } from './vmstat_items.ts';
+import { LIST } from './zonelist.ts';
 
 /** Bytes of a huge page: the default on x86, on arm64 with 4 KiB pages, on POWER with radix. */
 export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
@@ -354,8 +355,8 @@ export class HugePages {
     const { allocator } = this.#mem;
     const ofCpuset = allocator.cpusetsEnabled ? MASK_CPUSET : MASK_NONE;
     const origin = nodes === null ? ofCpuset : MASK_REQUEST;
-    const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.POOL, origin, nid, isThisNode);
+    const list = gfp & __GFP_THISNODE ? LIST.NOFALLBACK : LIST.FALLBACK;
+    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.POOL, origin, nid, list);
   }
 
   /** Where on a node's stack the page is that a request gets; -1 for nowhere. */

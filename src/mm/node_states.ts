@@ -1,7 +1,8 @@
 // The node_states masks: which nodes are possible, online, have memory, have CPUs, are devices.
 // Models   linux@v6.1 include/linux/nodemask.h: enum node_states; mm/memory_hotplug.c:
 //          node_states_set_node, node_states_clear_node. N_COHERENT_DEVICE and the system memory
-//          mask are those of the thread's patch 1/4 (Khandual, 2017-02-15).
+//          mask are those of the thread's patch 1/4 (Khandual, 2017-02-15); N_MEMORY_PRIVATE is
+//          that of "Private Memory NUMA Nodes" (Price, 2026-07-20).
 // Notes    4.10 says N_HIGH_MEMORY where 6.1 on 64 bits says N_NORMAL_MEMORY.
 import type { NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -15,10 +16,21 @@ export class NodeStates implements NodesView {
   cpu: Nodemask = Nodemask.EMPTY;
   coherentDevice: Nodemask = Nodemask.EMPTY;
   device: Nodemask = Nodemask.EMPTY;
+  privateMemory: Nodemask = Nodemask.EMPTY;
 
   /** Memory minus coherent device memory (system_mem_nodemask of the thread's patch 1/4). */
   get systemMemory(): Nodemask {
     return this.memory.andNot(this.coherentDevice);
+  }
+
+  /** Nodes whose memory is online, private or not. */
+  get anyMemory(): Nodemask {
+    return this.privateMemory.isEmpty() ? this.memory : this.memory.or(this.privateMemory);
+  }
+
+  /** Private memory of a node has come online: a state beside which there is no other. */
+  setPrivateMemory(nid: NodeId): void {
+    this.privateMemory = this.privateMemory.with(nid);
   }
 
   /** Memory of a node has come online. */
@@ -38,5 +50,6 @@ export class NodeStates implements NodesView {
     this.coherentDevice = this.coherentDevice.without(nid);
     this.normalMemory = this.normalMemory.without(nid);
     this.memory = this.memory.without(nid);
+    this.privateMemory = this.privateMemory.without(nid);
   }
 }

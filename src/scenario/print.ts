@@ -267,8 +267,9 @@ export function kernelLines(scenario: Scenario): string[] {
         place,
       );
     }
+    const isBuffer = act?.verb === 'mmap' && act.kind === 'device';
     const isLink = op.act.on === 'sys' && op.act.act.verb === 'link_failure';
-    if (isLink || act?.verb.startsWith('device_') === true) {
+    if (isLink || isBuffer || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,
