@@ -121,6 +121,8 @@ export class Kernel {
   defersCpusetWork = false;
   /** Lines the kernel would log. */
   readonly log: string[] = [];
+  /** Nodes whose memory a GPU's driver has added: it goes into ZONE_MOVABLE or not online. */
+  readonly driverNodes = new Set<NodeId>();
   /** Whom the OOM killer took, and whose request it was for, in order. */
   readonly kills: { readonly victim: string; readonly asking: string }[] = [];
   #nextPid = 1;
