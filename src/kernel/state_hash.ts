@@ -63,6 +63,7 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.mem.blocks.length > 0) addPlugs(h, k);
   if (k.mem.held.isInUse) addHeld(h, k);
   if (k.thp.isInUse) addThpState(h, k);
   addServices(h, k);
@@ -143,6 +144,14 @@ function addLru(h: StateHash, k: Kernel): void {
       }
     }
   }
+}
+
+/** Plugged memory: which of it is there, and what becomes of more. */
+function addPlugs(h: StateHash, k: Kernel): void {
+  const { blocks, onlinePolicy } = k.mem;
+  const gone = blocks.flatMap((block, i) => (block.isThere ? [] : [i]));
+  if (onlinePolicy.changes !== '') h.addText(onlinePolicy.changes);
+  if (k.driverNodes.size + gone.length > 0) h.addColumn([...k.driverNodes, -1, ...gone]);
 }
 
 /** The pool of huge pages and the files behind areas of them. */

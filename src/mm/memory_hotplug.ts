@@ -5,8 +5,7 @@
 //          remove_pfn_range_from_zone, shrink_zone_span, online_pages, offline_pages,
 //          node_states_clear_node; mm/page_isolation.c: has_unmovable_pages,
 //          start_isolate_page_range, undo_isolate_page_range.
-// Omits    memory that is added or removed, not only switched; movable_node, the auto-movable
-//          policy; the node's own bookkeeping, which stays on the node of boot memory.
+// Omits    movable_node; the node's own bookkeeping, which stays on the node of boot memory.
 // Holds    HPL1 a block is online in one zone or in none, and present pages are those of online
 //          blocks. HPL2 lists are built anew before an emptied node loses N_MEMORY.
 import { assert, NotModelled } from '../base/assert.ts';
@@ -15,6 +14,7 @@ import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
 import {
   KIND_ANON,
+  KIND_DRIVER,
   KIND_FILE,
   KIND_HUGETLB,
   KIND_KERNEL,
@@ -38,7 +38,7 @@ function intersects(zones: Zones, z: ZoneIndex | undefined, block: MemoryBlock):
   return block.startPfn < end && block.startPfn + block.nrPages > start;
 }
 
-/** The zone that a block comes online in (zone_for_pfn_range, with policy contig-zones). */
+/** The zone that a block comes online in (zone_for_pfn_range). */
 export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType): ZoneIndex {
   const { zones } = mem;
   const below = zones
@@ -49,6 +49,8 @@ export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType):
   assert(kernel !== undefined && movable !== undefined, 'a hot-plugged node has both zones');
   if (type === 'KERNEL') return kernel;
   if (type === 'MOVABLE') return movable;
+  const isMovable = mem.onlinePolicy.isMovable(zones, mem.blocks, block);
+  if (isMovable !== undefined) return isMovable ? movable : kernel;
   const isInMovable = intersects(zones, movable, block);
   return isInMovable && !intersects(zones, kernel, block) ? movable : kernel;
 }
@@ -116,7 +118,8 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
       movable.push(f as Frame);
       nrMovable += size;
     } else if (kind === KIND_POISON) nrFree++;
-    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
+    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE || kind === KIND_DRIVER)
+      nrUnmovable++;
     f += size;
   }
   const nrTaken = nrPages - nrFree - nrMovable - nrUnmovable - huge.length * nrSmall;
