@@ -6,6 +6,7 @@
 //          areas marked so that no readahead starts and no page is taken for used.
 #ifndef PROBE_OP_FILES_H
 #define PROBE_OP_FILES_H
+#include "modules.h"
 #include "words.h"
 #include <linux/fadvise.h>
 #include <sys/sysmacros.h>
@@ -21,6 +22,7 @@ static long mount_disk(void) {
   static int is_mounted;
   unsigned major, minor;
   if (is_mounted) return 0;
+  load_disk_modules();
   for (size_t i = 0; i < sizeof DISKS / sizeof *DISKS; i++) {
     if (slurp_f("/sys/block/%s/dev", DISKS[i]) < 0) continue;
     if (sscanf(file_text, "%u:%u", &major, &minor) != 2) continue;
@@ -112,6 +114,13 @@ static int sys_sync(const char *name) {
   return out_done(0);
 }
 
+static sigjmp_buf broken_page;
+
+/** The controller met a page that is broken: where it was to be looked at, it is not there. */
+static void on_broken_page(int number) {
+  siglongjmp(broken_page, number);
+}
+
 /** Nodes of `pages` pages of an open file from `offset` on, into `list`; 0 or an errno. */
 static long look_at_file(int fd, long offset, long pages) {
   size_t bytes = (size_t)pages * 4096;
@@ -121,10 +130,12 @@ static long look_at_file(int fd, long offset, long pages) {
   if (at == MAP_FAILED) return -errno;
   madvise((void *)at, bytes, MADV_RANDOM);
   mincore((void *)at, bytes, is_there);
-  for (long i = 0; i < pages; i++) {
+  signal(SIGBUS, on_broken_page);
+  for (volatile long i = 0; i < pages; i++) {
     list[i] = -ENOENT;
-    if (is_there[i] & 1) (void)at[i * 4096];
+    if (is_there[i] & 1 && sigsetjmp(broken_page, 1) == 0) (void)at[i * 4096];
   }
+  signal(SIGBUS, SIG_DFL);
   for (long done = 0; done < pages && ret >= 0; done += MOVE_CHUNK) {
     long n = pages - done < MOVE_CHUNK ? pages - done : MOVE_CHUNK;
     for (long i = 0; i < n; i++) shared->pages[i] = (void *)(at + (done + i) * 4096);

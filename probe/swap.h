@@ -3,25 +3,14 @@
 // Models   What mkswap and swapon do.
 #ifndef PROBE_SWAP_H
 #define PROBE_SWAP_H
-#include "kernel.h"
+#include "modules.h"
 #include <sys/swap.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #define MAX_SWAPS 4
 
 static int nr_swaps;
 static int has_zram;
-
-static long load_module(const char *name, const char *options) {
-  char path[80];
-  snprintf(path, sizeof path, "/modules/%s.ko", name);
-  int fd = open(path, O_RDONLY);
-  if (fd < 0) return -errno;
-  long ret = syscall(SYS_finit_module, fd, options, 0) == 0 || errno == EEXIST ? 0 : -errno;
-  close(fd);
-  return ret;
-}
 
 /** The first page of an area of `pages` further ones, as mkswap writes it. */
 static long write_swap_header(const char *device, long pages) {

@@ -10,6 +10,7 @@ import type { Cpuset } from '../kernel/cpuset.ts';
 import { touchPages } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { makePte, pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import { LIST } from '../mm/zonelist.ts';
 import { CHECKERS, checkAll, FreshPages } from './index.ts';
 
 /** A kernel with a bit of everything in it, and no finding. */
@@ -271,7 +272,11 @@ describe('zonelists', () => {
     const { kernel: k } = play('T0 get_mempolicy', { machine: bootDevice(), design });
     const lists = { ...k.mem.lists, fallback: [...k.mem.lists.fallback] };
     for (const [nid, zones] of Object.entries(fallback)) {
-      const list = { zones: Int16Array.from(zones), owner: nodeId(Number(nid)), isFallback: true };
+      const list = {
+        zones: Int16Array.from(zones),
+        owner: nodeId(Number(nid)),
+        kind: LIST.FALLBACK,
+      };
       lists.fallback[Number(nid)] = list;
     }
     k.allocator.lists = lists;
@@ -298,7 +303,7 @@ describe('zonelists', () => {
   test('[ZL3] a NOFALLBACK list with a foreign zone', () => {
     const { kernel: k } = play('T0 get_mempolicy');
     const noFallback = [...k.mem.lists.noFallback];
-    const foreign = { zones: Int16Array.of(0), owner: nodeId(1), isFallback: false };
+    const foreign = { zones: Int16Array.of(0), owner: nodeId(1), kind: LIST.NOFALLBACK };
     noFallback[1] = foreign;
     k.allocator.lists = { ...k.mem.lists, noFallback };
     expect(checkAll(k).join()).toMatch(/NOFALLBACK list of node 1/);

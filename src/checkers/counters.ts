@@ -5,6 +5,8 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
+  ANON,
+  bufferFrames,
   deviceMapOf,
   freeHugeFrames,
   SMALL_IN_THP,
@@ -37,11 +39,14 @@ export function checkCounters(k: Kernel): readonly string[] {
   const { pgalloc, pgfree } = k.mem.stat.eventCounts();
   const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
   const { orphans, nrLostInUse } = k.mem.held;
-  const nrHeld = orphans.size + nrLostInUse;
+  const nrOrphans = [...orphans].filter((f) => k.mem.map.kind[f] === ANON).length;
+  const nrHeld = nrOrphans + nrLostInUse;
+  const nrOfBuffers = bufferFrames(k).filter((f) => deviceMapOf(k, f) === undefined).length;
   const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
   const ofUsers = [...userFrames(k)].filter((f) => deviceMapOf(k, f) === undefined);
   const nrOfDevices = [...orphans].filter((f) => deviceMapOf(k, f) !== undefined).length;
-  const nrSmall = ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero;
+  const nrSmall =
+    ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero + nrOfBuffers;
   const inUse = nrSmall + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,

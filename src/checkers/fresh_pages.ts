@@ -1,6 +1,7 @@
 // Judge with a memory: pages that a touch has just placed lie where policy and cpuset allow.
 // Holds    PLC3 a fresh page of an area under MPOL_BIND is on a node of the policy, unless the
-//          cpuset shares no node with it. CPS3 a fresh page of a task is on a node of its cpuset.
+//          cpuset shares no node with it. CPS3 a fresh page of a task is on a node of its cpuset,
+//          or on private memory, about which cpusets say nothing.
 // Notes    Only pages placed by the last operation are judged: moves go where they are told to,
 //          and a policy set later moves nothing by itself.
 import type { Kernel } from '../kernel/kernel.ts';
@@ -55,11 +56,13 @@ export class FreshPages {
     const nid = nodeOfFrame(k, frame) ?? -1;
     const text = `${task.name}, page ${vpn} is on node ${nid}`;
     const mems = task.cpuset.effectiveMems;
-    findings.expect(mems.has(nid), () => `${text}, outside cpuset mems ${mems}`);
+    const isOutside = k.states.privateMemory.has(nid);
+    findings.expect(mems.has(nid) || isOutside, () => `${text}, outside cpuset mems ${mems}`);
     const vma = areaOf(task.mm, vpn);
     if (vma === undefined) return;
-    const own =
-      vma.object === null ? vma.policy : vma.object.policyAt(vma.pgoff + vpn - vma.startVpn);
+    const inode = vma.file?.inode;
+    const object = vma.object ?? (inode !== undefined && 'policyAt' in inode ? inode : null);
+    const own = object === null ? vma.policy : object.policyAt(vma.pgoff + vpn - vma.startVpn);
     const policy = own ?? task.mempolicy;
     if (policy === null || policy.mode !== BIND) return;
     if (!policy.nodes.toArray().some((n) => mems.has(n))) return;

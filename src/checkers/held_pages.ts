@@ -1,11 +1,11 @@
 // Judge: pins and locks hold what they say, and broken memory is nobody's.
 // Holds    PIN1 pin counts are those of the pins that are held, and no pinned frame is free. PIN2
 //          no long-term pin holds a page of ZONE_MOVABLE. HWP1 a poisoned frame is not free, and no
-//          entry maps it. LCK1 with pages on lists, a page is unevictable exactly while a locked
-//          area maps it.
+//          entry maps it, unless a pin kept a huge page from being split. LCK1 with pages on lists,
+//          a page is unevictable exactly while a locked area maps it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { FREE_BLOCK, freeBlocks, mappings, NONE, zoneOfFrame } from './read_state.ts';
+import { FREE_BLOCK, freeBlocks, mappings, NONE, THP, zoneOfFrame } from './read_state.ts';
 
 const ZONE_MOVABLE = 3;
 const LISTED = 0x1;
@@ -48,7 +48,8 @@ function checkPoison(k: Kernel, findings: Findings): void {
     }
   }
   for (const { space, vpn, frame } of mappings(k)) {
-    const isBroken = broken.has(frame);
+    const isWhole = k.mem.map.kind[frame] === THP;
+    const isBroken = broken.has(frame) && !isWhole;
     findings.expect(!isBroken, () => `space ${space}, page ${vpn} maps poisoned frame ${frame}`);
   }
 }

@@ -14,6 +14,7 @@ export const HUGE = 6;
 export const FILE = 7;
 export const THP = 8;
 export const POISON = 9;
+export const DRIVER = 10;
 /** Small pages in a transparent huge one. */
 export const SMALL_IN_THP = 512;
 /** Small pages in a huge one of 2 MiB. */
@@ -154,13 +155,17 @@ export interface Mapping {
   readonly isWritable: boolean;
 }
 
-/** Every entry of every address space that maps a page, or stands for one of device memory. */
+/**
+ * Every entry of every address space that maps a page, or stands for one of device memory; those
+ * of buffers of drivers map no page.
+ */
 export function mappings(k: Kernel): Mapping[] {
   const found: Mapping[] = [];
   for (const space of k.spaces.values()) {
     space.pageTable.forEachEntry((vpn, pte) => {
       const entry = readEntry(pte);
       if (entry.is !== 'page' && entry.is !== 'device') return;
+      if (k.mem.map.kind[entry.frame] === DRIVER) return;
       found.push({ space: space.id, vpn, frame: entry.frame, isWritable: entry.isWritable });
     });
   }
@@ -199,20 +204,23 @@ export function thpMappings(k: Kernel): ThpMapping[] {
   return found;
 }
 
-/** First frames of the transparent huge pages that any entry maps, whole or in part. */
+/** First frames of transparent huge pages in use: mapped, whole or in part, or pinned. */
 export function thpFrames(k: Kernel): Set<number> {
   const frames = new Set<number>();
   for (const { entry } of thpMappings(k)) if (entry.is === 'page') frames.add(entry.frame);
   for (const { frame } of mappings(k)) {
     if (k.mem.map.kind[frame] === THP) frames.add(frame - (frame % SMALL_IN_THP));
   }
+  for (const f of k.mem.held.orphans) if (k.mem.map.kind[f] === THP) frames.add(f);
   return frames;
 }
 
-/** First frames of huge pages that somebody uses: mapped, or in a file. */
+/** First frames of huge pages in use: mapped, in a file, pinned, or lost. */
 export function usedHugeFrames(k: Kernel): Set<number> {
   const frames = new Set(hugeMappings(k).map((m) => m.frame));
   for (const inode of k.hugeInodes.values()) for (const f of inode.pages.values()) frames.add(f);
+  for (const f of k.mem.held.orphans) if (k.mem.map.kind[f] === HUGE) frames.add(f);
+  for (const f of k.huge.lost) frames.add(f);
   return frames;
 }
 
@@ -256,3 +264,7 @@ export function tableFrames(k: Kernel): Set<number> {
   }
   return frames;
 }
+
+/** Frames of buffers that drivers allocated for programs. */
+export const bufferFrames = (k: Kernel): number[] =>
+  [...k.buffers.values()].flatMap(({ frames }) => [...frames]);

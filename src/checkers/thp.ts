@@ -98,7 +98,8 @@ function checkPage(k: Kernel, head: number, counted: Counted, findings: Findings
     refs === counted.whole + small,
     () => `${text} counts ${refs} entries in all; there are ${counted.whole + small}`,
   );
-  const isPart = counted.whole === 0 && unmapped > 0;
+  const isPart = counted.whole === 0 && unmapped > 0 && refs > 0;
+  findings.expect(refs > 0 || k.mem.held.isPinned(head), () => `${text} is mapped nowhere`);
   const isQueued = [...k.thp.splitQueue].some((f) => f === head);
   findings.expect(isPart === isQueued, () =>
     isPart ? `${text} is mapped in part and not queued` : `${text} is queued to be split`,

@@ -1,8 +1,8 @@
 // Judge: every zonelist holds what Linux and the design say, in an order that distance allows.
 // Holds    ZL1 a zone is in a list once. ZL2 a node's own zones come first in its FALLBACK list.
 //          ZL3 a NOFALLBACK list holds the node's own zones. ZL4 the zones of a node stand
-//          together, highest type first. ZL5 nodes do not get nearer along a list. DES2-DES4 which
-//          nodes a list holds.
+//          together, highest type first. ZL5 nodes do not get nearer along a list. DES2-DES4 PRV1
+//          which nodes a list holds.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 
@@ -15,7 +15,12 @@ const HOLDS: Readonly<
   'allocator-gate': () => true,
   zonelist: (isOwn, _ofDevice, device) => isOwn || !device,
   'limited-node': (isOwn, ofDevice, device) => isOwn || (!ofDevice && !device),
+  'private-node': (_isOwn, _ofDevice, device) => !device,
+  'private-node-v4': (isOwn, _ofDevice, device) => isOwn || !device,
 };
+
+/** Designs with a third list, which holds all memory; a device is in no other. */
+const WITH_THIRD_LIST: ReadonlySet<string> = new Set(['private-node']);
 
 /** Nodes with memory that counts: zones with managed pages. */
 function nodesWithMemory(k: Kernel): number[] {
@@ -76,24 +81,30 @@ function expectedNodes(k: Kernel, owner: number): number[] | undefined {
   );
 }
 
-function checkFallback(k: Kernel, owner: number, findings: Findings): void {
-  const list = [...(k.mem.lists.fallback[owner]?.zones ?? [])];
+/** Judges a list that goes on to other nodes, which should hold the expected ones. */
+function checkOrdered(
+  k: Kernel,
+  owner: number,
+  kind: 'fallback' | 'private',
+  expected: readonly number[] | undefined,
+  findings: Findings,
+): void {
+  const list = [...(k.mem.lists[kind][owner]?.zones ?? [])];
   const nodes: number[] = [];
   for (const z of list) {
     const nid = k.mem.zones.nid[z] as number;
     if (nodes.at(-1) !== nid) nodes.push(nid);
   }
-  const text = `FALLBACK list of node ${owner} (nodes ${nodes.join(' ')})`;
+  const text = `${kind.toUpperCase()} list of node ${owner} (nodes ${nodes.join(' ')})`;
   findings.expect(new Set(list).size === list.length, () => `${text} has a zone twice`);
   findings.expect(new Set(nodes).size === nodes.length, () => `${text} goes back to a node`);
-  const hasOwn = zonesOf(k, owner).length > 0;
+  const hasOwn = zonesOf(k, owner).length > 0 && expected?.includes(owner) !== false;
   findings.expect(!hasOwn || nodes[0] === owner, () => `${text} does not start with its own node`);
   const whole = nodes.flatMap((nid) => zonesOf(k, nid));
   findings.expect(
     whole.join() === list.join(),
     () => `${text} does not hold each node's zones, highest type first`,
   );
-  const expected = expectedNodes(k, owner);
   const sorted = [...nodes].sort((a, b) => a - b);
   findings.expect(
     expected === undefined || sorted.join() === expected.join(),
@@ -109,18 +120,34 @@ function checkFallback(k: Kernel, owner: number, findings: Findings): void {
 
 function checkNoFallback(k: Kernel, owner: number, findings: Findings): void {
   const list = [...(k.mem.lists.noFallback[owner]?.zones ?? [])];
+  const isHidden = WITH_THIRD_LIST.has(k.design.id) && isDevice(k, owner);
   findings.expect(
-    list.join() === zonesOf(k, owner).join(),
+    list.join() === (isHidden ? '' : zonesOf(k, owner).join()),
     () => `NOFALLBACK list of node ${owner} holds other zones than the node's own`,
   );
 }
 
-/** Judges both lists of every possible node. */
+function checkThird(k: Kernel, owner: number, findings: Findings): void {
+  const { private: all, privateNoFallback } = k.mem.lists;
+  if (!WITH_THIRD_LIST.has(k.design.id)) {
+    const isKnown = Object.hasOwn(HOLDS, k.design.id);
+    findings.expect(!isKnown || all.length === 0, () => `${k.design.id} has a third list`);
+    return;
+  }
+  checkOrdered(k, owner, 'private', nodesWithMemory(k), findings);
+  findings.expect(
+    [...(privateNoFallback[owner]?.zones ?? [])].join() === zonesOf(k, owner).join(),
+    () => `the third list of node ${owner} alone holds other zones than the node's own`,
+  );
+}
+
+/** Judges the lists of every possible node. */
 export function checkZonelists(k: Kernel): readonly string[] {
   const findings = new Findings('zonelists');
   for (const { id } of k.machine.nodes) {
-    checkFallback(k, id, findings);
+    checkOrdered(k, id, 'fallback', expectedNodes(k, id), findings);
     checkNoFallback(k, id, findings);
+    checkThird(k, id, findings);
   }
   return findings.list();
 }

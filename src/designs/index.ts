@@ -5,10 +5,13 @@ import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
 import { deviceQuota } from './device_quota.ts';
+import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { privateNode } from './private_node.ts';
+import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
 import { zonelist } from './zonelist.ts';
 
@@ -19,14 +22,37 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  driver,
   hmm,
   hmmCoherent,
+  privateNode,
+  privateNodeV4,
   deviceQuota,
   skeleton,
 ];
 
 /** Designs that a comparison runs when none are named. */
 export const DEFAULT_DESIGNS: readonly Design[] = [stock, allocatorGate, zonelist, limitedNode];
+
+/** The ten answers, in the order in which they came up; every other design is a variant of one. */
+const MAIN_IDS = [
+  'stock',
+  'allocator-gate',
+  'zonelist',
+  'limited-node',
+  'cpuset',
+  'hmm',
+  'hmm-coherent',
+  'driver',
+  'memory-tiers',
+  'private-node',
+];
+export const MAIN_DESIGNS: readonly Design[] = MAIN_IDS.flatMap((id) =>
+  DESIGNS.filter((design) => design.id === id),
+);
+
+/** All designs that say something: the ten and their variants. */
+export const EVERY_DESIGN: readonly Design[] = DESIGNS.filter((design) => design !== skeleton);
 
 /** The design of that id; throws UserError with the ids there are. */
 export function findDesign(id: string): Design {

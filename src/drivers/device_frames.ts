@@ -2,13 +2,18 @@
 // a node, else from its own pool.
 // Models   the public GPU driver (595.45.04): os_alloc_pages_node with __GFP_THISNODE and
 //          __GFP_RETRY_MAYFAIL, and no reclaim below 4 % free; drivers with memremap_pages.
+// Hooks    selectZonelist (node_zonelist): a driver asks as the owner of its node. Where that takes
+//          a list of its own, as in the fifth posting of private nodes, drivers of today would have
+//          to be changed to select it; ours does.
 // Holds    DRV1.
 import type { NodeId } from '../base/ids.ts';
+import { Nodemask } from '../base/nodemask.ts';
 import type { DeviceMemoryType } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { DeviceFrames } from '../kernel/migrate_vma.ts';
 import type { Purpose } from '../kernel/placement_count.ts';
 import { allocManyOnNode } from '../kernel/policy_alloc.ts';
+import { privateFlag } from '../kernel/private_nodes.ts';
 import type { Task } from '../kernel/task.ts';
 import {
   __GFP_COMP,
@@ -49,7 +54,7 @@ export class NodeFrames implements DriverFrames {
   }
 
   get isThere(): boolean {
-    return this.#k.states.memory.has(this.nid);
+    return this.#k.states.anyMemory.has(this.nid);
   }
 
   take(task: Task, want: number, out: Int32Array, why: Purpose): number {
@@ -69,7 +74,8 @@ export class NodeFrames implements DriverFrames {
       free += zones.free[z] as number;
       managed += zones.managed[z] as number;
     }
-    return free * 100 < managed * SKIP_RECLAIM_PERCENT ? GFP_DEVICE & ~__GFP_RECLAIM : GFP_DEVICE;
+    const gfp = GFP_DEVICE | privateFlag(this.#k, 'owner', Nodemask.of(this.nid));
+    return free * 100 < managed * SKIP_RECLAIM_PERCENT ? gfp & ~__GFP_RECLAIM : gfp;
   }
 }
 
@@ -97,6 +103,7 @@ export class PoolFrames implements DriverFrames {
   }
 
   take(_task: Task, want: number, out: Int32Array, why: Purpose): number {
+    if (!this.#map.isThere) return 0;
     const n = this.#pool.take(Math.min(want, MAX_RUN), out);
     if (n > 0) this.#k.placements.count(why, 'node named', true, this.nid, n);
     return n;

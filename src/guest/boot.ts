@@ -22,7 +22,7 @@ import { DISK_BYTES, diskStretches } from './disk_image.ts';
 import type { GuestMachine } from './guest_machine.ts';
 import type { GuestTools } from './host.ts';
 import { initramfs } from './initramfs.ts';
-import { neededModules, readModules } from './modules.ts';
+import { diskModules, neededModules, readModules } from './modules.ts';
 import { type CaseText, type GuestOutput, opsText, ProtocolReader } from './protocol.ts';
 import { qemuArguments, shellCommand } from './qemu.ts';
 
@@ -63,7 +63,7 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
   const initrd = join(folder, 'initramfs.cpio');
   const ops = opsText(cases);
   writeFileSync(join(folder, 'ops'), ops);
-  const modules = readModules(tools.kernel, neededModules(ops));
+  const modules = readModules(tools.kernel, neededModules(ops), diskModules(needsDisk(cases)));
   writeFileSync(initrd, initramfs({ init: readFileSync(tools.probe), ops, modules }));
   const disk = needsDisk(cases) ? join(folder, 'disk.img') : undefined;
   if (disk !== undefined) writeDisk(disk);

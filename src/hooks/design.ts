@@ -23,6 +23,8 @@ export interface NodesView {
   readonly coherentDevice: Nodemask;
   /** Nodes whose memory firmware or driver says belongs to a device. */
   readonly device: Nodemask;
+  /** N_MEMORY_PRIVATE, as the design's own `privateMemory` answered; they are not in `memory`. */
+  readonly privateMemory: Nodemask;
 }
 
 /** Where the nodemask of a walk came from. */
@@ -37,12 +39,20 @@ export type MaskOrigin = typeof MASK_NONE | typeof MASK_REQUEST | typeof MASK_CP
 export interface ZoneGate {
   /** In advance: the nodes whose zones are gated. */
   gated(view: NodesView): Nodemask;
-  /** May this request use a gated zone? */
-  admits(thisNode: boolean, mask: MaskOrigin): boolean;
+  /**
+   * May this request use a gated zone?
+   * @param asksPrivate `selectZonelist` said yes to the request.
+   */
+  admits(thisNode: boolean, mask: MaskOrigin, asksPrivate: boolean): boolean;
   /** Why not, in words, for `explain`. */
   readonly refusal: string;
 }
 
+/**
+ * Why pages are asked for: a policy that names nodes, the driver that owns the node, a program that
+ * moves its pages, reclaim that demotes them, a program that has them collapsed.
+ */
+export type AllocReason = 'policy' | 'owner' | 'user migration' | 'demotion' | 'collapse';
 /** What a design sees of a group's pages on a node when one of its tasks asks for more. */
 export interface ChargeView {
   readonly nid: NodeId;
@@ -120,6 +130,29 @@ export interface DesignAnswers {
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */
   readonly zoneGate?: ZoneGate;
+  /**
+   * In advance, when memory of a node comes up: does that set N_MEMORY_PRIVATE in the place of
+   * N_MEMORY (online_pages)? Everything that goes by N_MEMORY then passes the node over: FALLBACK
+   * lists, cpusets, tiers, pools.
+   */
+  readonly privateMemory?: (nid: NodeId, view: NodesView) => boolean;
+  /** In advance: does the NOFALLBACK list of a node hold it (build_thisnode_zonelists)? */
+  readonly noFallbackListHolds?: (owner: NodeId, view: NodesView) => boolean;
+  /**
+   * In advance, while a third list is built for each node: may `candidate` follow in that of
+   * `owner` (build_zonelists)? No answer: there is no third list.
+   */
+  readonly privateListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
+  /**
+   * At each request for users' pages that names nodes: does it ask for private memory, so that it
+   * walks the third list, if there is one, and shows itself to `zoneGate` (node_zonelist)?
+   */
+  readonly selectZonelist?: (reason: AllocReason, nodes: Nodemask, view: NodesView) => boolean;
+  /**
+   * When a program names a node of private memory in a policy or moves pages to it or off it: may
+   * it (mpol_set_nodemask, do_pages_move, add_page_for_migration)?
+   */
+  readonly mpolSetNodemask?: (nid: NodeId, view: NodesView) => boolean;
   /** While a list is walked: whose tasks may take how much of a node. */
   readonly nodeCharge?: NodeCharge;
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
@@ -129,6 +162,20 @@ export interface DesignAnswers {
    * (is_longterm_pinnable_page). No answer: yes, unless it lies in ZONE_MOVABLE.
    */
   readonly longtermPin?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * While a page is pinned for long: does the pin fail because of its node, wherever the page could
+   * go (check_and_migrate_movable_pages)?
+   */
+  readonly longtermPinFails?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When reclaim is to have pages that a program names, MADV_COLD, MADV_PAGEOUT and MADV_FREE: may
+   * it have those of the node (madvise_cold_or_pageout_pte_range, madvise_free_pte_range)?
+   */
+  readonly madviseColdOrPageout?: (nid: NodeId, view: NodesView) => boolean;
+  /** When small pages are collapsed: may those of the node (hpage_collapse_scan_pmd)? */
+  readonly collapseScan?: (nid: NodeId, view: NodesView) => boolean;
+  /** When a memory block goes offline: may its pages be moved away (do_migrate_range)? */
+  readonly doMigrateRange?: (nid: NodeId, view: NodesView) => boolean;
   /**
    * When fresh private pages have been given to an area: does that mark the area for good, as
    * VM_CDM of the thread does (vma_alloc_folio)?
@@ -144,6 +191,8 @@ export interface DesignAnswers {
   readonly ksmMadvise?: (area: AreaView) => boolean;
   /** When ksmd comes to a page: may pages of the node be merged (cmp_and_merge_page)? */
   readonly cmpAndMergePage?: (nid: NodeId, view: NodesView) => boolean;
+  /** In advance: is a node of private memory in a tier (set_node_memory_tier)? No answer: no. */
+  readonly setNodeMemoryTier?: (nid: NodeId, view: NodesView) => boolean;
   /** In advance: may pages of a node be demoted to another (establish_demotion_targets)? */
   readonly demotionTarget?: (from: NodeId, to: NodeId, view: NodesView) => boolean;
   /**

@@ -19,6 +19,7 @@ import { isPopulated } from './cgroup.ts';
 import type { Kernel } from './kernel.ts';
 import { rebindPolicy } from './mempolicy.ts';
 import { migrateBetweenNodes } from './migrate.ts';
+import { userPrivateNodes } from './private_nodes.ts';
 import type { Task } from './task.ts';
 
 /** Flags of a cpuset, by the names that their files have in version 1. */
@@ -234,8 +235,9 @@ function updateHierarchy(k: Kernel, group: Cpuset): void {
  */
 function updateTasks(k: Kernel, group: Cpuset, mems: Nodemask): void {
   for (const task of tasksOf(k, group)) {
-    changeTaskMems(task, mems);
-    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, group.mems);
+    changeTaskMems(k, task, mems);
+    const userPrivate = userPrivateNodes(k);
+    for (const vma of task.mm.vmas) rebindPolicy(vma.policy, group.mems, userPrivate);
     if (group.flags.has('memory_migrate') && group.parent !== null) {
       migrateBetweenNodes(k, k.kthread, task.mm, group.oldMems, mems, true);
     }
@@ -253,7 +255,7 @@ export function followMemory(k: Kernel): void {
   if (root.effectiveMems.equals(memory)) return;
   root.mems = memory;
   root.effectiveMems = memory;
-  changeTaskMems(k.kthread, memory);
+  changeTaskMems(k, k.kthread, memory);
   updateTasks(k, root, memory);
   for (const group of root.descendants()) {
     if (group.parent?.isDelegating !== true) continue;
@@ -265,8 +267,8 @@ export function followMemory(k: Kernel): void {
   }
 }
 
-function changeTaskMems(task: Task, mems: Nodemask): void {
-  rebindPolicy(task.mempolicy, mems);
+function changeTaskMems(k: Kernel, task: Task, mems: Nodemask): void {
+  rebindPolicy(task.mempolicy, mems, userPrivateNodes(k));
   task.memsAllowed = mems;
 }
 
@@ -280,8 +282,8 @@ export function attachToCpuset(k: Kernel, task: Task, cpuset: Cpuset): void {
   if (cpuset === old) return;
   task.cpuset = cpuset;
   const mems = cpuset.effectiveMems;
-  changeTaskMems(task, mems);
-  for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems);
+  changeTaskMems(k, task, mems);
+  for (const vma of task.mm.vmas) rebindPolicy(vma.policy, mems, userPrivateNodes(k));
   if (cpuset.flags.has('memory_migrate')) {
     migrateBetweenNodes(k, k.kthread, task.mm, old.oldMems, mems, true);
   }

@@ -6,14 +6,16 @@
 //          another lower node by the target's list; when there is none, it and all behind it stay.
 //          TIR5 the policies of tasks and areas do not matter.
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
-import type { Nodemask } from '../base/nodemask.ts';
+import { Nodemask } from '../base/nodemask.ts';
 import { MASK_NONE, MASK_REQUEST } from '../hooks/design.ts';
-import { MIGRATE_MOVABLE, ZONE_MOVABLE } from '../mm/gfp.ts';
+import { __GFP_THISNODE, MIGRATE_MOVABLE, ZONE_MOVABLE } from '../mm/gfp.ts';
 import { ALLOC_WMARK_LOW, ALLOC_WMARK_MIN } from '../mm/internal.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import { wmarkPages, zoneWatermarkOk } from '../mm/watermark.ts';
+import { nodeZonelist } from '../mm/zonelist.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
+import { privateFlag } from './private_nodes.ts';
 
 /** Do pages of the node go down when they are reclaimed (can_demote)? */
 export const canDemote = (k: Kernel, nid: NodeId): boolean =>
@@ -58,13 +60,16 @@ const out = new Int32Array(1);
 function takeFrom(k: Kernel, nid: NodeId, nodemask: Nodemask | null): Frame | undefined {
   const { zones, lists, pcp, stat, nodeOfCpu } = k.mem;
   const { cpu, memsAllowed } = k.allocator.current;
-  const list = (nodemask === null ? lists.noFallback : lists.fallback)[nid]?.zones ?? [];
+  const asks = privateFlag(k, 'demotion', nodemask ?? Nodemask.of(nid));
+  const gfp = asks | (nodemask === null ? __GFP_THISNODE : 0);
+  const list = nodeZonelist(lists, nid, gfp).zones;
   for (const flags of [ALLOC_WMARK_LOW, ALLOC_WMARK_MIN]) {
     for (const z of list as Iterable<ZoneIndex>) {
       const at = zones.nid[z] as NodeId;
       if (nodemask !== null && !nodemask.has(at)) continue;
-      if (k.allocator.cpusetsEnabled && !memsAllowed.has(at)) continue;
-      if (!isOpen(k, at, nodemask !== null)) continue;
+      const isPrivate = k.states.privateMemory.has(at);
+      if (k.allocator.cpusetsEnabled && !memsAllowed.has(at) && !isPrivate) continue;
+      if (!isOpen(k, at, nodemask !== null, asks !== 0)) continue;
       const mark = wmarkPages(zones, z, flags);
       if (!zoneWatermarkOk(zones, z, 0, mark, ZONE_MOVABLE, flags)) continue;
       if (pcp.take(z, pcp.listOf(z, cpu), MIGRATE_MOVABLE, flags, 1, out) === 0) continue;
@@ -77,8 +82,8 @@ function takeFrom(k: Kernel, nid: NodeId, nodemask: Nodemask | null): Frame | un
 }
 
 /** The design's gate, for a request that names its node or carries a mask of its own. */
-function isOpen(k: Kernel, nid: NodeId, hasMask: boolean): boolean {
+function isOpen(k: Kernel, nid: NodeId, hasMask: boolean, asks: boolean): boolean {
   const gate = k.design.answers.zoneGate;
   if (gate === undefined || !gate.gated(k.states).has(nid)) return true;
-  return gate.admits(!hasMask, hasMask ? MASK_REQUEST : MASK_NONE);
+  return gate.admits(!hasMask, hasMask ? MASK_REQUEST : MASK_NONE, asks);
 }

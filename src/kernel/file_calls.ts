@@ -9,7 +9,7 @@
 // Notes    A program reads and writes 128 KiB at a time, as cp and cat do.
 // Holds    PGC3 pages of a disk's file follow the policy of the task that reads or writes. PGC8 a
 //          file that is unmapped and has no name has no pages.
-import { EACCES, EEXIST, EINVAL, ENOENT } from '../base/errno.ts';
+import { EACCES, EEXIST, EINVAL, EIO, ENOENT } from '../base/errno.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import {
   MPOL_BIND,
@@ -221,7 +221,7 @@ export function readFile(
   nrPages: number,
 ): FaultRun {
   const end = Math.min(offset + nrPages, inode.nrPages);
-  if (!(inode instanceof FileInode)) return { done: Math.max(0, end - offset), fault: FAULT.OK };
+  if (!(inode instanceof FileInode)) return readObject(k, inode, offset, end);
   const reader = { k, task, inode, ra: newReadahead() };
   const perCall = Math.max(1, Math.floor(CALL_BYTES / k.mem.pageBytes));
   for (let index = offset; index < end; ) {
@@ -230,6 +230,16 @@ export function readFile(
     const n = readBatch(reader, index, last);
     if (n === 0) return outcome(k, index - offset, false);
     index += n;
+  }
+  return { done: Math.max(0, end - offset), fault: FAULT.OK };
+}
+
+/** A file in tmpfs is read up to a page that broke: HWPOISON means -EIO here. */
+function readObject(k: Kernel, object: ShmemObject, offset: number, end: number): FaultRun {
+  for (let i = offset; i < end && k.mem.held.isInUse; i++) {
+    const f = object.page(i);
+    const isBroken = f !== undefined && k.mem.held.isPoisoned(f);
+    if (isBroken) return { done: i - offset, fault: FAULT.HWPOISON };
   }
   return { done: Math.max(0, end - offset), fault: FAULT.OK };
 }
@@ -290,11 +300,25 @@ export function writeFile(
       balanceDirty(k);
     } else {
       if (index >= inode.nrPages) inode.resize(index + 1);
-      if (shmemPage(k, task, inode, index) === undefined) return outcome(k, i, false);
+      const f = shmemPage(k, task, inode, index);
+      if (f === undefined) return outcome(k, i, false);
+      if (k.mem.held.isPoisoned(f)) return { done: i, fault: FAULT.HWPOISON };
       inode.noteUse(index, true);
     }
   }
   return { done: nrPages, fault: FAULT.OK };
+}
+
+/**
+ * Writes a file to its disk (fsync). @returns 0, or once -EIO after a page was lost that had not
+ * been written.
+ */
+export function syncFile(k: Kernel, inode: FileInode | ShmemObject): number {
+  if (!(inode instanceof FileInode)) return 0;
+  writeBack(k, inode);
+  if (!inode.hasLostPages) return 0;
+  inode.hasLostPages = false;
+  return -EIO;
 }
 
 /** posix_fadvise. Returns 0. */

@@ -166,6 +166,7 @@ function filePage(
   if (index >= inode.nrPages) return 'SIGBUS';
   if (!(inode instanceof FileInode)) {
     const frame = shmemPage(k, task, inode, index);
+    if (frame !== undefined && k.mem.held.isPoisoned(frame)) return 'SIGBUS';
     return frame === undefined ? 'no memory' : { frame, isRetried: false };
   }
   const reader = { k, task, inode, ra };
@@ -240,7 +241,7 @@ function mapAround(k: Kernel, task: Task, vma: FileVma, vpn: number): void {
   for (let v = start; v < end; v++) {
     const index = pageOf(vma, v);
     const f = index < inode.nrPages ? inode.page(index) : undefined;
-    if (f === undefined || marks?.has(index) === true) continue;
+    if (f === undefined || marks?.has(index) === true || k.mem.held.isPoisoned(f)) continue;
     if (ra.mmapMiss > 0) ra.mmapMiss--;
     if (pageTable.get(v) !== PTE_NONE) continue;
     k.mem.map.addMap(f);

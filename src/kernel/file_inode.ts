@@ -21,6 +21,8 @@ export class FileInode {
   isLinked = true;
   /** Pages of it in memory. */
   nrCached = 0;
+  /** A page of it was lost unwritten, and nobody has heard of that yet (mapping_set_error). */
+  hasLostPages = false;
   /** Pages whose reading starts the next readahead (PG_readahead). */
   readonly marks = new Set<number>();
   readonly #chunks = new Map<number, Uint32Array>();

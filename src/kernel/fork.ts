@@ -9,6 +9,7 @@ import type { Frame } from '../base/ids.ts';
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
+import { isOfDevice } from './device_file.ts';
 import { FAULT, type Fault, policyOfPage, touchPages } from './fault.ts';
 import { dropPins } from './gup.ts';
 import { HintMarks } from './hint_marks.ts';
@@ -32,7 +33,8 @@ import {
 } from './page_table.ts';
 import { allocPages, allocUserPages, isTaskInterleaving } from './policy_alloc.ts';
 import type { Task, TaskEnd } from './task.ts';
-import { copyThp } from './thp_fault.ts';
+import { allocDeposit, copyThp } from './thp_fault.ts';
+import { splitPmd } from './thp_split.ts';
 
 /**
  * Kernel pages that a fork takes besides page tables that the model knows (task and area
@@ -108,7 +110,8 @@ function copyAreas(k: Kernel, parent: Task, child: Task): boolean {
     };
     if (vma.wipesOnFork) copy.hasAnonVma = false;
     child.mm.insertApart(copy);
-    if (vma.hasAnonVma && !vma.wipesOnFork && !copyEntries(k, parent, child, vma)) return false;
+    const hasEntries = (vma.hasAnonVma && !vma.wipesOnFork) || isOfDevice(vma);
+    if (hasEntries && !copyEntries(k, parent, child, vma)) return false;
   }
   return true;
 }
@@ -159,7 +162,7 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
   };
   if (isHuge(vma)) return copyHuge(k, parent, child, vma, allocTable);
   for (const vpn of from.tablesIn(vma.startVpn, vma.endVpn)) {
-    if (from.getThp(vpn) !== PTE_NONE) {
+    if (from.getThp(vpn) !== PTE_NONE && !splitsPinned(k, parent, child, vpn)) {
       while (to.missingAboveHuge(vpn) > 0) if (!allocTable(vpn)) return false;
       if (!copyThp(k, parent, child, vpn)) return false;
     } else {
@@ -168,6 +171,19 @@ function copyEntries(k: Kernel, parent: Task, child: Task, vma: Vma): boolean {
       if (!copyLeaf(k, parent, child, vma, vpn, end)) return false;
     }
   }
+  return true;
+}
+
+/**
+ * A huge page that a device writes to is not shared with a child: its entry is split, and its small
+ * pages are copied; a table page that was got for the child comes too early (copy_huge_pmd).
+ */
+function splitsPinned(k: Kernel, parent: Task, child: Task, vpn: number): boolean {
+  const pte = parent.mm.pageTable.getThp(vpn);
+  if (!pteIsPage(pte) || !k.mem.held.isPinned(pteFrame(pte))) return false;
+  const table = allocDeposit(k, parent, child.mm);
+  if (table !== undefined) k.allocator.free(table);
+  splitPmd(k, parent.mm, vpn);
   return true;
 }
 
@@ -184,7 +200,7 @@ function copyLeaf(
   const to = child.mm.pageTable;
   let isCopied = true;
   from.walk(startVpn, endVpn, (vpn, pte) => {
-    if (pteIsDevice(pte)) {
+    if (pteIsDevice(pte) && !isOfDevice(vma)) {
       copyDeviceEntry(k, from, to, vpn, pteDeviceFrame(pte));
       return true;
     }
@@ -193,7 +209,7 @@ function copyLeaf(
       if (pteIsSwap(pte)) k.mem.swap.dup(pteSlot(pte));
       return true;
     }
-    if (k.mem.held.isPinned(pteFrame(pte))) {
+    if (k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)))) {
       isCopied = copyPinned(k, parent, child, vma, vpn);
       return isCopied;
     }

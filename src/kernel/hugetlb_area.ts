@@ -13,6 +13,7 @@ import { MPOL_BIND } from '../hooks/policy_modes.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
+import { PTE_NONE, pteIsPage } from './page_table.ts';
 import { noteRequest, policyNodemask, taskPolicy } from './policy_alloc.ts';
 import type { Task } from './task.ts';
 
@@ -154,9 +155,15 @@ export function closeArea(k: Kernel, vma: HugeVma): void {
 const isMapped = (k: Kernel, inode: HugeInode): boolean =>
   [...k.spaces.values()].some((space) => space.vmas.some((vma) => vma.huge?.inode === inode));
 
+/** A page leaves its file; one that broke is nobody's from then on. */
+function dropPage(k: Kernel, f: Frame): void {
+  if (k.mem.held.isPoisoned(f)) k.huge.lose(f);
+  else k.huge.release(f);
+}
+
 /** The last mapping of a file is gone, and the file with it. */
 function evict(k: Kernel, inode: HugeInode): void {
-  for (const f of inode.pages.values()) k.huge.release(f);
+  for (const f of inode.pages.values()) dropPage(k, f);
   const unused = inode.promised.size - inode.pages.size;
   if (unused > 0) k.huge.takeBack(unused);
   inode.pages.clear();
@@ -178,13 +185,14 @@ export function punchHole(k: Kernel, inode: HugeInode, from: number, to: number)
     const f = inode.pages.get(i);
     if (f === undefined) continue;
     for (const { space, vpn } of mappersOf(k, inode, i)) {
-      if (space.pageTable.getHuge(vpn) === 0) continue;
-      space.pageTable.setHuge(vpn, 0);
-      k.mem.map.removeMap(f);
+      const pte = space.pageTable.getHuge(vpn);
+      if (pte === PTE_NONE) continue;
+      space.pageTable.setHuge(vpn, PTE_NONE);
+      if (pteIsPage(pte)) k.mem.map.removeMap(f);
     }
     inode.pages.delete(i);
     inode.promised.delete(i);
-    k.huge.release(f);
+    dropPage(k, f);
   }
 }
 

@@ -36,7 +36,7 @@ import {
 } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { offsetInterleaveNode, offsetWeightedNode } from './mempolicy.ts';
-import { makePte, PTE_NONE, pteFrame, pteIsWritable } from './page_table.ts';
+import { makePte, PTE_NONE, PTE_POISON, pteFrame, pteIsPage, pteIsWritable } from './page_table.ts';
 import type { Purpose } from './placement_count.ts';
 import { type FoundPolicy, noteRequest, policyNode } from './policy_alloc.ts';
 import type { Task } from './task.ts';
@@ -137,6 +137,7 @@ export function touchHuge(
     const pte = task.mm.pageTable.getHuge(first);
     let fault: Fault = FAULT.OK;
     if (pte === PTE_NONE) fault = faultNoPage(k, task, vma, first, isWrite, by);
+    else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
     else if (isWrite && !pteIsWritable(pte)) fault = writeProtected(k, task, vma, first, pte);
     else {
       vpn = first + k.huge.nrSmall;
@@ -171,6 +172,7 @@ function faultNoPage(
     else vma.hasAnonVma = true;
     map.claim(f, KIND_HUGETLB, isShared ? inode.id : task.mm.id, isShared ? index : vpn, 0);
   }
+  if (k.mem.held.isPoisoned(f)) return FAULT.HWPOISON;
   map.addMap(f);
   task.mm.pageTable.setHuge(vpn, makePte(f, isShared || isWrite));
   return FAULT.OK;
@@ -207,7 +209,7 @@ function robOthers(k: Kernel, task: Task, vma: HugeVma, vpn: number, f: Frame): 
   for (const other of mappersOf(k, vma.huge.inode, hugeIndex(vma, vpn))) {
     if (other.space === task.mm || other.vma.huge.used !== null) continue;
     const pte = other.space.pageTable.getHuge(other.vpn);
-    if (pte === PTE_NONE || pteFrame(pte) !== f) continue;
+    if (!pteIsPage(pte) || pteFrame(pte) !== f) continue;
     other.space.pageTable.setHuge(other.vpn, PTE_NONE);
     other.vma.huge.isRobbed = true;
     k.mem.map.removeMap(f);
@@ -223,8 +225,9 @@ export function zapHuge(
   endVpn: number,
 ): void {
   const { pageTable } = task.mm;
-  for (const [vpn, pte] of [...pageTable.hugeIn(startVpn, endVpn)]) {
+  for (const [vpn, pte] of [...pageTable.hugeEntriesIn(startVpn, endVpn)]) {
     pageTable.setHuge(vpn, PTE_NONE);
+    if (pte === PTE_POISON) continue;
     const f = pteFrame(pte);
     if (k.mem.map.removeMap(f) === 0 && !vma.huge.isShared) k.huge.release(f);
   }
@@ -248,7 +251,8 @@ export function copyHuge(
     if (from.missingAboveHuge(vpn) > 0) continue;
     while (to.missingAboveHuge(vpn) > 0) if (!allocTable(vpn)) return false;
     const pte = from.getHuge(vpn);
-    if (pte === PTE_NONE) continue;
+    if (pte === PTE_POISON) to.setHuge(vpn, pte);
+    if (!pteIsPage(pte)) continue;
     const shared = makePte(pteFrame(pte), false);
     k.mem.map.addMap(pteFrame(pte));
     from.setHuge(vpn, shared);

@@ -45,6 +45,14 @@ export function hugeTarget(
 
 /** Lets the file and every entry that refer to `old` refer to `fresh`. */
 export function moveHuge(k: Kernel, old: Frame, fresh: Frame): void {
+  const { link, index, mapcount } = k.mem.map;
+  k.mem.map.claim(
+    fresh,
+    KIND_HUGETLB,
+    link[old] as number,
+    index[old] as number,
+    mapcount[old] as number,
+  );
   for (const space of k.spaces.values()) {
     for (const vma of space.vmas) {
       if (vma.huge === null) continue;

@@ -3,9 +3,9 @@
 // Models   linux@v6.1 mm/memory-failure.c: memory_failure, hwpoison_user_mappings, kill_procs,
 //          me_pagecache_clean, me_kernel, get_any_page, soft_offline_page, page_handle_poison;
 //          mm/page_alloc.c: take_page_off_buddy; mm/madvise.c: madvise_inject_error;
-//          mm/shmem.c: shmem_error_remove_page.
-// Omits    early kill (vm.memory_failure_early_kill), huge pages, what firmware does before the
-//          kernel hears of an error. No kernel function takes a whole node: see SPEC HWP6.
+//          mm/shmem.c: shmem_error_remove_page. Pages of files and of pools: broken_pages.ts.
+// Omits    early kill (vm.memory_failure_early_kill), what firmware does before the kernel hears of
+//          an error. No kernel function takes a whole node: see SPEC HWP6.
 // Holds    HWP1 a poisoned frame is nobody's once its last user is gone, and never free again. HWP2
 //          no entry maps it.
 
@@ -28,16 +28,20 @@ import {
   KIND_SHMEM,
   KIND_THP,
 } from '../mm/memmap.ts';
+import { breakFilePage, breakHuge, retireHuge, unmapBroken } from './broken_pages.ts';
+import { errorInDeviceMemory, loseDeviceMemory } from './device_presence.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { exitTask, IMAGE_VPN } from './fork.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
-import { PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { anyFrameOf, PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
-import { forEachMapping } from './rmap.ts';
 import { dropPage } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import { THP_PAGES } from './thp.ts';
+import { splitPage } from './thp_split.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /**
  * A page has an error that nobody has run into yet (memory_failure). Entries that map it are
@@ -48,14 +52,13 @@ import type { Task } from './task.ts';
 export function memoryFailure(k: Kernel, f: Frame): number {
   const { map, held } = k.mem;
   if (held.isPoisoned(f)) return -EHWPOISON;
-  const kind = map.kind[f];
-  refuseOthers(kind as number);
+  if (map.kind[f] === KIND_HUGETLB) return breakHuge(k, f);
   held.poison(f);
+  if (k.thp.isPart(f) && splitPage(k, k.thp.headOf(f)) < 0) return -EBUSY;
+  const kind = map.kind[f];
+  if (kind === KIND_FILE) return breakFilePage(k, f);
   if (kind !== KIND_ANON && kind !== KIND_SHMEM) return -EBUSY;
-  forEachMapping(k, f, (space, vpn) => {
-    space.pageTable.set(vpn, PTE_POISON);
-    map.removeMap(f);
-  });
+  unmapBroken(k, f, PTE_POISON);
   if (k.mem.lru.isInUse) k.mem.lru.forget(f);
   const isPinned = held.isPinned(f);
   if (kind === KIND_ANON) dropPage(k, f);
@@ -70,9 +73,10 @@ export function memoryFailure(k: Kernel, f: Frame): number {
 export function softOffline(k: Kernel, f: Frame, task: Task): number {
   const { map, held } = k.mem;
   if (held.isPoisoned(f)) return 0;
+  if (map.kind[f] === KIND_HUGETLB) return retireHuge(k, f, task);
+  if (k.thp.isPart(f) && splitPage(k, k.thp.headOf(f)) < 0) return -EBUSY;
   const kind = map.kind[f];
-  refuseOthers(kind as number);
-  if (kind !== KIND_ANON && kind !== KIND_SHMEM) return -EIO;
+  if (kind !== KIND_ANON && kind !== KIND_SHMEM && kind !== KIND_FILE) return -EIO;
   const nid = k.allocator.nidOf(f);
   const isMovable = k.mem.zones.type[k.mem.buddy.zoneOf(f)] === ZONE_MOVABLE;
   const gfp = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL | (isMovable ? __GFP_HIGHMEM : 0);
@@ -84,7 +88,10 @@ export function softOffline(k: Kernel, f: Frame, task: Task): number {
   return left > 0 ? -EBUSY : left;
 }
 
-/** madvise with MADV_HWPOISON or MADV_SOFT_OFFLINE: the first error ends it. */
+/**
+ * madvise with MADV_HWPOISON or MADV_SOFT_OFFLINE: the first error ends it. A huge page is broken
+ * at one place, and the next address is as far on as it is long (madvise_inject_error).
+ */
 export function injectErrors(
   k: Kernel,
   task: Task,
@@ -92,14 +99,19 @@ export function injectErrors(
   nrPages: number,
   isSoft: boolean,
 ): number {
-  for (let vpn = startVpn; vpn < startVpn + nrPages; vpn++) {
+  for (let vpn = startVpn; vpn < startVpn + nrPages; ) {
     const { fault } = touchPages(k, task, vpn, 1, false, 'gup');
     const isShort = fault === FAULT.RETRY || fault === FAULT.KILLED;
     if (fault !== FAULT.OK) return isShort ? -ENOMEM : -EFAULT;
     const vma = task.mm.lookup(vpn);
-    if (vma !== undefined && isHuge(vma)) throw new NotModelled('a memory error in a huge page');
-    const ret = breakEntry(k, task, task.mm.pageTable.get(vpn), isSoft);
+    const isOfPool = vma !== undefined && isHuge(vma);
+    const { pageTable } = task.mm;
+    const pte = isOfPool ? pageTable.getHuge(vpn) : pageTable.get(vpn);
+    const isThp = pteIsPage(pte) && k.thp.isPart(pteFrame(pte));
+    const step = isOfPool ? k.huge.nrSmall : isThp ? THP_PAGES : 1;
+    const ret = breakEntry(k, task, pte, isSoft);
     if (ret !== 0) return ret;
+    vpn += step;
   }
   return 0;
 }
@@ -107,7 +119,10 @@ export function injectErrors(
 /** An error, or one to come, in the page that an entry maps; -EFAULT when it maps none. */
 export function breakEntry(k: Kernel, task: Task, pte: number, isSoft: boolean): number {
   if (pte === PTE_ZERO_PAGE) return breakZeroPage(k, isSoft);
-  if (!pteIsPage(pte)) return -EFAULT;
+  const f = anyFrameOf(pte);
+  if (f === -1) return -EFAULT;
+  if (isZoneDevice(k, f)) return errorInDeviceMemory(isSoft);
+  if (!pteIsPage(pte)) throw new NotModelled('a memory error in a buffer of a driver');
   return isSoft ? softOffline(k, pteFrame(pte), task) : memoryFailure(k, pteFrame(pte));
 }
 
@@ -134,7 +149,13 @@ export interface LinkFailure {
  * @returns -ENODEV for a node without memory.
  */
 export function failLink(k: Kernel, nid: NodeId): LinkFailure {
-  if (!k.states.memory.has(nid)) return { ret: -ENODEV, nrFree: 0, nrUsed: 0 };
+  const kept = k.mem.deviceMemory.ofNode(nid);
+  if (kept?.isThere === true) {
+    const lost = loseDeviceMemory(k, kept);
+    endWithoutImage(k);
+    return { ret: 0, ...lost };
+  }
+  if (!k.states.anyMemory.has(nid)) return { ret: -ENODEV, nrFree: 0, nrUsed: 0 };
   const why = kernelPagesOn(k, nid);
   if (why !== undefined) {
     k.panic = `${why} on node ${nid}, which is gone`;
@@ -142,28 +163,52 @@ export function failLink(k: Kernel, nid: NodeId): LinkFailure {
   }
   let nrFree = 0;
   let nrUsed = 0;
-  const { zones, buddy, pcp, map, held } = k.mem;
-  for (const z of zones.ofNode(nid)) {
+  const { zones, buddy, pcp, held } = k.mem;
+  const own = zones.ofNode(nid);
+  for (const z of own) {
+    nrFree += (zones.free[z] as number) + pcp.countOf(z);
+    for (const { start, end } of k.mem.stretchesOf(z)) {
+      for (let f = start; f < end; f++) nrUsed += loseFrame(k, f as Frame);
+    }
+  }
+  for (const z of own) {
     pcp.drain(z);
     for (const { start, end } of k.mem.stretchesOf(z)) {
       for (const { f, order } of buddy.takeRange(z, start, end)) {
         for (let i = 0; i < 1 << order; i++) held.poisonFree(f + i);
-        nrFree += 1 << order;
-      }
-      for (let f = start; f < end; f++) {
-        const kind = map.kind[f];
-        refuseOthers(kind as number);
-        if (held.isPoisoned(f) || (kind !== KIND_ANON && kind !== KIND_SHMEM)) continue;
-        memoryFailure(k, f as Frame);
-        nrUsed++;
       }
     }
   }
+  for (const buffer of k.buffers.values()) {
+    if (buffer.nid !== nid) continue;
+    buffer.isLost = true;
+    nrUsed += buffer.frames.length;
+  }
   k.allocator.forgetRequest();
+  endWithoutImage(k);
+  return { ret: 0, nrFree, nrUsed };
+}
+
+/** Programs whose own stack and data are lost end as soon as they run. */
+function endWithoutImage(k: Kernel): void {
   for (const task of k.liveTasks()) {
     if (task.mm.pageTable.get(IMAGE_VPN) === PTE_POISON) exitTask(k, task, 'SIGBUS');
   }
-  return { ret: 0, nrFree, nrUsed };
+}
+
+/** A frame whose link is gone. Returns how many pages of users went with it. */
+function loseFrame(k: Kernel, f: Frame): number {
+  const { map, held } = k.mem;
+  const kind = map.kind[f];
+  const isUsers = kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE;
+  const isOfPool = kind === KIND_HUGETLB;
+  if (held.isPoisoned(f) || (!isUsers && !isOfPool && kind !== KIND_THP)) return 0;
+  if (k.thp.isPart(f) && held.isPinned(k.thp.headOf(f))) {
+    throw new NotModelled('a link failure under a pin of transparent huge pages');
+  }
+  const nrLost = isOfPool ? (k.huge.isFreePage(f) ? 0 : k.huge.nrSmall) : 1;
+  memoryFailure(k, f);
+  return nrLost;
 }
 
 /** What the kernel itself has on a node, in words; undefined for nothing. */
@@ -180,12 +225,4 @@ function kernelPagesOn(k: Kernel, nid: NodeId): string | undefined {
     }
   }
   return undefined;
-}
-
-/** Errors in pages of files and in huge pages would go other ways. */
-function refuseOthers(kind: number): void {
-  if (kind === KIND_HUGETLB || kind === KIND_THP) {
-    throw new NotModelled('a memory error in a huge page');
-  }
-  if (kind === KIND_FILE) throw new NotModelled('a memory error in a page of a file');
 }

@@ -349,7 +349,9 @@ const lineOf = (what: typeof happening extends fc.Arbitrary<infer T> ? T : never
   return `T0 mbind ${region} 0 200 ${mode} ${nodes}\nT0 touch ${region} 0 90`;
 };
 
-describe.each(DESIGNS)('$id', (of) => {
+const ofMemory = DESIGNS.filter(({ answers }) => answers.memremapPages === undefined);
+
+describe.each(ofMemory)('$id', (of) => {
   test('[HOT11] no frame is lost and no rule is broken, however memory comes and goes', () => {
     check(fc.array(happening, { minLength: 1, maxLength: 14 }), 20, (list) => {
       const first = 'T0 mmap R0 200 anon\nT0 mmap R1 200 shared\nT0 mmap R2 200 anon';

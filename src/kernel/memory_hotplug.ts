@@ -4,10 +4,11 @@
 //          mm/hugetlb.c: dissolve_free_huge_pages; drivers/base/memory.c: state_store,
 //          memory_subsys_offline, memory_subsys_online;
 //          kernel/cgroup/cpuset.c: cpuset_hotplug_workfn.
+// Hooks    doMigrateRange (do_migrate_range).
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
-import { EBUSY, EINTR, EINVAL, errnoName } from '../base/errno.ts';
+import { EBUSY, EINTR, EINVAL, EPERM, errnoName } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import {
@@ -35,6 +36,7 @@ import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
 import { allocOnNode, type FoundPolicy } from './policy_alloc.ts';
+import { forgetPrivateNode } from './private_nodes.ts';
 import { thpTarget } from './thp_migrate.ts';
 
 /** What came of writing the blocks of a node. */
@@ -51,7 +53,7 @@ export interface NodeChange {
 }
 
 const blocksOf = (k: Kernel, nid: number): MemoryBlock[] =>
-  k.mem.blocks.filter((block) => block.nid === nid);
+  k.mem.blocks.filter((block) => block.nid === nid && block.isThere);
 
 /**
  * Writes up to `most` blocks of a node offline, from the highest down. Blocks that are offline
@@ -74,9 +76,21 @@ export function onlineNode(
 ): NodeChange {
   return writeBlocks(k, [...blocksOf(k, nid).entries()], most, (block) => {
     if (block.zone !== undefined) return 'already';
-    onlineBlockIn(k.mem, block, zoneForBlock(k.mem, block, type));
-    return 0;
+    return onlineBlock(k, block, type);
   });
+}
+
+/**
+ * Brings a block online, as its node's driver lets it: that of a GPU takes it in ZONE_MOVABLE only,
+ * since an unmovable page would keep the GPU's memory until the next boot.
+ * @returns 0; -EPERM (NOTIFY_BAD).
+ */
+export function onlineBlock(k: Kernel, block: MemoryBlock, type: OnlineType): number {
+  const z = zoneForBlock(k.mem, block, type);
+  const isRefused = k.driverNodes.has(block.nid) && k.mem.zones.type[z] !== ZONE_MOVABLE;
+  if (isRefused) return -EPERM;
+  onlineBlockIn(k.mem, block, z);
+  return 0;
 }
 
 function writeBlocks(
@@ -110,10 +124,14 @@ export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, 
  *   cannot move; -EINTR when its pages find no room: the kernel tries for ever, and whoever asked
  *   gives up in the end.
  */
-function offlineBlock(k: Kernel, block: MemoryBlock): number {
+export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
+  if (isolated.movable.length > 0 && !mayMoveOff(k, block.nid)) {
+    releaseBlock(k.mem, isolated);
+    return -EBUSY;
+  }
   if (!driveOff(k, isolated) || !driveOffHuge(k, isolated)) {
     releaseBlock(k.mem, isolated);
     return -EINTR;
@@ -122,9 +140,15 @@ function offlineBlock(k: Kernel, block: MemoryBlock): number {
     releaseBlock(k.mem, isolated);
     return -EBUSY;
   }
+  const wasPrivate = k.states.privateMemory.has(block.nid);
   removeBlock(k.mem, isolated);
+  if (wasPrivate && !k.states.privateMemory.has(block.nid)) forgetPrivateNode(k, block.nid);
   return 0;
 }
+
+/** May pages of the node be moved away, so that its memory can go? */
+const mayMoveOff = (k: Kernel, nid: NodeId): boolean =>
+  k.design.answers.doMigrateRange?.(nid, k.states) !== false;
 
 /**
  * Moves the users' pages of a block to other nodes with memory, nearest first, or to the rest of

@@ -4,7 +4,7 @@
 //          drivers/dax/kmem.c as far as the distance of its memory goes.
 // Omits    distances that firmware tells (HMAT, from 6.7 on): here memory is the default kind, or
 //          that of a device driver that gives it to the kernel.
-// Hooks    demotionTarget (establish_demotion_targets).
+// Hooks    setNodeMemoryTier (set_node_memory_tier), demotionTarget (establish_demotion_targets).
 // State    nothing of its own but the switch and the turn: tiers follow from the nodes' states.
 // Holds    TIR1 a node with memory is in one tier, by its abstract distance. TIR2 a node's targets
 //          are the nearest nodes of the next lower tier. TIR3 from tiers at or above the lowest one
@@ -44,10 +44,19 @@ export class MemoryTiers {
     return Math.floor(distance / CHUNK);
   }
 
+  /** Nodes in tiers: those with memory, and those with private memory that the design lets in. */
+  #members(): Nodemask {
+    const { memory, privateMemory } = this.#k.states;
+    if (privateMemory.isEmpty()) return memory;
+    const answer = this.#k.design.answers.setNodeMemoryTier;
+    const open = privateMemory.toArray().filter((nid) => answer?.(nid, this.#k.states) === true);
+    return memory.or(Nodemask.from(open));
+  }
+
   /** Tiers that hold a node with memory, the nearest first. */
   tiers(): readonly MemoryTier[] {
     const byTier = new Map<number, NodeId[]>();
-    for (const nid of this.#k.states.memory) {
+    for (const nid of this.#members()) {
       const id = this.#tierOf(nid);
       byTier.set(id, [...(byTier.get(id) ?? []), nid]);
     }
@@ -58,8 +67,8 @@ export class MemoryTiers {
 
   /** Is the node so near that nothing is promoted from it? (node_is_toptier) */
   isTopTier(nid: number): boolean {
-    const { memory, cpu } = this.#k.states;
-    if (!memory.has(nid)) return true;
+    const { cpu } = this.#k.states;
+    if (!this.#members().has(nid)) return true;
     const withCpus = this.tiers().filter((tier) => tier.nodes.intersects(cpu));
     const lowest = withCpus.at(-1)?.id ?? 0;
     return this.#tierOf(nid) <= lowest;

@@ -100,6 +100,8 @@ export interface PolicyContext {
   readonly memsAllowed: Nodemask;
   /** N_MEMORY. */
   readonly memory: Nodemask;
+  /** Nodes of private memory that programs may name: no cpuset has a say about them. */
+  readonly userPrivate?: Nodemask | undefined;
 }
 
 /**
@@ -128,7 +130,8 @@ export function newPolicy(
 
   const allowed = context.memsAllowed.and(context.memory);
   const isRelative = (flags & MPOL_F_RELATIVE_NODES) !== 0;
-  const usable = isRelative ? relativeNodemask(nodes, allowed) : nodes.and(allowed);
+  const named = context.userPrivate === undefined ? allowed : allowed.or(context.userPrivate);
+  const usable = isRelative ? relativeNodemask(nodes, allowed) : nodes.and(named);
   if (usable.isEmpty()) return -EINVAL;
   const kept = mode === MPOL_PREFERRED ? Nodemask.of(usable.first()) : usable;
   const storesUser = (flags & MPOL_MODE_FLAGS) !== 0;
@@ -138,8 +141,13 @@ export function newPolicy(
 /**
  * Makes a policy follow its task's cpuset to new mems (mpol_rebind_policy). The two preferred modes
  * keep their nodes and only note the mems, over the user's mask if that was stored.
+ * @param userPrivate nodes of private memory that programs may name, which stay in a mask.
  */
-export function rebindPolicy(policy: Mempolicy | null, mems: Nodemask): void {
+export function rebindPolicy(
+  policy: Mempolicy | null,
+  mems: Nodemask,
+  userPrivate: Nodemask = Nodemask.EMPTY,
+): void {
   if (policy === null || policy.mode === MPOL_LOCAL) return;
   if (!policy.storesUserMask && policy.stored.equals(mems)) return;
   if (policy.mode === MPOL_PREFERRED || policy.mode === MPOL_PREFERRED_MANY) {
@@ -147,7 +155,7 @@ export function rebindPolicy(policy: Mempolicy | null, mems: Nodemask): void {
     return;
   }
   let nodes: Nodemask;
-  if (policy.flags & MPOL_F_STATIC_NODES) nodes = policy.stored.and(mems);
+  if (policy.flags & MPOL_F_STATIC_NODES) nodes = policy.stored.and(mems.or(userPrivate));
   else if (policy.flags & MPOL_F_RELATIVE_NODES) nodes = relativeNodemask(policy.stored, mems);
   else {
     nodes = remapNodemask(policy.nodes, policy.stored, mems);

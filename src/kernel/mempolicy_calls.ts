@@ -41,6 +41,7 @@ import {
   pteIsSwap,
 } from './page_table.ts';
 import { allocUserPages, taskPolicy } from './policy_alloc.ts';
+import { isClosedToUsers, userPrivateNodes } from './private_nodes.ts';
 import { MPOL_MF_STRICT, MPOL_MF_VALID, queuePages } from './queue_pages.ts';
 import type { Task } from './task.ts';
 import { THP_PAGES } from './thp.ts';
@@ -86,7 +87,8 @@ function makePolicy(
   if (typeof sane === 'number') return sane;
   const nodes = readMask(k, arg);
   if (typeof nodes === 'number') return nodes;
-  const context = { memsAllowed: task.memsAllowed, memory: k.states.memory };
+  const { memory } = k.states;
+  const context = { memsAllowed: task.memsAllowed, memory, userPrivate: userPrivateNodes(k) };
   const policy = newPolicy(sane.mode, sane.flags, nodes, context);
   return typeof policy === 'number' ? policy : { policy, nodes, mode: sane.mode };
 }
@@ -160,6 +162,7 @@ export function getMempolicy(
 /** The node of a page, which is faulted in for reading first (lookup_node). */
 function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
   const { pageTable } = task.mm;
+  if (task.mm.lookup(vpn)?.buffer !== undefined) return -EFAULT;
   const isHere = (entry: number): boolean =>
     entry !== PTE_NONE && !pteIsSwap(entry) && !pteIsDevice(entry);
   if (!isHere(pageTable.get(vpn)) && pageTable.getHuge(vpn) === PTE_NONE) {
@@ -309,6 +312,7 @@ export function setHomeNode(k: Kernel, task: Task, request: HomeNodeRequest): nu
   const { startVpn, nrPages, node } = request;
   if (request.addressOffsetBytes !== 0 || request.flags !== 0) return -EINVAL;
   if (node < 0 || node >= k.maxNodes || !k.states.online.has(node)) return -EINVAL;
+  if (isClosedToUsers(k, node as NodeId)) return -EINVAL;
   if (nrPages === 0) return 0;
   let result = -ENOENT;
   const endVpn = startVpn + nrPages;

@@ -10,7 +10,8 @@
 //          and its pages move after all others, the last of them first but for the first of all.
 import { ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
-import { type Nodemask, remapNode } from '../base/nodemask.ts';
+import { Nodemask, remapNode } from '../base/nodemask.ts';
+import type { AllocReason } from '../hooks/design.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
 import { GFP_HUGE } from '../mm/hugetlb.ts';
 import {
@@ -27,9 +28,11 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
+import { type ManyTargets, moveRun, NO_TARGET } from './migrate_run.ts';
 import { movedCachePage } from './page_cache.ts';
 import { anyFrameOf, pteFrame, pteIsPage } from './page_table.ts';
-import { allocOnNode } from './policy_alloc.ts';
+import { allocManyOnNode, allocOnNode } from './policy_alloc.ts';
+import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { moveThp, splitToMove, thpTarget } from './thp_migrate.ts';
@@ -55,7 +58,11 @@ export type MoveCause =
  * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
  * page it gives the first frame of a block.
  */
-export type TargetSource = (old: Frame) => Frame | undefined;
+export interface TargetSource {
+  (old: Frame): Frame | undefined;
+  /** The same for small pages, many at a time. */
+  readonly many?: ManyTargets;
+}
 
 /** Takes the frames of a page that has moved: 2^order of them. */
 export type Release = (old: Frame, order: number) => void;
@@ -66,15 +73,20 @@ export function targetOn(
   task: Task,
   nid: NodeId,
   from: 'node named' | 'cpuset' = 'node named',
+  reason: AllocReason = 'user migration',
 ): TargetSource {
-  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE;
-  return (old) => {
+  const asks = from === 'cpuset' ? 0 : privateFlag(k, reason, Nodemask.of(nid));
+  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | asks;
+  const one = (old: Frame): Frame | undefined => {
     if (k.thp.isPart(old)) return thpTarget(k, task, gfp, nid, from);
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
     const found = { policy: null, from };
     const place = { found, nid, nodes: null, isMany: false };
     return hugeTarget(k, task, GFP_HUGE | __GFP_THISNODE, place, from === 'node named');
   };
+  const take = (want: number): number =>
+    allocManyOnNode(k, task, gfp, nid, want, 'migration target', from);
+  return Object.assign(one, { many: { nid, take } });
 }
 
 /** How often the kernel tries to move a page that something holds. */
@@ -92,26 +104,35 @@ export function migrateFrames(
   frames: readonly Frame[],
   target: TargetSource,
   cause: MoveCause,
-  release: Release = (old, order) => k.allocator.freeBlock(old, order),
+  release?: Release,
 ): number {
   const { stat, held } = k.mem;
   const busy: Frame[] = [];
   const ofSplit: Frame[] = [];
   const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
-  for (const [i, old] of frames.entries()) {
+  const many = release === undefined ? target.many : undefined;
+  for (let i = 0; i < frames.length; i++) {
+    const nrMoved = many === undefined ? 0 : moveRun(k, frames, i, many, cause);
+    if (nrMoved > 0) {
+      i += nrMoved - 1;
+      continue;
+    }
+    const old = frames[i] as Frame;
     const isThp = k.thp.isPart(old);
-    const fresh = targetFor(old);
+    const fresh = nrMoved === NO_TARGET ? undefined : targetFor(old);
     if (fresh !== undefined && held.isPinned(old)) {
-      giveBack(k, fresh);
+      giveBack(k, fresh, isThp ? THP_ORDER : 0);
       busy.push(old);
     } else if (fresh !== undefined) moveFrame(k, old, fresh, cause, release);
-    else if (isThp) {
-      stat.count(EVENT.thp_migration_fail, 1);
+    else {
+      if (isThp) stat.count(EVENT.thp_migration_fail, 1);
+      const parts = isThp ? splitToMove(k, old) : undefined;
+      if (parts === undefined) {
+        stat.count(PGMIGRATE_FAIL, smallPagesOf(k, [...frames.slice(i), ...busy]));
+        return -ENOMEM;
+      }
       stat.count(EVENT.thp_migration_split, 1);
-      ofSplit.push(...splitToMove(k, old));
-    } else {
-      stat.count(PGMIGRATE_FAIL, frames.length - i + busy.length);
-      return -ENOMEM;
+      ofSplit.push(...parts);
     }
   }
   const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
@@ -120,6 +141,12 @@ export function migrateFrames(
   return stayed < 0 ? stayed : left + stayed;
 }
 
+/** Small pages that single and huge ones come to. */
+const smallPagesOf = (k: Kernel, frames: readonly Frame[]): number =>
+  frames.reduce(
+    (n, f) => n + (k.thp.isPart(f) ? THP_PAGES : isHugeFrame(k, f) ? k.huge.nrSmall : 1),
+    0,
+  );
 /**
  * The same targets, counted for whom the page is: the group that it is counted for where it lies,
  * or that of a task whose private page it is. Where neither is known, who asks counts.
@@ -141,28 +168,36 @@ function accountOfSpace(k: Kernel, f: Frame): Account | null {
 
 /** Tries pinned pages as often as the kernel does, in vain. */
 function tryAgain(k: Kernel, busy: readonly Frame[], target: TargetSource): number {
-  k.mem.stat.count(PGMIGRATE_FAIL, busy.length);
+  k.mem.stat.count(PGMIGRATE_FAIL, smallPagesOf(k, busy));
+  const nrThps = busy.filter((f) => k.thp.isPart(f)).length;
+  if (nrThps > 0) k.mem.stat.count(EVENT.thp_migration_fail, nrThps);
   for (let n = 1; n < MOST_TRIES; n++) {
     for (const old of busy) {
       const fresh = target(old);
       if (fresh === undefined) return -ENOMEM;
-      giveBack(k, fresh);
+      giveBack(k, fresh, k.thp.isPart(old) ? THP_ORDER : 0);
     }
   }
   return busy.length;
 }
 
 /** A target that was not needed (put_page). */
-function giveBack(k: Kernel, fresh: Frame): void {
+function giveBack(k: Kernel, fresh: Frame, order: number): void {
   if (isHugeFrame(k, fresh)) {
     k.huge.release(fresh);
     return;
   }
   k.mem.map.claim(fresh, KIND_KERNEL, 0, 0, 0);
-  k.allocator.free(fresh);
+  k.allocator.freeBlock(fresh, order);
 }
 
-function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, release: Release): void {
+function moveFrame(
+  k: Kernel,
+  old: Frame,
+  fresh: Frame,
+  cause: MoveCause,
+  release: Release | undefined,
+): void {
   const from = k.allocator.nidOf(old);
   const isThp = k.thp.isPart(old);
   const isOfPool = isHugeFrame(k, old);
@@ -175,7 +210,8 @@ function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, releas
   k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
   k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
   if (isOfPool) k.huge.release(old);
-  else release(old, isThp ? THP_ORDER : 0);
+  else if (release !== undefined) release(old, isThp ? THP_ORDER : 0);
+  else k.allocator.freeBlock(old, isThp ? THP_ORDER : 0);
 }
 
 /** Lets every entry and the object that refer to `old` refer to `fresh`. */
@@ -240,21 +276,33 @@ function remapEntry(
 }
 
 /**
- * Pages of an address space on one node, in address order; with `all` also those that others map.
+ * Pages of an address space on one node, each once and in address order; with `all` also those that
+ * others map.
  */
 function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Frame[] {
+  const { mapcount } = k.mem.map;
   const frames: Frame[] = [];
+  const seen = new Set<Frame>();
   for (const vma of mm.vmas) {
     mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (!pteIsPage(pte)) return;
-      const f = k.thp.headOf(pteFrame(pte));
+      const f = pteFrame(pte);
       if (k.allocator.nidOf(f) !== nid || isZoneDevice(k, f)) return;
-      if (all || k.thp.mapcount(f) === 1) frames.push(f);
+      if (mapcount[f] === 1 && !k.thp.isPart(f)) {
+        frames.push(f);
+        return;
+      }
+      const head = k.thp.headOf(f);
+      if (seen.has(head) || (!all && k.thp.mapcount(head) !== 1)) return;
+      seen.add(head);
+      frames.push(head);
     });
     for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const f = pteFrame(pte);
-      if (k.allocator.nidOf(f) !== nid) continue;
-      if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
+      if (k.allocator.nidOf(f) !== nid || seen.has(f)) continue;
+      if (!all && mapcount[f] !== 1) continue;
+      seen.add(f);
+      frames.push(f);
     }
   }
   return frames;
@@ -291,7 +339,7 @@ export function migrateBetweenNodes(
     }
     if (source === undefined || dest === undefined) break;
     left = left.without(source);
-    const frames = [...new Set(pagesOnNode(k, mm, source, all))];
+    const frames = pagesOnNode(k, mm, source, all);
     const origin = cause === 'cpuset' ? 'cpuset' : 'node named';
     const error = migrateFrames(k, frames, targetOn(k, task, dest, origin), cause);
     if (error < 0) return error;

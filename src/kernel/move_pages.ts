@@ -7,27 +7,28 @@ import { EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/er
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { isMergedFrame } from '../mm/memmap.ts';
+import { isOfDevice } from './device_file.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
 import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
-import { PTE_NONE, pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
+import { pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
+import { isClosedToUsers, userPrivateNodes } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { isZoneDevice } from './zone_device.ts';
 
 /**
  * The frame behind an address as move_pages sees it; of a huge page the first.
- * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT
- * for
- *   pages of a shared mapping and huge pages that are not mapped here, pages in a swap area, and
- *   pages of device memory.
+ * @returns the frame; -EFAULT for no mapping, memory of a device's file, the zero page and
+ *   untouched private memory; -ENOENT for pages of a shared mapping and huge pages that are not
+ *   mapped here, pages in a swap area, and pages of device memory.
  */
 export function followPage(k: Kernel, task: Task, vpn: number): Frame | number {
   const vma = task.mm.lookup(vpn);
-  if (vma === undefined) return -EFAULT;
+  if (vma === undefined || isOfDevice(vma)) return -EFAULT;
   if (isHuge(vma)) {
     const pte = task.mm.pageTable.getHuge(vpn);
-    return pte === PTE_NONE ? -ENOENT : pteFrame(pte);
+    return pteIsPage(pte) ? pteFrame(pte) : -ENOENT;
   }
   const pte = task.mm.pageTable.get(vpn);
   if (pteIsPage(pte)) return isZoneDevice(k, pteFrame(pte)) ? -ENOENT : pteFrame(pte);
@@ -39,6 +40,7 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
   const nodes = new Int32Array(nrPages).fill(-EFAULT);
   const endVpn = startVpn + nrPages;
   for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
+    if (isOfDevice(vma)) continue;
     const start = Math.max(startVpn, vma.startVpn);
     const end = Math.min(endVpn, vma.endVpn);
     if (vma.object !== null || vma.file !== null || isHuge(vma))
@@ -114,7 +116,8 @@ export function movePages(
   for (let i = 0; i < nrPages; i++) {
     const node = nodes[i % nodes.length] as NodeId;
     let error = 0;
-    if (node < 0 || node >= k.maxNodes || !k.states.memory.has(node)) error = -ENODEV;
+    if (node < 0 || node >= k.maxNodes || !k.states.anyMemory.has(node)) error = -ENODEV;
+    else if (k.states.privateMemory.has(node)) error = isClosedToUsers(k, node) ? -ENODEV : 0;
     else if (!allowed.has(node)) error = -EACCES;
     if (error !== 0) {
       flush(i);
@@ -144,9 +147,10 @@ export function movePages(
 }
 
 /**
- * Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno. A
- * huge page is queued whole; -EBUSY for a page of one that is queued already, and for a merged page
- * that is (isolate_lru_page).
+ * Queues a page for a node: the frame to move, 0 when it is there already, or a negative errno:
+ * -ENOENT too for a page on private memory that programs may take none off. A huge page is queued
+ * whole; -EBUSY for a page of one that is queued already, and for a merged page that is
+ * (isolate_lru_page).
  */
 function addPage(
   k: Kernel,
@@ -158,7 +162,9 @@ function addPage(
 ): { frame: Frame } | number {
   const f = followPage(k, owner, vpn);
   if (f < 0) return f;
-  if (k.allocator.nidOf(f) === node) return 0;
+  const at = k.allocator.nidOf(f);
+  if (at === node) return 0;
+  if (isClosedToUsers(k, at)) return -ENOENT;
   if (k.thp.mapcount(f) > 1 && !all) return -EACCES;
   const frame = k.thp.headOf(f as Frame);
   if (k.thp.isPart(f) && queued.at(-1) === frame) return -EBUSY;
@@ -182,7 +188,8 @@ export function migratePages(
   const fresh = readMask(k, to);
   if (typeof fresh === 'number') return fresh;
   if (owner === undefined) return -ESRCH;
-  const target = fresh.and(task.cpuset.effectiveMems);
+  const target = fresh.and(task.cpuset.effectiveMems.or(userPrivateNodes(k)));
   if (target.isEmpty()) return -EINVAL;
-  return migrateBetweenNodes(k, task, owner.mm, Nodemask.from(old), target, true, 'migrate_pages');
+  const source = Nodemask.from(old.toArray().filter((nid) => !isClosedToUsers(k, nid)));
+  return migrateBetweenNodes(k, task, owner.mm, source, target, true, 'migrate_pages');
 }

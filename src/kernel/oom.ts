@@ -158,6 +158,7 @@ function swappedPages(task: Task): number {
 export function residentPages(task: Task): number {
   let n = 0;
   for (const vma of task.mm.vmas) {
+    if (vma.buffer !== undefined) continue;
     task.mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (anyFrameOf(pte) !== -1) n++;
     });

@@ -61,6 +61,9 @@ export function addCachePage(
   return f;
 }
 
+/** Has the contents of a page of a disk's file been written since they changed? */
+export const isDirty = (k: Kernel, f: Frame): boolean => k.mem.lru.has(f, LRU_DIRTY);
+
 /** Takes a page that nobody maps out of its file; its contents are gone if it was dirty. */
 export function removeCachePage(k: Kernel, inode: FileInode, index: number, f: Frame): void {
   detachPage(k, inode, index, f);
@@ -111,14 +114,14 @@ function cleanPage(k: Kernel, f: Frame): boolean {
   return true;
 }
 
-/** A page of a file lies elsewhere now: the counters of its nodes follow. */
+/** A page of a file moves, with its place on the lists next: the counters of its nodes follow. */
 export function movedCachePage(k: Kernel, old: Frame, fresh: Frame): void {
   const { lru, dirty, stat } = k.mem;
   const from = k.allocator.nidOf(old);
   const to = k.allocator.nidOf(fresh);
   stat.addNode(NODE_ITEM.nr_file_pages, from, -1);
   stat.addNode(NODE_ITEM.nr_file_pages, to, 1);
-  if (!lru.has(fresh, LRU_DIRTY)) return;
+  if (!lru.has(old, LRU_DIRTY)) return;
   dirty.add(from, -1);
   dirty.add(to, 1);
 }
@@ -207,7 +210,8 @@ export function dropCaches(k: Kernel, by: Task): void {
   for (const object of k.objects.values()) {
     const gone: number[] = [];
     object.forEachPage((index, f) => {
-      if (map.mapcount[f] === 0 && object.isClean(index)) gone.push(index);
+      const isKept = map.mapcount[f] !== 0 || k.mem.held.isPoisoned(f);
+      if (!isKept && object.isClean(index)) gone.push(index);
     });
     for (const i of gone) freeObjectPages(k, object, i, i + 1);
   }

@@ -162,6 +162,11 @@ export class PageTable {
 
   /** Present entries of huge pages in [startVpn, endVpn), in order, with their first page. */
   *hugeIn(startVpn: number, endVpn: number): IterableIterator<[vpn: number, pte: number]> {
+    for (const entry of this.hugeEntriesIn(startVpn, endVpn)) if (pteIsPage(entry[1])) yield entry;
+  }
+
+  /** The same, and entries of huge pages that broke. */
+  *hugeEntriesIn(startVpn: number, endVpn: number): IterableIterator<[vpn: number, pte: number]> {
     if (this.#huge.size === 0) return;
     const first = Math.floor(startVpn / this.#hugeSmall);
     for (let key = first; key * this.#hugeSmall < endVpn; key++) {

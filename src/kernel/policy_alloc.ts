@@ -38,6 +38,7 @@ import {
 } from './mempolicy.ts';
 import { outOfMemory, outOfQuota } from './oom.ts';
 import type { PolicyFrom, Purpose } from './placement_count.ts';
+import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { splitDeferred } from './thp_split.ts';
 
@@ -63,7 +64,10 @@ export function policyNodemask(
   if (policy === null) return null;
   if (policy.mode === MPOL_PREFERRED_MANY) return policy.nodes;
   if (policy.mode !== MPOL_BIND || !appliesToZone(k, policy, gfpZone(gfp))) return null;
-  return policy.nodes.intersects(task.memsAllowed) ? policy.nodes : null;
+  const { privateMemory } = k.states;
+  const isOpen =
+    policy.nodes.intersects(task.memsAllowed) || policy.nodes.intersects(privateMemory);
+  return isOpen ? policy.nodes : null;
 }
 
 /**
@@ -231,8 +235,9 @@ export function allocInterleave(
   found: FoundPolicy,
   why: Purpose,
 ): number {
-  noteRequest(k, task, why, found, gfp, nid, null);
-  const n = allocOrKill(k, task, gfp, order, nid, null, 1);
+  const flags = gfp | asksPrivate(k, found, why);
+  noteRequest(k, task, why, found, flags, nid, null);
+  const n = allocOrKill(k, task, flags, order, nid, null, 1);
   if (n === 0) return 0;
   const got = k.mem.zones.nid[k.allocator.lastZone] as number;
   if (got === nid) k.mem.stat.countInterleaveHit(k.allocator.lastZone);
@@ -256,6 +261,7 @@ export function allocFrom(
   const start = policyNode(k, policy, k.localNode(task));
   const nodemask = policyNodemask(k, task, gfp, policy);
   const isMany = policy?.mode === MPOL_PREFERRED_MANY;
+  gfp |= asksPrivate(k, found, why);
   const firstGfp = isMany ? (gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL) : gfp;
   noteRequest(k, task, why, found, firstGfp, start, nodemask);
   let n = allocOrKill(k, task, firstGfp, order, start, nodemask, want);
@@ -278,11 +284,19 @@ export function allocFromNode(
   nodemask: Nodemask | null,
   why: Purpose,
 ): number {
+  gfp |= asksPrivate(k, found, why);
   noteRequest(k, task, why, found, gfp, nid, nodemask);
   const n = allocOrKill(k, task, gfp, order, nid, nodemask, 1);
   if (n > 0) settleSpill(k, found, why, n << order);
   return n;
 }
+
+/**
+ * The flag of a request under a policy that asks for private memory: only users' pages do, never
+ * page tables and other pages of the kernel's own.
+ */
+const asksPrivate = (k: Kernel, { policy }: FoundPolicy, why: Purpose): number =>
+  policy === null || !isUserPage(why) ? 0 : privateFlag(k, 'policy', policy.nodes);
 
 /** Counts pages given under a policy, and those that are not on its nodes. */
 function settleSpill(k: Kernel, found: FoundPolicy, why: Purpose, nrPages: number): void {
@@ -372,7 +386,7 @@ export function allocOnNode(
 }
 
 /**
- * Up to `want` pages on a node and nowhere else, for a driver that moves or places many; `gfp` has
+ * Up to `want` pages on a node and nowhere else, for who moves or places many; `gfp` has
  * __GFP_THISNODE. Returns how many; frames in allocator.out.
  */
 export function allocManyOnNode(
@@ -382,10 +396,11 @@ export function allocManyOnNode(
   nid: NodeId,
   want: number,
   why: Purpose,
+  from: NamedFrom = 'node named',
 ): number {
   k.setCurrent(task);
-  noteRequest(k, task, why, { policy: null, from: 'node named' }, gfp, nid, null);
+  noteRequest(k, task, why, { policy: null, from }, gfp, nid, null);
   const n = allocOrKill(k, task, gfp, 0, nid, null, wantWithin(k, task, want, why));
-  if (n > 0) k.placements.count(why, 'node named', true, nid, n);
+  if (n > 0) k.placements.count(why, from, !UNASKED.has(from), nid, n);
   return chargeGiven(k, task, n, 0, gfp, why);
 }

@@ -11,6 +11,7 @@ import type { Nodemask } from '../base/nodemask.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { leafEnd, PTE_NONE, pteFrame, pteIsPage } from './page_table.ts';
+import { isClosedToUsers } from './private_nodes.ts';
 import { isZoneDevice } from './zone_device.ts';
 
 export const MPOL_MF_STRICT = 1;
@@ -107,6 +108,7 @@ function queueRange(
 function lookAt(k: Kernel, f: Frame, { nodes, flags, frames }: Queue): Look {
   if (nodes.has(k.allocator.nidOf(f)) || isZoneDevice(k, f)) return CLEAN;
   if ((flags & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) === 0) return MISPLACED;
+  if (isClosedToUsers(k, k.allocator.nidOf(f))) return flags & MPOL_MF_STRICT ? UNMOVABLE : CLEAN;
   const head = k.thp.headOf(f);
   if (!(flags & MPOL_MF_MOVE_ALL) && k.thp.mapcount(head) !== 1) return CLEAN;
   if (head !== f || k.thp.isPart(f)) {

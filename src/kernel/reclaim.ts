@@ -2,7 +2,8 @@
 // tables, objects and the design.
 // Models   linux@v6.1 mm/swapfile.c: swapon; mm/madvise.c: madvise_cold, madvise_pageout,
 //          madvise_free_single_vma; mm/swap.c: deactivate_page, mark_page_lazyfree.
-// Hooks    kswapdRuns, directReclaim.
+// Hooks    kswapdRuns, directReclaim, madviseColdOrPageout
+//          (madvise_cold_or_pageout_pte_range, madvise_free_pte_range).
 // Holds    RCL10 reclaim is off, and costs nothing, until a swap area is added, pages are given up
 //          or files are in use.
 import { EINVAL } from '../base/errno.ts';
@@ -122,7 +123,7 @@ export function coldOrPageout(
   task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
-    if (map.mapcount[f] !== 1 || !lru.isListed(f)) return;
+    if (map.mapcount[f] !== 1 || !lru.isListed(f) || !mayHave(k, f)) return;
     lru.clear(f, LRU_YOUNG | LRU_REFERENCED);
     if (lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (isPageout) frames.push(f);
@@ -131,6 +132,10 @@ export function coldOrPageout(
   reclaimPages(k, task, frames);
   return 0;
 }
+
+/** May a program give reclaim pages of this one's node? */
+const mayHave = (k: Kernel, f: Frame): boolean =>
+  k.design.answers.madviseColdOrPageout?.(k.allocator.nidOf(f), k.states) !== false;
 
 /** Reclaims pages that somebody names, a node's pages in a row at a time (reclaim_pages). */
 function reclaimPages(k: Kernel, task: Task, frames: readonly Frame[]): void {
@@ -164,7 +169,7 @@ export function giveUp(k: Kernel, task: Task, startVpn: number, endVpn: number):
     }
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
-    if (k.thp.isPart(f) || isZoneDevice(k, f)) return;
+    if (k.thp.isPart(f) || isZoneDevice(k, f) || !mayHave(k, f)) return;
     if (map.mapcount[f] !== 1 || lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (lru.has(f, LRU_SWAPCACHE) && !swap.freeSlotOf(f)) return;
     lru.clear(f, LRU_DIRTY | LRU_YOUNG);

@@ -133,6 +133,10 @@ export class ShmemObject {
     this.#policies = kept.sort((a, b) => a.start - b.start);
   }
 
+  forEachPolicy(visit: (policy: Mempolicy) => void): void {
+    for (const { policy } of this.#policies) visit(policy);
+  }
+
   /** Visits every page of the object, for checkers and the state hash. */
   forEachPage(visit: (index: number, f: Frame) => void): void {
     for (let i = 0; i < this.nrPages; i++) {

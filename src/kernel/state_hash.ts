@@ -63,6 +63,7 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.mem.blocks.length > 0) addPlugs(h, k);
   if (k.mem.held.isInUse) addHeld(h, k);
   if (k.thp.isInUse) addThpState(h, k);
   addServices(h, k);
@@ -96,7 +97,7 @@ function addHuge(h: StateHash, task: Task, vma: Vma): void {
   if (vma.huge === null) return;
   h.addText(`${vma.huge.isShared}/${vma.huge.hasNoReserve}/${vma.huge.isRobbed}`);
   h.addColumn([...(vma.huge.used ?? [])].sort((a, b) => a - b));
-  for (const [vpn, pte] of task.mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
+  for (const [vpn, pte] of task.mm.pageTable.hugeEntriesIn(vma.startVpn, vma.endVpn)) {
     h.add(vpn);
     h.add(pte);
   }
@@ -144,6 +145,14 @@ function addLru(h: StateHash, k: Kernel): void {
       }
     }
   }
+}
+
+/** Plugged memory: which of it is there, and what becomes of more. */
+function addPlugs(h: StateHash, k: Kernel): void {
+  const { blocks, onlinePolicy } = k.mem;
+  const gone = blocks.flatMap((block, i) => (block.isThere ? [] : [i]));
+  if (onlinePolicy.changes !== '') h.addText(onlinePolicy.changes);
+  if (k.driverNodes.size + gone.length > 0) h.addColumn([...k.driverNodes, -1, ...gone]);
 }
 
 /** The pool of huge pages and the files behind areas of them. */

@@ -228,7 +228,9 @@ export class TransparentHuge {
   #dropRef(head: Frame, page: HugePage): void {
     page.refs--;
     assert(page.refs >= 0, 'a huge page is unmapped more often than it was mapped');
-    if (page.refs === 0) this.free(head);
+    if (page.refs > 0) return;
+    if (this.#mem.held.keepsHuge(head)) this.splitQueue.delete(head);
+    else this.free(head);
   }
 
   /** Gives a huge page that nobody maps back to the allocator. */

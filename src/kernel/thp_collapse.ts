@@ -3,13 +3,15 @@
 //          hpage_collapse_find_target_node, collapse_huge_page, __collapse_huge_page_isolate,
 //          madvise_collapse_errno.
 // Omits    khugepaged itself, which does the same every ten seconds; files and shared memory.
+// Hooks    collapseScan (hpage_collapse_scan_pmd).
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
 import { NotModelled } from '../base/assert.ts';
-import { EINVAL, ENOMEM } from '../base/errno.ts';
+import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { GFP_TRANSHUGE } from '../mm/gfp.ts';
+import { KIND_KERNEL } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import { touchPages, unmapPrivate } from './fault.ts';
@@ -18,6 +20,7 @@ import { chargeGiven } from './memcg.ts';
 import {
   makePte,
   PTE_NONE,
+  PTE_POISON,
   pteFrame,
   pteIsDevice,
   pteIsPage,
@@ -25,6 +28,7 @@ import {
   pteIsWritable,
 } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
+import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
 import { isZoneDevice } from './zone_device.ts';
@@ -80,13 +84,21 @@ function collapse(k: Kernel, task: Task, start: number): number {
   if (pageTable.leafOf(start) === undefined) return -EINVAL;
   const frames: Frame[] = [];
   let isWritable = false;
+  let isBroken = false;
+  let isPinned = false;
   if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
+    isBroken ||= pte === PTE_POISON;
+    isPinned ||= pteIsPage(pte) && k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)));
     if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
-  if (!isWritable || frames.some((f) => isZoneDevice(k, f))) return -EINVAL;
+  if (isPinned) return -EAGAIN;
+  if (!isWritable || frames.length === 0) return -EINVAL;
+  if (frames.some((f) => isZoneDevice(k, f))) return -EINVAL;
+  const mayScan = k.design.answers.collapseScan;
+  if (frames.some((f) => mayScan?.(k.allocator.nidOf(f), k.states) === false)) return -EINVAL;
   const load = nodeLoad(k, frames);
   const most = Math.max(...load.values());
   const wanted = Nodemask.from([...load].filter(([, n]) => n === most).map(([nid]) => nid));
@@ -94,7 +106,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   const head = allocOnNode(
     k,
     task,
-    GFP_TRANSHUGE,
+    GFP_TRANSHUGE | privateFlag(k, 'collapse', wanted),
     target,
     'migration target',
     'node named',
@@ -108,6 +120,11 @@ function collapse(k: Kernel, task: Task, start: number): number {
     return -ENOMEM;
   }
   k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
+  if (isBroken) {
+    k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
+    k.allocator.freeBlock(head, THP_ORDER);
+    return -EINVAL;
+  }
   const table = pageTable.removeLeaf(start);
   const to = k.allocator.nidOf(head);
   for (const [nid, n] of load) k.moves.count('collapse', nid, to, n);

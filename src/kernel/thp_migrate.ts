@@ -61,11 +61,12 @@ export function moveThp(k: Kernel, old: Frame, fresh: Frame): void {
 
 /**
  * Splits a huge page that found no block.
- * @returns its pages in the order in which they move: from the last down, then the first.
+ * @returns its pages in the order in which they move: from the last down, then the first; undefined
+ * when it is pinned.
  */
-export function splitToMove(k: Kernel, head: Frame): Frame[] {
+export function splitToMove(k: Kernel, head: Frame): Frame[] | undefined {
   const isMapped = (f: number) => (k.mem.map.mapcount[f] as number) > 0;
-  splitPage(k, head);
+  if (splitPage(k, head) < 0) return undefined;
   const frames: Frame[] = [];
   for (let i = THP_PAGES - 1; i > 0; i--) frames.push((head + i) as Frame);
   frames.push(head);

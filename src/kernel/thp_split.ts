@@ -3,8 +3,9 @@
 // Models   linux@v6.1 mm/huge_memory.c: __split_huge_pmd, __split_huge_zero_page_pmd,
 //          vma_adjust_trans_huge, split_huge_page_to_list, unmap_page, deferred_split_scan,
 //          shrink_huge_zero_page_scan.
-// Holds    THP5 splitting an entry leaves the page whole: it still moves as one, and what is
-//          unmapped of it stays taken until the page is split or gone.
+// Holds    PIN7 a page that is pinned is not split. THP5 splitting an entry leaves the page whole:
+//          it still moves as one, and what is unmapped of it stays taken until it is split or gone.
+import { EBUSY } from '../base/errno.ts';
 import type { Frame } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
@@ -40,10 +41,14 @@ function splitPmdsOf(k: Kernel, head: Frame): void {
 
 /**
  * Makes 512 pages of a huge one; those that nobody maps are free.
- * @returns how many pages are free now.
+ * @returns how many pages are free now; -EBUSY when a pin holds it.
  */
 export function splitPage(k: Kernel, head: Frame): number {
-  const { map, stat, lru } = k.mem;
+  const { map, stat, lru, held } = k.mem;
+  if (held.isPinned(head)) {
+    stat.count(EVENT.thp_split_page_failed, 1);
+    return -EBUSY;
+  }
   splitPmdsOf(k, head);
   k.thp.forget(head);
   const link = map.link[head] as number;
@@ -79,7 +84,8 @@ export function splitThps(k: Kernel, space: AddressSpace, startVpn: number, endV
 export function splitDeferred(k: Kernel, nodes: Nodemask | null): number {
   let nrFreed = 0;
   for (const head of [...k.thp.splitQueue]) {
-    if (nodes === null || nodes.has(k.allocator.nidOf(head))) nrFreed += splitPage(k, head);
+    if (nodes !== null && !nodes.has(k.allocator.nidOf(head))) continue;
+    nrFreed += Math.max(0, splitPage(k, head));
   }
   return nrFreed;
 }
@@ -120,8 +126,7 @@ export function splitFreed(k: Kernel, space: AddressSpace, startVpn: number, end
     pageTable.walk(first, Math.min(endVpn, leafEnd(first)), (_vpn, pte) => {
       if (!pteIsPage(pte) || !k.thp.isPart(pteFrame(pte))) return true;
       if (k.thp.mapcount(pteFrame(pte)) !== 1) return false;
-      splitPage(k, k.thp.headOf(pteFrame(pte)));
-      return true;
+      return splitPage(k, k.thp.headOf(pteFrame(pte))) >= 0;
     });
   }
 }

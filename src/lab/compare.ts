@@ -20,6 +20,9 @@ import type {
   Refusal,
   RegionSnapshot,
 } from './comparison.ts';
+import { EstimateSum, estimateStep } from './cost/estimate.ts';
+import { type Figure, type Figures, figuresOf } from './cost/figures.ts';
+import { TrafficMeter } from './cost/traffic.ts';
 import { countDecisions } from './count_decisions.ts';
 import { isToldByResult } from './deaths.ts';
 import { lastOf, stoppedAt } from './page_place.ts';
@@ -31,6 +34,8 @@ export interface CompareInput {
   readonly machine: Machine;
   /** At least one; each once. */
   readonly designs: readonly Design[];
+  /** Costs that take the place of those of the machine. */
+  readonly costs?: readonly Figure[] | undefined;
   /** Told after each design. */
   readonly onProgress?: ((done: number, total: number, design: Design) => void) | undefined;
 }
@@ -49,8 +54,9 @@ export function compareDesigns(input: CompareInput): Comparison {
   if (designs.length === 0) throw new UserError('no design to compare');
   const twice = designs.find((d, i) => designs.indexOf(d) !== i);
   if (twice !== undefined) throw new UserError(`design "${twice.id}" is named twice`);
+  const figures = figuresOf(machine).with(input.costs ?? []);
   const outcomes = designs.map((design, i) => {
-    const outcome = new Run(scenario, machine, design).outcome();
+    const outcome = new Run(scenario, machine, design, figures).outcome();
     input.onProgress?.(i + 1, designs.length, design);
     return outcome;
   });
@@ -85,6 +91,9 @@ export function summarizeMachine(machine: Machine): MachineSummary {
 class Run {
   readonly #design: Design;
   readonly #session: Session;
+  readonly #figures: Figures;
+  readonly #meter: TrafficMeter;
+  readonly #time = new EstimateSum();
   readonly #devices: ReadonlySet<number>;
   readonly #steps: ComparedStep[] = [];
   readonly #refusals: Refusal[] = [];
@@ -97,9 +106,11 @@ class Run {
   #nrRequests = 0;
   #nrZones = 0;
 
-  constructor(scenario: Scenario, machine: Machine, design: Design) {
+  constructor(scenario: Scenario, machine: Machine, design: Design, figures: Figures) {
     this.#design = design;
     this.#session = new Session({ machine, design, scenario, logsDecisions: true });
+    this.#figures = figures;
+    this.#meter = new TrafficMeter(this.#session);
     this.#devices = new Set(deviceNodes(machine).map((node) => Number(node.id)));
   }
 
@@ -112,6 +123,7 @@ class Run {
       rows.reduce((n, row) => n + row.nrPages, 0);
     const isOn = (nid: number): boolean => this.#devices.has(nid);
     const { id, title, summary, promise } = this.#design;
+    const { estimate } = this.#time;
     return {
       design: id,
       title,
@@ -131,6 +143,8 @@ class Run {
       nrMovedFromDevice: sum(moves.filter((m) => isOn(m.from) && !isOn(m.to))),
       nrRequests: this.#nrRequests,
       nrZonesLookedAt: this.#nrZones,
+      ...(estimate.timeNs === undefined ? {} : { estimatedTimeNs: estimate.timeNs }),
+      estimate,
       failedExpectations: this.#failed,
       ...(notModelled === undefined ? {} : { notModelled }),
       steps: this.#steps,
@@ -145,6 +159,7 @@ class Run {
       this.#countLog(0);
       for (let step = this.#session.step(); step !== undefined; step = this.#session.step()) {
         this.#note(step);
+        this.#time.add(estimateStep(this.#meter.after(step), this.#figures));
         this.#countLog(MAX_LOG_BYTES);
       }
       this.#countLog(0);

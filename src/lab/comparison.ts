@@ -4,6 +4,7 @@
 import type { MoveCause } from '../kernel/migrate.ts';
 import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';
 import type { DecisionStep } from '../mm/decision_log.ts';
+import type { Estimate } from './cost/estimate.ts';
 import type { Death } from './deaths.ts';
 
 /** Pages placed on device nodes by one kind of request. */
@@ -104,6 +105,8 @@ export interface DesignOutcome {
   readonly nrZonesLookedAt: number;
   /** Estimated time, where a cost model with sources exists for the machine; else absent. */
   readonly estimatedTimeNs?: number | undefined;
+  /** The estimate with its figures and their sources, and what it lacks. */
+  readonly estimate?: Estimate | undefined;
   readonly failedExpectations: readonly { readonly step: number; readonly text: string }[];
   /** What the model does not do and the scenario needs; the run stopped there. */
   readonly notModelled?: string | undefined;
@@ -121,8 +124,12 @@ export interface ZoneLabel {
 export interface NodeZonelists {
   readonly nid: number;
   readonly isCoherentDevice: boolean;
+  /** The node has private memory, which is not N_MEMORY. */
+  readonly isPrivate?: boolean | undefined;
   readonly fallback: readonly ZoneLabel[];
   readonly noFallback: readonly ZoneLabel[];
+  /** The list of requests that ask for private memory, where the design has one. */
+  readonly private?: readonly ZoneLabel[] | undefined;
 }
 
 export interface MachineSummary {

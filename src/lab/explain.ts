@@ -15,6 +15,7 @@ import {
 } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
+import type { ListKind } from '../mm/zonelist.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
@@ -263,9 +264,9 @@ class WatchedLog extends DecisionLog {
     attempt: number,
     origin: MaskOrigin,
     listOwner: number,
-    isNoFallback: boolean,
+    list: ListKind,
   ): void {
-    super.begin(gfp, order, cpu, attempt, origin, listOwner, isNoFallback);
+    super.begin(gfp, order, cpu, attempt, origin, listOwner, list);
     this.positions.push(this.lastRecord);
   }
 }

@@ -6,12 +6,22 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { ATTEMPT, type Decision, type DecisionStep, VERDICT } from '../mm/decision_log.ts';
 import { gfpZone, MAX_NR_ZONES, ZONE_NAMES } from '../mm/gfp.ts';
 import { FAILURE, type Failure } from '../mm/internal.ts';
+import { LIST, nodeZonelist } from '../mm/zonelist.ts';
 import type { ExplainedZone, ZoneLabel } from './comparison.ts';
 
 /** A zone of a walk, with a word or two for narrow columns. */
 export interface WalkedZone extends ExplainedZone {
   readonly short: string;
 }
+
+/** Names of a node's lists, by their numbers in the log. */
+const LIST_NAMES = {
+  [LIST.FALLBACK]: 'FALLBACK',
+  [LIST.NOFALLBACK]: 'NOFALLBACK',
+  [LIST.PRIVATE]: 'PRIVATE',
+  [LIST.PRIVATE_NOFALLBACK]: 'PRIVATE, only itself',
+} as const;
+export type ListName = (typeof LIST_NAMES)[keyof typeof LIST_NAMES];
 
 export interface ExplainedAttempt {
   /**
@@ -20,8 +30,8 @@ export interface ExplainedAttempt {
    * `pool`: over the pools of huge pages.
    */
   readonly attempt: AttemptName;
-  /** Whose list, and which of the node's two. */
-  readonly list: { readonly owner: number; readonly kind: 'FALLBACK' | 'NOFALLBACK' };
+  /** Whose list, and which of the node's. */
+  readonly list: { readonly owner: number; readonly kind: ListName };
   /** Which nodes the walk was confined to, and who said so. */
   readonly mask: string;
   /** In the order of the walk. */
@@ -75,8 +85,9 @@ export function explainAttempt(
 ): ExplainedAttempt {
   const attempt = ATTEMPT_NAMES[d.attempt as keyof typeof ATTEMPT_NAMES];
   const { zones, lists } = k.mem;
-  const list = (d.isNoFallback ? lists.noFallback : lists.fallback)[d.listOwner];
-  const all = Array.from(list?.zones ?? []);
+  const isAlone = d.list === LIST.NOFALLBACK || d.list === LIST.PRIVATE_NOFALLBACK;
+  const list = nodeZonelist(lists, nodeId(d.listOwner), d.gfp);
+  const all = Array.from(list.zones);
   const label = (z: number): ZoneLabel => ({
     nid: zones.nid[z] as number,
     zone: k.mem.zoneName(z),
@@ -84,14 +95,14 @@ export function explainAttempt(
   const last = d.isGiven ? all.indexOf(d.steps.at(-1)?.zone ?? -1) : all.length;
   return {
     attempt,
-    list: { owner: d.listOwner, kind: d.isNoFallback ? 'NOFALLBACK' : 'FALLBACK' },
+    list: { owner: d.listOwner, kind: LIST_NAMES[d.list] },
     mask: maskWords(d),
     zones: d.steps.map((step) => ({
       ...label(step.zone),
       ...verdictWords(k, d, step, MARKS[attempt], freeBefore),
     })),
     notReached: all.slice(last + 1).map(label),
-    missing: d.isNoFallback ? [] : missingNodes(k, d.listOwner, all),
+    missing: isAlone ? [] : missingNodes(k, d.listOwner, all),
     isGiven: d.isGiven,
   };
 }
@@ -111,15 +122,15 @@ function missingNodes(
 ): { nid: number; why: string }[] {
   const held = new Set(list.map((z) => k.mem.zones.nid[z]));
   const holds = k.design.answers.fallbackListHolds;
-  return k.states.memory
+  return k.states.anyMemory
     .toArray()
     .filter((nid) => !held.has(nid))
     .map((nid) => {
-      const isByDesign = holds?.(nodeId(owner), nid, k.states);
-      const why =
-        isByDesign === false
-          ? `not in this list: the design (${k.design.id}) keeps it out when lists are built`
-          : 'not in this list: no zone with pages';
+      const isByDesign =
+        k.states.privateMemory.has(nid) || holds?.(nodeId(owner), nid, k.states) === false;
+      const why = isByDesign
+        ? `not in this list: the design (${k.design.id}) keeps it out when lists are built`
+        : 'not in this list: no zone with pages';
       return { nid: Number(nid), why };
     });
 }

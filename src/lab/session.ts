@@ -80,8 +80,7 @@ export class Session {
     this.#takeInode(index, op);
     const nrKills = this.kernel.kills.length;
     const result = this.runner.run(op);
-    const failed = op.expect
-      .filter((e) => e.design === undefined || e.design === this.input.design.id)
+    const failed = expectationsOf(op, this.input.design.id)
       .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
     const deaths = this.#deathsOf(result, nrKills);
@@ -183,6 +182,20 @@ export class Session {
     return changed;
   }
 }
+
+/**
+ * What an operation must come to under a design: what names it, and what names no design and is not
+ * replaced. An expected `ret` of the design's own replaces all of that, another one its like.
+ */
+function expectationsOf(op: Op, design: string): readonly Expectation[] {
+  const own = op.expect.filter((e) => e.design === design);
+  if (own.length === 0) return op.expect.filter((e) => e.design === undefined);
+  const isReplaced = (e: Expectation): boolean =>
+    own.some((o) => o.kind === 'ret' || (o.kind === e.kind && fieldOf(o) === fieldOf(e)));
+  return op.expect.filter((e) => e.design === design || (e.design === undefined && !isReplaced(e)));
+}
+
+const fieldOf = (e: Expectation): string => (e.kind === 'field' ? e.field : '');
 
 /** An expectation for a design that does not exist would never be judged. */
 function knownDesign(id: string, op: Op): void {

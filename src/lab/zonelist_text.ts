@@ -17,12 +17,18 @@ export function zonelistRows(k: Kernel): NodeZonelists[] {
   return k.states.possible.toArray().map((nid) => ({
     nid,
     isCoherentDevice: k.states.coherentDevice.has(nid),
+    ...(k.states.privateMemory.has(nid) ? { isPrivate: true } : {}),
     fallback: labels(lists.fallback[nid]),
     noFallback: labels(lists.noFallback[nid]),
+    ...(lists.private[nid] === undefined ? {} : { private: labels(lists.private[nid]) }),
   }));
 }
 
-/** The sample of the thread, for these lists. A node that the design does not mark is RAM. */
+/** What a node's memory is; one that the design does not mark is RAM. */
+const markOf = (row: NodeZonelists): string =>
+  row.isPrivate === true ? 'PRIVATE' : row.isCoherentDevice ? 'CDM' : 'RAM';
+
+/** The sample of the thread, for these lists. */
 export function zonelistText(rows: readonly NodeZonelists[]): string {
   const list = (name: string, zones: readonly ZoneLabel[]): string[] => [
     `        ${name}`,
@@ -30,9 +36,10 @@ export function zonelistText(rows: readonly NodeZonelists[]): string {
   ];
   return rows
     .flatMap((row) => [
-      `${`[NODE (${row.nid})]`.padEnd(40)}${row.isCoherentDevice ? 'CDM' : 'RAM'}`,
+      `${`[NODE (${row.nid})]`.padEnd(40)}${markOf(row)}`,
       ...list('ZONELIST_FALLBACK', row.fallback),
       ...list('ZONELIST_NOFALLBACK', row.noFallback),
+      ...(row.private === undefined ? [] : list('ZONELIST_PRIVATE', row.private)),
     ])
     .join('\n');
 }

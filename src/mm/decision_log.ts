@@ -4,13 +4,14 @@
 //          at:
 //            [0] gfp flags            [1] order (8 bits), CPU (12), attempt (4), mask origin (2),
 //          outcome (2)
-//            [2] owner of the list (10 bits) , NOFALLBACK (1), number of steps (10)
+//            [2] owner of the list (10 bits), which of its lists (2), number of steps (10)
 //            [3] context number (policy, task, page: whatever the caller noted)
 //            [4] pages given to requests that took this same decision, one after another
 //          step: zone index (16 bits) and verdict (8), then free pages of the zone at that moment.
 // Holds    A record of one step takes 28 bytes, of three 44.
 import type { Nodemask } from '../base/nodemask.ts';
 import type { MaskOrigin } from '../hooks/design.ts';
+import type { ListKind } from './zonelist.ts';
 
 export const VERDICT = {
   TAKEN: 0,
@@ -77,7 +78,7 @@ export interface Decision {
   readonly maskOrigin: MaskOrigin;
   readonly isGiven: boolean;
   readonly listOwner: number;
-  readonly isNoFallback: boolean;
+  readonly list: ListKind;
   readonly context: RequestContext | undefined;
   readonly nrPages: number;
   readonly steps: readonly DecisionStep[];
@@ -180,14 +181,14 @@ export class DecisionLog {
     attempt: number,
     origin: MaskOrigin,
     listOwner: number,
-    isNoFallback: boolean,
+    list: ListKind,
   ): void {
     this.#reserve(HEADER_WORDS);
     this.#last = this.#used;
     const w = this.#words;
     w[this.#used] = gfp;
     w[this.#used + 1] = order | (cpu << 8) | (attempt << 20) | (origin << 24);
-    w[this.#used + 2] = listOwner | (isNoFallback ? 1 << 10 : 0);
+    w[this.#used + 2] = listOwner | (list << 10);
     w[this.#used + 3] = this.#context;
     w[this.#used + 4] = 0;
     this.#used += HEADER_WORDS;
@@ -199,7 +200,7 @@ export class DecisionLog {
     this.#words[this.#used] = zone | (verdict << 16);
     this.#words[this.#used + 1] = freePages;
     this.#used += STEP_WORDS;
-    this.#words[this.#last + 2] = (this.#words[this.#last + 2] as number) + (1 << 11);
+    this.#words[this.#last + 2] = (this.#words[this.#last + 2] as number) + (1 << 12);
   }
 
   end(isGiven: boolean, nrPages: number): void {
@@ -230,7 +231,7 @@ export class DecisionLog {
     const w = this.#words;
     const packed = w[position + 1] as number;
     const list = w[position + 2] as number;
-    const nrSteps = (list >>> 11) & 0x3ff;
+    const nrSteps = (list >>> 12) & 0x3ff;
     const steps: DecisionStep[] = [];
     for (let i = 0; i < nrSteps; i++) {
       const at = position + HEADER_WORDS + i * STEP_WORDS;
@@ -249,7 +250,7 @@ export class DecisionLog {
       maskOrigin: ((packed >>> 24) & 3) as MaskOrigin,
       isGiven: ((packed >>> 26) & 1) === 0,
       listOwner: list & 0x3ff,
-      isNoFallback: ((list >>> 10) & 1) !== 0,
+      list: ((list >>> 10) & 3) as ListKind,
       context: this.#contexts[w[position + 3] as number],
       nrPages: w[position + 4] as number,
       steps,

@@ -36,6 +36,12 @@ export const __GFP_NOMEMALLOC = 0x80000;
 export const __GFP_HARDWALL = 0x100000;
 export const __GFP_THISNODE = 0x200000;
 export const __GFP_ACCOUNT = 0x400000;
+/**
+ * Not a flag of Linux 6.1: the request asks for private memory. In the fourth posting of private
+ * nodes it is a flag (__GFP_PRIVATE), in the fifth the choice of a list.
+ */
+export const GFP_PRIVATE = 0x800000;
+export const asksPrivate = (gfp: number): boolean => (gfp & GFP_PRIVATE) !== 0;
 
 export const __GFP_RECLAIM = __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM;
 export const GFP_ATOMIC = __GFP_HIGH | __GFP_ATOMIC | __GFP_KSWAPD_RECLAIM;
@@ -116,6 +122,7 @@ const SINGLE_NAMES: readonly (readonly [string, number])[] = [
   ['__GFP_WRITE', __GFP_WRITE],
   ['__GFP_DIRECT_RECLAIM', __GFP_DIRECT_RECLAIM],
   ['__GFP_KSWAPD_RECLAIM', __GFP_KSWAPD_RECLAIM],
+  ['private memory', GFP_PRIVATE],
 ];
 
 /** Flags as the kernel's log prints them: `GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO`. */

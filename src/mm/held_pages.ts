@@ -4,8 +4,8 @@
 //          unpin_user_page as far as counting goes; mm/page_alloc.c: free_pages_prepare for a page
 //          with PG_hwpoison.
 // Omits    references that are no pins (FOLL_GET): nobody holds one beyond an operation.
-// State    pins by frame and frames that only pins hold, in maps, since they are few; poisoned  1
-//          by frame, not there before the first is.
+// State    pins by frame, of a huge page by its first, and frames that only pins hold, in maps,
+//          since they are few; poisoned  1 by frame, not there before the first is.
 // Holds    PIN1 a pinned frame is not free. HWP1 a poisoned frame is nobody's once its last user is
 //          gone, and never free again.
 import { assert } from '../base/assert.ts';
@@ -69,6 +69,29 @@ export class HeldPages {
   poisonFree(f: number): void {
     this.poison(f);
     this.#map.claim(f as never, KIND_POISON, NIL, 0, 0);
+  }
+
+  /** A block whose first page broke has been freed: that page alone stays off the lists. */
+  retire(f: number): void {
+    assert(this.isPoisoned(f), 'a page is retired that broke');
+    this.#map.claim(f as never, KIND_POISON, NIL, 0, 0);
+  }
+
+  /** Is any of the 2^order pages of a block poisoned? */
+  hasPoison(f: number, order: number): boolean {
+    if (this.#nrPoisoned === 0) return false;
+    return this.#poisoned.subarray(f, f + (1 << order)).includes(1);
+  }
+
+  /**
+   * The last user of a huge page lets go. @returns whether pins keep it, by its first frame; what
+   * kind of page it is stays.
+   */
+  keepsHuge(head: number): boolean {
+    if (!this.isPinned(head)) return false;
+    this.#orphans.add(head);
+    this.#map.link[head] = NIL;
+    return true;
   }
 
   /** Frames [start, end) are offline: what comes back there has been looked at anew. */

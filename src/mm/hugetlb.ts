@@ -19,16 +19,19 @@ import { MASK_CPUSET, MASK_NONE, MASK_REQUEST } from '../hooks/design.ts';
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
 import {
   __GFP_COMP,
+  __GFP_MOVABLE,
   __GFP_NOWARN,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   GFP_HIGHUSER_MOVABLE,
   gfpZone,
+  ZONE_MOVABLE,
 } from './gfp.ts';
 import { FAILURE } from './internal.ts';
 import { KIND_HUGETLB, KIND_NONE, NIL } from './memmap.ts';
 import type { Memory } from './memory.ts';
 import { EVENT } from './vmstat_items.ts';
+import { LIST } from './zonelist.ts';
 
 /** Bytes of a huge page: the default on x86, on arm64 with 4 KiB pages, on POWER with radix. */
 export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
@@ -65,6 +68,10 @@ export class HugePages {
    * and compaction would have decided. Whoever wants to know clears it first.
    */
   isShort = false;
+  /** Pages in ZONE_MOVABLE are passed over: the task is about to pin (PF_MEMALLOC_PIN). */
+  skipsMovable = false;
+  /** Broken pages of files that are gone: counted in the pool, and nobody's. */
+  readonly lost = new Set<Frame>();
 
   constructor(mem: Memory) {
     this.#mem = mem;
@@ -264,7 +271,8 @@ export class HugePages {
 
   #allocFresh(gfp: number, nid: NodeId, nodes: Nodemask | null): Frame | undefined {
     const { allocator, map, stat } = this.#mem;
-    const flags = gfp | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+    const kept = this.skipsMovable ? ~__GFP_MOVABLE : -1;
+    const flags = (gfp & kept) | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
     const isGiven = allocator.alloc(flags, this.order, nid, nodes, 1) > 0;
     stat.count(isGiven ? EVENT.htlb_buddy_alloc_success : EVENT.htlb_buddy_alloc_fail, 1);
     if (!isGiven) {
@@ -329,11 +337,11 @@ export class HugePages {
       if ((zones.type[z] as number) > gfpZone(gfp)) verdict = VERDICT.ZONE_TYPE;
       else if (nodes !== null && !nodes.has(at)) verdict = VERDICT.NODEMASK;
       else if (mems !== null && !mems.has(at)) verdict = VERDICT.CPUSET;
-      else if (this.freeOf[at] === 0) verdict = VERDICT.NO_HUGE_PAGE;
+      else if (this.#usableAt(at) < 0) verdict = VERDICT.NO_HUGE_PAGE;
       log?.step(z, verdict, zones.free[z] as number);
       if (verdict !== VERDICT.TAKEN) continue;
       log?.end(true, 1);
-      const f = this.#popFree(at) as Frame;
+      const f = this.#popFree(at, this.#usableAt(at)) as Frame;
       allocator.out[0] = f;
       return f;
     }
@@ -347,12 +355,24 @@ export class HugePages {
     const { allocator } = this.#mem;
     const ofCpuset = allocator.cpusetsEnabled ? MASK_CPUSET : MASK_NONE;
     const origin = nodes === null ? ofCpuset : MASK_REQUEST;
-    const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.POOL, origin, nid, isThisNode);
+    const list = gfp & __GFP_THISNODE ? LIST.NOFALLBACK : LIST.FALLBACK;
+    log.begin(gfp, this.order, allocator.current.cpu, ATTEMPT.POOL, origin, nid, list);
   }
 
-  #popFree(nid: number): Frame | undefined {
-    const f = this.#freeLists[nid]?.pop();
+  /** Where on a node's stack the page is that a request gets; -1 for nowhere. */
+  #usableAt(nid: number): number {
+    const list = this.#freeLists[nid] as Frame[];
+    const { held, buddy, zones } = this.#mem;
+    if (!held.isInUse && !this.skipsMovable) return list.length - 1;
+    return list.findLastIndex(
+      (f) =>
+        !held.isPoisoned(f) && !(this.skipsMovable && zones.type[buddy.zoneOf(f)] === ZONE_MOVABLE),
+    );
+  }
+
+  /** Takes a free page off a node's stack: the one on top, or that at a place. */
+  #popFree(nid: number, at = -1): Frame | undefined {
+    const [f] = this.#freeLists[nid]?.splice(at, 1) ?? [];
     if (f === undefined) return undefined;
     this.free--;
     this.freeOf[nid] = (this.freeOf[nid] as number) - 1;
@@ -416,12 +436,36 @@ export class HugePages {
     stat.countFree(this.nrSmall);
   }
 
+  /** A broken page of a file is nobody's any more, and stays counted. */
+  lose(f: Frame): void {
+    this.lost.add(f);
+    this.#mem.map.link[f] = NIL;
+  }
+
+  /**
+   * Nobody uses a broken page any more; it leaves the pool, and its frames are the caller's.
+   * @returns false when every free page is promised: then it stays, and no request gets it.
+   */
+  retire(f: Frame): boolean {
+    const nid = this.#mem.allocator.nidOf(f);
+    if (this.#temporary.delete(f)) this.#forget(f);
+    else if ((this.surplusOf[nid] as number) > 0) {
+      this.#countSurplus(nid, -1);
+      this.#forget(f);
+    } else {
+      this.#pushFree(f);
+      return this.dissolve(f);
+    }
+    return true;
+  }
+
   /**
    * Nobody uses the page any more (free_huge_page): a temporary one and one on a node with surplus
    * go back to the buddy lists, others to the pool.
    */
   release(f: Frame): void {
     const nid = this.#mem.allocator.nidOf(f);
+    if (this.#mem.held.keepsHuge(f)) return;
     if (this.#temporary.delete(f)) this.#drop(f, false);
     else if ((this.surplusOf[nid] as number) > 0) this.#drop(f, true);
     else this.#pushFree(f);

@@ -101,9 +101,14 @@ export function gfpToAllocFlags(gfp: number): number {
 
 /**
  * User requests stay on the nodes of the task's cpuset, kernel requests may go up to a hard wall
- * (__cpuset_node_allowed).
+ * (__cpuset_node_allowed). About private memory, which is not N_MEMORY, no cpuset has a say.
  */
-export function cpusetNodeAllowed(task: AllocTask, nid: number, gfp: number): boolean {
-  if (task.memsAllowed.has(nid)) return true;
+export function cpusetNodeAllowed(
+  task: AllocTask,
+  nid: number,
+  gfp: number,
+  privateMemory: Nodemask,
+): boolean {
+  if (task.memsAllowed.has(nid) || privateMemory.has(nid)) return true;
   return (gfp & __GFP_HARDWALL) === 0 && task.hardwallMems.has(nid);
 }

@@ -11,7 +11,7 @@ import { assert, UserError } from '../base/assert.ts';
 import { type Frame, type NodeId, type Pfn, pfn, type ZoneIndex } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import type { Design, DeviceMemoryType } from '../hooks/design.ts';
-import type { Machine, NodeSpec } from '../machine/machine.ts';
+import type { Machine } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
@@ -20,10 +20,11 @@ import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
-import { DeviceMemory } from './memremap.ts';
+import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
-import { NodeStates } from './node_states.ts';
+import { NodeStates, onlineNodes } from './node_states.ts';
+import { OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
@@ -101,6 +102,8 @@ export class Memory {
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
   readonly blocks: readonly MemoryBlock[];
+  /** What becomes of memory that is added, and of blocks for which nobody names a zone. */
+  readonly onlinePolicy: OnlinePolicy;
   /** Memory has come or gone since boot, which made the kernel build its lists again. */
   hasMemoryComeLater: boolean;
   /** Memory has gone offline during the run: marks have risen while zones stayed as full. */
@@ -125,7 +128,7 @@ export class Memory {
     }
 
     this.#setNodes();
-    const kept = this.#keptMemory();
+    const kept = keptMemory(design, this.states);
     const plans = this.#plan(options.zones, kept);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
@@ -160,6 +163,7 @@ export class Memory {
       nodeOfCpu: this.nodeOfCpu,
       nrNodeIds: this.nrNodeIds,
     });
+    this.onlinePolicy = new OnlinePolicy(machine);
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
     for (const block of this.blocks) {
       const { startFrame, nrPages, zone } = block;
@@ -355,18 +359,6 @@ export class Memory {
     return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
   }
 
-  /** Memory that the design leaves to drivers, by node, and what it is then. */
-  #keptMemory(): ReadonlyMap<NodeId, DeviceMemoryType> {
-    const kept = new Map<NodeId, DeviceMemoryType>();
-    const answer = this.design.answers.memremapPages;
-    if (answer === undefined) return kept;
-    for (const nid of this.states.device) {
-      const type = this.states.cpu.has(nid) ? undefined : answer(nid, this.states);
-      if (type !== undefined) kept.set(nid, type);
-    }
-    return kept;
-  }
-
   /** A zone whose frames a driver hands out: none of it is managed. */
   #addDeviceMemory(z: ZoneIndex, { nid, stretches }: ZonePlan, type: DeviceMemoryType): void {
     assert(this.zones.type[z] === ZONE_DEVICE);
@@ -401,8 +393,10 @@ export class Memory {
   setNodeState(z: ZoneIndex): void {
     const { zones, states } = this;
     const nid = zones.nid[z] as NodeId;
-    const isCoherent = this.design.answers.coherentDevice?.(nid, states) ?? false;
-    states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
+    const { privateMemory, coherentDevice } = this.design.answers;
+    const isCoherent = coherentDevice?.(nid, states) ?? false;
+    if (privateMemory?.(nid, states)) states.setPrivateMemory(nid);
+    else states.setMemory(nid, (zones.type[z] as number) <= ZONE_NORMAL, isCoherent);
   }
 
   /**
@@ -479,17 +473,6 @@ export class Memory {
     this.pcp.updateHigh();
     this.allocator.forgetRequest();
   }
-}
-
-/**
- * Nodes that are online after boot: on x86 those with CPUs or memory, even if that is offline
- * (numa_register_memblks, init_cpu_to_node); elsewhere every node that the firmware names.
- * @param kept memory that drivers keep to themselves, by node.
- */
-function onlineNodes(machine: Machine, kept: ReadonlyMap<NodeId, unknown>): Nodemask {
-  const hasMemory = (n: NodeSpec) => n.ranges.length > 0 && !kept.has(n.id);
-  const isOnline = (n: NodeSpec) => machine.arch !== 'x86_64' || n.cpus.length > 0 || hasMemory(n);
-  return Nodemask.from(machine.nodes.filter(isOnline).map((n) => n.id));
 }
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;

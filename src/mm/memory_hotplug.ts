@@ -5,16 +5,16 @@
 //          remove_pfn_range_from_zone, shrink_zone_span, online_pages, offline_pages,
 //          node_states_clear_node; mm/page_isolation.c: has_unmovable_pages,
 //          start_isolate_page_range, undo_isolate_page_range.
-// Omits    memory that is added or removed, not only switched; movable_node, the auto-movable
-//          policy; the node's own bookkeeping, which stays on the node of boot memory.
+// Omits    movable_node; the node's own bookkeeping, which stays on the node of boot memory.
 // Holds    HPL1 a block is online in one zone or in none, and present pages are those of online
 //          blocks. HPL2 lists are built anew before an emptied node loses N_MEMORY.
-import { assert } from '../base/assert.ts';
+import { assert, NotModelled } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
 import {
   KIND_ANON,
+  KIND_DRIVER,
   KIND_FILE,
   KIND_HUGETLB,
   KIND_KERNEL,
@@ -38,7 +38,7 @@ function intersects(zones: Zones, z: ZoneIndex | undefined, block: MemoryBlock):
   return block.startPfn < end && block.startPfn + block.nrPages > start;
 }
 
-/** The zone that a block comes online in (zone_for_pfn_range, with policy contig-zones). */
+/** The zone that a block comes online in (zone_for_pfn_range). */
 export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType): ZoneIndex {
   const { zones } = mem;
   const below = zones
@@ -49,6 +49,8 @@ export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType):
   assert(kernel !== undefined && movable !== undefined, 'a hot-plugged node has both zones');
   if (type === 'KERNEL') return kernel;
   if (type === 'MOVABLE') return movable;
+  const isMovable = mem.onlinePolicy.isMovable(zones, mem.blocks, block);
+  if (isMovable !== undefined) return isMovable ? movable : kernel;
   const isInMovable = intersects(zones, movable, block);
   return isInMovable && !intersects(zones, kernel, block) ? movable : kernel;
 }
@@ -104,6 +106,9 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
   const isolated = new Map<number, number>(free.map(({ f, order }) => [f, 1 << order]));
   for (let f = startFrame; f < startFrame + nrPages; ) {
     const kind = mem.map.kind[f] as number;
+    if (mem.held.isPoisoned(f) && kind !== KIND_POISON) {
+      throw new NotModelled('taking memory offline under a broken page that somebody still has');
+    }
     const isHuge = (kind === KIND_HUGETLB || kind === KIND_THP) && !isolated.has(f);
     const size = isHuge ? nrSmall : (isolated.get(f) ?? 1);
     const isUsers = kind === KIND_ANON || kind === KIND_SHMEM || kind === KIND_FILE;
@@ -113,7 +118,8 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
       movable.push(f as Frame);
       nrMovable += size;
     } else if (kind === KIND_POISON) nrFree++;
-    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
+    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE || kind === KIND_DRIVER)
+      nrUnmovable++;
     f += size;
   }
   const nrTaken = nrPages - nrFree - nrMovable - nrUnmovable - huge.length * nrSmall;

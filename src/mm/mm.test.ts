@@ -39,6 +39,7 @@ import {
   ZONE_ITEM,
   ZONE_ITEMS,
 } from './vmstat_items.ts';
+import { LIST } from './zonelist.ts';
 
 describe('flags of a request', () => {
   test.each([
@@ -165,12 +166,20 @@ describe('the record of decisions', () => {
   test('[DEC1] reads back what was written: request, list, zones looked at, outcome', () => {
     const log = new DecisionLog();
     log.setContext(context('T0'));
-    log.begin(GFP_HIGHUSER_MOVABLE, 3, 4095, ATTEMPT.SLOW, MASK_REQUEST, 1023, true);
+    log.begin(
+      GFP_HIGHUSER_MOVABLE,
+      3,
+      4095,
+      ATTEMPT.SLOW,
+      MASK_REQUEST,
+      1023,
+      LIST.PRIVATE_NOFALLBACK,
+    );
     log.step(65_535, VERDICT.GATED, 123_456_789);
     log.step(2, VERDICT.TAKEN, 7);
     log.end(true, 512);
     log.setContext(context('T1'));
-    log.begin(GFP_KERNEL, 0, 0, ATTEMPT.OOM, MASK_CPUSET, 0, false);
+    log.begin(GFP_KERNEL, 0, 0, ATTEMPT.OOM, MASK_CPUSET, 0, LIST.FALLBACK);
     log.end(false, 0);
     const [first, second] = [...log.records()];
     expect(first).toMatchObject({
@@ -181,7 +190,7 @@ describe('the record of decisions', () => {
       maskOrigin: MASK_REQUEST,
       isGiven: true,
       listOwner: 1023,
-      isNoFallback: true,
+      list: LIST.PRIVATE_NOFALLBACK,
       nrPages: 512,
       steps: [
         { zone: 65_535, verdict: VERDICT.GATED, freePages: 123_456_789 },
@@ -189,7 +198,7 @@ describe('the record of decisions', () => {
       ],
     });
     expect(first?.context?.task).toBe('T0');
-    expect(second).toMatchObject({ isGiven: false, isNoFallback: false, nrPages: 0, steps: [] });
+    expect(second).toMatchObject({ isGiven: false, list: LIST.FALLBACK, nrPages: 0, steps: [] });
     expect(second?.context?.task).toBe('T1');
     expect([log.nrRecords, log.nrPages]).toEqual([2, 512]);
     expect(log.recordAt(log.lastRecord)).toEqual(second);
@@ -199,7 +208,7 @@ describe('the record of decisions', () => {
     const log = new DecisionLog();
     log.setContext(context('T0'));
     for (let i = 0; i < 5000; i++) {
-      log.begin(i, 0, 0, ATTEMPT.FAST, MASK_CPUSET, 0, false);
+      log.begin(i, 0, 0, ATTEMPT.FAST, MASK_CPUSET, 0, LIST.FALLBACK);
       for (let z = 0; z < i % 4; z++) log.step(z, VERDICT.WATERMARK, i);
       log.end(true, 1);
     }

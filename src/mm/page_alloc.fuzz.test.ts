@@ -25,6 +25,7 @@ import {
   GFP_ATOMIC,
   GFP_HIGHUSER_MOVABLE,
   GFP_KERNEL,
+  GFP_PRIVATE,
   GFP_USER,
   ZONE_MOVABLE,
   ZONE_NORMAL,
@@ -40,6 +41,8 @@ const KINDS_OF_REQUEST = [
   GFP_HIGHUSER_MOVABLE | __GFP_THISNODE,
   GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL,
   GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM,
+  GFP_HIGHUSER_MOVABLE | GFP_PRIVATE,
+  GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | GFP_PRIVATE,
 ];
 
 /** How full a zone is made before the request. */
@@ -117,6 +120,10 @@ interface Ask {
   readonly isConfined: boolean;
 }
 
+/** Private memory, of which no cpuset says anything: a device's node that has none of N_MEMORY. */
+const isOpen = (k: Kernel, nid: number): boolean =>
+  !k.states.memory.has(nid) && k.mem.zones.ofNode(nid).some((z) => k.mem.zones.isManaged(z));
+
 /** One walk: the first zone that passes every test, and how many were admitted at all. */
 function walk(
   ask: Ask,
@@ -139,8 +146,13 @@ function walk(
     const nid = zones.nid[z] as number;
     if ((zones.type[z] as number) > highest) continue;
     if (mask !== null && !mask.has(nid)) continue;
-    if (gated.has(nid) && gate?.admits((gfp & __GFP_THISNODE) !== 0, origin) !== true) continue;
-    const isInside = mems.has(nid) || (!rule.hardwall && k.states.memory.has(nid));
+    if (
+      gated.has(nid) &&
+      gate?.admits((gfp & __GFP_THISNODE) !== 0, origin, (gfp & GFP_PRIVATE) !== 0) !== true
+    )
+      continue;
+    const isInside =
+      mems.has(nid) || (!rule.hardwall && k.states.memory.has(nid)) || isOpen(k, nid);
     if (rule.cpuset && ask.isConfined && !isInside) continue;
     admitted++;
     const marks = { low: zones.wmarkLow[z], min: zones.wmarkMin[z], high: zones.wmarkHigh[z] };
@@ -159,10 +171,12 @@ function expected(ask: Ask, mask: Nodemask | null): Answer {
   const { gfp, list, highest, mems, isConfined, k } = ask;
   const given = (zone: number): Answer => ({ zone, failure: FAILURE.NONE });
   const failed = (failure: Failure): Answer => ({ zone: undefined, failure });
+  const others = k.machine.nodes.map((n) => n.id).filter((nid) => isOpen(k, nid));
+  const standIn = gfp & GFP_PRIVATE ? mems.or(Nodemask.from(others)) : mems;
   const own: MaskOrigin = mask === null ? MASK_NONE : MASK_REQUEST;
   const fast = walk(
     ask,
-    mask ?? (isConfined ? mems : null),
+    mask ?? (isConfined ? standIn : null),
     mask === null && isConfined ? MASK_CPUSET : own,
     {
       mark: 'low',
@@ -198,6 +212,18 @@ function expected(ask: Ask, mask: Nodemask | null): Answer {
   return failed(slow.admitted > 0 ? FAILURE.NO_PAGES : FAILURE.NOT_ADMITTED);
 }
 
+/** Zones of the list that a request walks: the third one only for those that ask for it. */
+function listOf(k: Kernel, nid: NodeId, gfp: number): number[] {
+  const { lists } = k.mem;
+  const isAlone = (gfp & __GFP_THISNODE) !== 0;
+  const hasThird = k.design.answers.privateListHolds !== undefined;
+  const all = gfp & GFP_PRIVATE && hasThird ? lists.private : lists.fallback;
+  const zones = [...(all[nid]?.zones ?? [])];
+  if (!isAlone) return zones;
+  if (all === lists.fallback) return [...(lists.noFallback[nid]?.zones ?? [])];
+  return zones.filter((z) => k.mem.zones.nid[z] === nid);
+}
+
 test('[ALC1] [ALC2] [ALC3] [ALC4] [ALC5] [ALC6] [ALC7] [ALC9] [ALC10] [ALC11] as said twice', () => {
   const seen = new Map<string, number>();
   check(drawn, 600, (d) => {
@@ -219,10 +245,9 @@ test('[ALC1] [ALC2] [ALC3] [ALC4] [ALC5] [ALC6] [ALC7] [ALC9] [ALC10] [ALC11] as
       hardwallMems: k.states.memory,
     };
     const nid = at(d.start);
-    const lists = d.gfp & __GFP_THISNODE ? k.mem.lists.noFallback : k.mem.lists.fallback;
     const isMovable = (d.gfp & GFP_HIGHUSER_MOVABLE & ~GFP_USER) !== 0;
     const highest = isMovable ? ZONE_MOVABLE : ZONE_NORMAL;
-    const list = [...(lists[nid]?.zones ?? [])];
+    const list = listOf(k, nid, d.gfp);
     const want = expected({ k, gfp: d.gfp, list, highest, mems, isConfined }, mask);
     const n = k.allocator.alloc(d.gfp, 0, nid, mask, 1);
     const got: Answer = {

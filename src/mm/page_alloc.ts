@@ -1,12 +1,11 @@
 // The page allocator's decision: which zonelist, which zones of it, and what when none has a page.
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
 //          alloc_flags_nofragment, zone_watermark_fast, rmqueue, __alloc_pages_slowpath.
-// Omits    compaction. While nothing can be reclaimed, direct reclaim finds pages on
-//          per-CPU lists only (SPEC EXH2); else mm/kswapd.ts does it (`reclaimer`).
+// Omits    compaction. Where nothing can be reclaimed, per-CPU lists are emptied (SPEC EXH2); else
+//          mm/kswapd.ts reclaims.
 // Hooks    zoneGate, nodeCharge (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
-import { assert } from '../base/assert.ts';
 import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
@@ -25,6 +24,7 @@ import {
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   __GFP_WRITE,
+  asksPrivate,
   gfpMigratetype,
   gfpZone,
   MAX_NR_ZONES,
@@ -50,7 +50,7 @@ import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
 import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
-import { firstZone, type Zonelist, type Zonelists } from './zonelist.ts';
+import { firstZone, nodeZonelist, type Zonelist, type Zonelists } from './zonelist.ts';
 
 const NO_ZONE = -1;
 const NO_REQUEST = -1 as NodeId;
@@ -217,7 +217,7 @@ export class PageAllocator extends PageFreer {
     this.#cpu = this.current.cpu;
     this.#migratetype = gfpMigratetype(gfp);
     this.#highest = gfpZone(gfp);
-    this.#list = this.#zonelist(nid, gfp);
+    this.#list = nodeZonelist(this.#lists, nid, gfp);
     this.#nodemask = nodemask;
     this.#maskOrigin = nodemask === null ? MASK_NONE : MASK_REQUEST;
     this.#fastGfp = gfp;
@@ -226,6 +226,7 @@ export class PageAllocator extends PageFreer {
       this.#fastGfp |= __GFP_HARDWALL;
       if (nodemask === null) {
         this.#nodemask = this.#mems;
+        if (asksPrivate(gfp)) this.#nodemask = this.#mems.or(this.#p.states.privateMemory);
         this.#maskOrigin = MASK_CPUSET;
       } else this.#fastFlags |= ALLOC_CPUSET;
     }
@@ -248,13 +249,6 @@ export class PageAllocator extends PageFreer {
     const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
     const highatomic = zones.reservedHighatomic[z] as number;
     this.#firstMark = (zones.wmarkLow[z] as number) + reserve + highatomic;
-  }
-
-  #zonelist(nid: NodeId, gfp: number): Zonelist {
-    const lists = gfp & __GFP_THISNODE ? this.#lists.noFallback : this.#lists.fallback;
-    const list = lists[nid];
-    assert(list !== undefined, 'a request starts from a possible node');
-    return list;
   }
 
   #firstZone(nodemask: Nodemask | null): number {
@@ -301,17 +295,15 @@ export class PageAllocator extends PageFreer {
     stat.countFree(this.takeFrees());
   }
 
-  /**
-   * Walks the list from the preferred zone on; takes from the first zone that passes every test.
-   */
+  /** Takes from the first zone of the list, the preferred one on, that passes every test. */
   #getPageFromFreelist(gfp: number, flags: number, attempt: number, want: number): number {
     const { zones, nodeOfCpu } = this.#p;
     const list = this.#list.zones;
     const cpu = this.current.cpu;
     const { log } = this;
+    const { owner, kind } = this.#list;
+    log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, kind);
     let allocFlags = flags;
-    const { owner, isFallback } = this.#list;
-    log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, !isFallback);
     this.#isGateOpen = undefined;
     this.nrAdmitted = 0;
     this.#nrOverQuota = 0;
@@ -383,19 +375,27 @@ export class PageAllocator extends PageFreer {
   /** Tests of a node, whatever is free there: the design's, the cpuset's, dirty pages. */
   #admission(nid: number, gfp: number, allocFlags: number, attempt: number): Verdict {
     if (this.#gatedNode[nid] === 1) {
-      const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-      this.#isGateOpen ??= (this.#gate as ZoneGate).admits(isThisNode, this.#maskOrigin);
+      this.#isGateOpen ??= this.#gateAdmits(gfp);
       if (!this.#isGateOpen) return VERDICT.GATED;
     }
     const asksCpuset = allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled;
-    if (asksCpuset && !cpusetNodeAllowed(this.current, nid, gfp)) return VERDICT.CPUSET;
+    if (asksCpuset && !this.#cpusetAllows(nid, gfp)) return VERDICT.CPUSET;
     if (attempt === ATTEMPT.FAST && gfp & __GFP_WRITE && !this.#p.dirty.isNodeOk(nid)) {
       return VERDICT.DIRTY;
     }
     return this.#room(nid) === 0 ? VERDICT.QUOTA : VERDICT.TAKEN;
   }
 
-  /** Blocks of the order in work that the task's group may take of a node. */
+  #gateAdmits(gfp: number): boolean {
+    const isThisNode = (gfp & __GFP_THISNODE) !== 0;
+    return (this.#gate as ZoneGate).admits(isThisNode, this.#maskOrigin, asksPrivate(gfp));
+  }
+
+  #cpusetAllows(nid: number, gfp: number): boolean {
+    return cpusetNodeAllowed(this.current, nid, gfp, this.#p.states.privateMemory);
+  }
+
+  /** Blocks of the order that the task's group may take of a node. */
   #room(nid: number): number {
     return this.#charges === null ? MAX_RUN : this.#charges.room(this.current, nid) >> this.#order;
   }
@@ -437,7 +437,7 @@ export class PageAllocator extends PageFreer {
     const flags = gfpToAllocFlags(gfp);
     this.#preferred = this.#firstZone(this.#nodemask);
     if (this.#preferred === NO_ZONE) return this.fail(FAILURE.NO_ZONE);
-    if (this.cpusetsInsane && gfp & __GFP_HARDWALL) {
+    if (this.cpusetsInsane && gfp & __GFP_HARDWALL && !asksPrivate(gfp)) {
       if (this.#firstZone(this.current.memsAllowed) === NO_ZONE) return this.fail(FAILURE.NO_ZONE);
     }
     if (!(flags & ALLOC_CPUSET)) {
@@ -487,7 +487,7 @@ export class PageAllocator extends PageFreer {
     const [list, nodemask, origin] = [this.#list, this.#nodemask, this.#maskOrigin];
     // Pages freed where the group has its share already would help others only.
     const cpusetAllows = (nid: number): boolean =>
-      (!this.#cpusetsEnabled || this.current.memsAllowed.has(nid)) && this.#room(nid) > 0;
+      (!this.#cpusetsEnabled || this.#cpusetAllows(nid, __GFP_HARDWALL)) && this.#room(nid) > 0;
     const resume = (): void => {
       [this.#order, this.#highest, this.#preferred, this.#migratetype] = was;
       [this.#list, this.#nodemask, this.#maskOrigin] = [list, nodemask, origin];

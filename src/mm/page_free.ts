@@ -9,7 +9,7 @@ import type { HeldPages } from './held_pages.ts';
 import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
 import type { MemCgroups } from './memcg.ts';
-import { KIND_BUDDY, KIND_NONE, KIND_POISON } from './memmap.ts';
+import { KIND_BUDDY, KIND_KERNEL, KIND_NONE, KIND_POISON } from './memmap.ts';
 import type { DeviceMemory } from './memremap.ts';
 import type { NodeCharges } from './node_charge.ts';
 
@@ -86,13 +86,18 @@ export class PageFreer {
     this.#parts.pcp.put(z, this.current.cpu, listType(block & BLOCK_TYPE_MASK), f);
   }
 
-  /** Gives a block back (__free_pages). */
+  /** Gives a block back (__free_pages); of one that broke in part, what is sound, page by page. */
   freeBlock(f: Frame, order: number): void {
     if (order === 0) {
       this.free(f);
       return;
     }
     assert((this.#kind[f] as number) > KIND_BUDDY, 'a block is freed twice');
+    if (this.#held.isInUse && this.#held.hasPoison(f, order)) {
+      this.#kind.fill(KIND_KERNEL, f, f + (1 << order));
+      for (let i = 0; i < 1 << order; i++) this.free((f + i) as Frame);
+      return;
+    }
     this.#kind[f] = KIND_NONE;
     if (this.#lru.isInUse) this.#lru.forget(f);
     if (this.#charges !== null || this.memcg !== null) this.#uncharge(f, order);

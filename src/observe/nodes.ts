@@ -1,6 +1,7 @@
 // The tree /sys/devices/system/node: which nodes are what, their CPUs, their distances.
 // Models   linux@v6.1 drivers/base/node.c: node_state_attr, node_read_distance, node_read_cpumap;
-//          the file is_cdm_node of the thread's patch 1/4 (Khandual, 2017-02-15).
+//          the file is_cdm_node of the thread's patch 1/4 (Khandual, 2017-02-15), and
+//          has_private_memory of "Private Memory NUMA Nodes" (Price, 2026-07-20).
 // Omits    power, uevent, compact, access classes with their caches and initiators.
 // Holds    PRC6 the file of coherent device memory is there where the design marks nodes, and
 //          nowhere else.
@@ -40,6 +41,8 @@ function stateMask({ k }: View, file: string): Nodemask | undefined {
       return Nodes.EMPTY;
     case 'is_cdm_node':
       return k.design.answers.coherentDevice === undefined ? undefined : states.coherentDevice;
+    case 'has_private_memory':
+      return k.design.answers.privateMemory === undefined ? undefined : states.privateMemory;
     default:
       return undefined;
   }
@@ -53,6 +56,7 @@ const STATE_FILES = [
   'has_cpu',
   'has_generic_initiator',
   'is_cdm_node',
+  'has_private_memory',
 ];
 
 const cpusOf = ({ k }: View, nid: number): number[] =>

@@ -57,9 +57,11 @@ class MemcgWorkload {
     if (this.#hasSwap) this.#sys({ verb: 'swapon', nrPages: 40_000 });
     for (const child of TASKS.slice(1)) {
       this.drafts.push({ act: { on: 'fork', parent: 'T0', child }, expect: [] });
-      this.#task(child, { verb: 'cpu', cpu: p.pick(this.#cpus) });
     }
-    for (const task of TASKS) this.#move(task);
+    for (const task of TASKS) {
+      this.#task(task, { verb: 'cpu', cpu: p.pick(this.#cpus) });
+      this.#move(task);
+    }
     for (const group of this.#limited) this.#limit(group);
   }
 

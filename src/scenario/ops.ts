@@ -17,6 +17,7 @@ export const MMAP_KINDS = [
   'shm-hugetlb',
   'file',
   'file-private',
+  'device',
   'text',
 ] as const;
 export type MmapKind = (typeof MMAP_KINDS)[number];
@@ -92,7 +93,10 @@ export type TaskAct =
       readonly nrPages: number;
       readonly kind: MmapKind;
       readonly shift: number;
-      /** For mappings of a file: its name, and the page of it that comes first. */
+      /**
+       * For mappings of a file: its name, and the page of it that comes first. For memory of a
+       * device: the device.
+       */
       readonly file?: string | undefined;
       readonly at?: number | undefined;
     }
@@ -299,6 +303,9 @@ export type SysAct =
       readonly zone?: 'KERNEL' | 'MOVABLE' | undefined;
       readonly nrBlocks?: number | undefined;
     }
+  /** Adds the memory of a node, by the platform or by its device's driver; takes it away. */
+  | { readonly verb: 'add_node'; readonly node: number; readonly isDriver?: true | undefined }
+  | { readonly verb: 'remove_node'; readonly node: number }
   /** Adds a swap area; those of the highest priority are filled first. */
   | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
   | { readonly verb: 'sleep'; readonly ms: number }

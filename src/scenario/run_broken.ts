@@ -23,7 +23,9 @@ export function breakPages(
 
 /** An error that the controller reports, in the page of a task: hard_offline_page and its like. */
 export function breakPageOf(k: Kernel, task: Task, vpn: number, isSoft: boolean): OpResult {
-  return plain(breakEntry(k, k.kthread, task.mm.pageTable.get(vpn), isSoft));
+  const { pageTable } = task.mm;
+  const huge = pageTable.getHuge(vpn);
+  return plain(breakEntry(k, k.kthread, huge === 0 ? pageTable.get(vpn) : huge, isSoft));
 }
 
 /** A link goes down; what was lost. When the kernel's own pages were, nothing runs any more. */

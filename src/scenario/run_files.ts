@@ -1,6 +1,6 @@
 // Operations on files: making, reading, writing, shortening and deleting them, mapping them, and
 // looking where their pages are.
-import { ENOENT, ENOMEM } from '../base/errno.ts';
+import { EIO, ENOENT, ENOMEM } from '../base/errno.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { FAULT, type FaultRun } from '../kernel/fault.ts';
 import {
@@ -10,13 +10,14 @@ import {
   makeTmpfsFile,
   readFile,
   removeFile,
+  syncFile,
   truncateFile,
   writeFile,
 } from '../kernel/file_calls.ts';
 import { FileInode, newReadahead } from '../kernel/file_inode.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { mmap } from '../kernel/mmap.ts';
-import { dropCaches, syncFiles, writeBack } from '../kernel/page_cache.ts';
+import { dropCaches, syncFiles } from '../kernel/page_cache.ts';
 import type { Task } from '../kernel/task.ts';
 import { shrinkThps } from '../kernel/thp_split.ts';
 import type { MountPolicyArg, OpResult, SysAct, TaskAct } from './ops.ts';
@@ -43,9 +44,10 @@ const FILE_SYS: readonly string[] = [
 
 export const isFileSysAct = (act: SysAct): act is FileSysAct => FILE_SYS.includes(act.verb);
 
-/** A call that reads or writes: ENOMEM where a fault would be tried again. */
+/** A call that reads or writes: an errno where a fault would be tried again, or end in a signal. */
 function callResult(run: FaultRun, counted: string): OpResult {
   if (run.fault === FAULT.RETRY) return { ...plain(-ENOMEM), [counted]: run.done };
+  if (run.fault === FAULT.HWPOISON) return { ...plain(-EIO), [counted]: run.done };
   return faultResult(run, counted);
 }
 
@@ -55,8 +57,7 @@ export function runFile(k: Kernel, task: Task, act: FileAct): OpResult {
   if (inode === undefined) return plain(-ENOENT);
   switch (act.verb) {
     case 'fsync':
-      if (inode instanceof FileInode) writeBack(k, inode);
-      return { ret: 0 };
+      return plain(syncFile(k, inode));
     case 'fadvise':
       return plain(adviseFile(k, task, inode, act, act.advice));
     default: {
@@ -115,7 +116,7 @@ function cached(k: Kernel, act: Extract<FileSysAct, { verb: 'cached' }>): OpResu
   for (let i = 0; i < nrPages; i++) {
     const index = offset + i;
     const f = index < inode.nrPages ? inode.page(index) : undefined;
-    if (f !== undefined) nodes[i] = k.allocator.nidOf(f);
+    if (f !== undefined && !k.mem.held.isPoisoned(f)) nodes[i] = k.allocator.nidOf(f);
   }
   const list = runListOf(nodes, (n) => (n < 0 ? ret(n) : n));
   return { ret: 0, where: list, counts: countRunList(list) };

@@ -57,6 +57,7 @@ export const TASK_USAGE = {
   device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N]',
   device_prefetch: 'DEVICE|cpu R [OFF PAGES]',
   device_advise: 'DEVICE R OFF PAGES device|cpu|none',
+  device_alloc: 'DEVICE R PAGES',
   alloc_buffer: 'R SIZE',
   cpu_compute: 'R [OFF PAGES]',
   release_buffer: 'R',
@@ -84,6 +85,8 @@ export const SYS_USAGE = {
   vmstat: 'KEY[,KEY...]',
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
+  add_node: 'N [driver]',
+  remove_node: 'N',
   poison: 'TASK R OFF',
   soft_offline: 'TASK R OFF',
   link_failure: 'N',
@@ -187,7 +190,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   next_node: ['node'],
   mems_allowed: ['nodes', 'status'],
   get_raw: ['mode', 'flags', 'nodes', 'node'],
-  mmap: ['pageBytes', 'ino'],
+  mmap: ['pageBytes', 'ino', 'evicted'],
   touch: ['touched'],
   read: ['read'],
   work: ['touched'],
@@ -204,6 +207,8 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   'sys mkfile': ['ino'],
   'sys offline_node': ['blocks', 'changed', 'already'],
   'sys online_node': ['blocks', 'changed', 'already'],
+  'sys add_node': ['blocks', 'changed'],
+  'sys remove_node': ['blocks', 'changed'],
 };
 /** Fields that any operation may report. */
 export const COMMON_FIELDS: readonly string[] = ['killedBy'];

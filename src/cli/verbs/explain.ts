@@ -252,14 +252,18 @@ function walkRows(walks: readonly (ExplainedAttempt | undefined)[], i: number): 
 }
 
 const listName = (a: ExplainedAttempt): string =>
-  `${a.list.kind === 'FALLBACK' ? 'list' : 'NOFALLBACK'} of ${a.list.owner}`;
+  `${a.list.kind === 'FALLBACK' ? 'list' : a.list.kind} of ${a.list.owner}`;
+
+/** The list holds only the node itself. */
+const isAlone = ({ list }: ExplainedAttempt): boolean =>
+  list.kind !== 'FALLBACK' && list.kind !== 'PRIVATE';
 
 function cellOf(a: ExplainedAttempt | undefined, label: string, nid: number): string {
   if (a === undefined) return '-';
   const at = a.zones.findIndex((z) => `node ${z.nid} ${z.zone}` === label);
   if (at >= 0) return `(${at}) ${a.zones[at]?.short}`;
   if (a.notReached.some((z) => `node ${z.nid} ${z.zone}` === label)) return 'not reached';
-  return a.missing.some((m) => m.nid === nid) || a.list.kind === 'NOFALLBACK' ? 'not in list' : '-';
+  return a.missing.some((m) => m.nid === nid) || isAlone(a) ? 'not in list' : '-';
 }
 
 /** A cell broken into lines of at most `width` columns. */

@@ -4,10 +4,15 @@ import { NotModelled } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
 import type { Design } from '../../hooks/design.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
+import { type Estimate, EstimateSum, estimateStep } from '../../lab/cost/estimate.ts';
+import { figuresOf } from '../../lab/cost/figures.ts';
+import { readCosts } from '../../lab/cost/read_costs.ts';
+import { TrafficMeter } from '../../lab/cost/traffic.ts';
 import { deathWords, isToldByResult } from '../../lab/deaths.ts';
 import { type LoadedScenario, loadScenario } from '../../lab/load_scenario.ts';
 import { type RegionPlacement, Session, type Step } from '../../lab/session.ts';
 import { printAct } from '../../scenario/print.ts';
+import { COST_OPTION, collectCost, estimateText, timeText } from '../estimate_text.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson } from '../io.ts';
 import { describe, readParameter } from '../options.ts';
 import {
@@ -36,6 +41,7 @@ interface RunOptions extends ShowOptions {
   readonly design: string;
   readonly machine?: string;
   readonly param?: Record<string, string>;
+  readonly cost?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -46,6 +52,7 @@ export function addRun(program: Command, io: Io): void {
     .option('--design <D>', 'id of a design', 'stock')
     .option('--machine <M>', "preset or file; the scenario's own when left out")
     .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
+    .option(...COST_OPTION, collectCost)
     .option('--json', 'steps with whole results as JSON, and nothing else')
     .action((name: string, options: RunOptions) => run(io, name, options));
   addShowOptions(command);
@@ -64,18 +71,23 @@ interface Ran {
   readonly steps: readonly Step[];
   readonly notModelled: string | undefined;
   readonly stateHash: string;
+  readonly estimate: Estimate;
   /** Files of /proc and /sys that were asked for. */
   readonly shown: Shown;
 }
 
-function runAll({ scenario, machine }: LoadedScenario, design: Design, options: ShowOptions): Ran {
+function runAll({ scenario, machine }: LoadedScenario, design: Design, options: RunOptions): Ran {
   const session = new Session({ machine, design, scenario });
+  const figures = figuresOf(machine).with(readCosts(options.cost ?? []));
+  const meter = new TrafficMeter(session);
+  const time = new EstimateSum();
   const steps: Step[] = [];
   let notModelled: string | undefined;
   let shown: Shown | undefined;
   try {
     for (let step = session.step(); step !== undefined; step = session.step()) {
       steps.push(step);
+      time.add(estimateStep(meter.after(step), figures));
       if (steps.length === options.at) shown = showFiles(session, options);
     }
   } catch (error) {
@@ -84,7 +96,7 @@ function runAll({ scenario, machine }: LoadedScenario, design: Design, options: 
   }
   if (options.at !== undefined && shown === undefined) throw noSuchStep(options.at, steps.length);
   shown ??= showFiles(session, options);
-  return { steps, notModelled, stateHash: session.hash(), shown };
+  return { steps, notModelled, stateHash: session.hash(), estimate: time.estimate, shown };
 }
 
 function run(io: Io, name: string, options: RunOptions): void {
@@ -123,6 +135,7 @@ function jsonOf(
     })),
     ...(unjudged === undefined ? {} : { unjudged }),
     ...(ran.notModelled === undefined ? {} : { notModelled: ran.notModelled }),
+    estimate: ran.estimate,
     stateHash: ran.stateHash,
     ...(ran.shown.files.size === 0 ? {} : { files: Object.fromEntries(ran.shown.files) }),
   };
@@ -156,7 +169,16 @@ function runText(
     head,
     stepTable(io, ran.steps),
     `${(nrFailed === 0 ? green : red)(verdict)}; state hash ${ran.stateHash}`,
+    ...estimateLines(ran.estimate),
   ].join('\n\n');
+}
+
+/** The estimated time, or why there is none; nothing for a run that moved nothing. */
+function estimateLines(estimate: Estimate): string[] {
+  const text = estimateText([estimate]);
+  if (text === '') return [];
+  const { timeNs } = estimate;
+  return timeNs === undefined ? [text] : [`Estimated time: ${timeText(timeNs)}\n${text}`];
 }
 
 function stepTable(io: Io, steps: readonly Step[]): string {

@@ -55,7 +55,8 @@ export const gh200 = (): Machine =>
         from: 'device:gpu0',
         to: 'node:0',
         bandwidthBytesPerS: 377e9,
-        source: measured('C2C host to device, 377-380 GB/s'),
+        latencyNs: 621,
+        source: measured('C2C host to device, 377-380 GB/s and 618-624 ns'),
       },
       {
         from: 'node:0',
