@@ -1,6 +1,6 @@
-// Six requests under four designs: what the rules told in the mails and covers lead one to expect, a
-// cell each, and a run of the model for every cell. The cells are a reading of those rules, not
-// quotations. docs/CLAIMS.md shows the same table, with a trace where a run says otherwise.
+// Six requests under four designs: what the rules told in mails and covers lead one to expect, a
+// cell each, and a run of the model for every cell. The cells are a reading of those rules, no
+// quotations. docs/CLAIMS.md shows the same table.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { nodeId } from '../base/ids.ts';
