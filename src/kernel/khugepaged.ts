@@ -4,7 +4,7 @@
 //          khugepaged_do_scan,
 //          khugepaged_scan_mm_slot, hpage_collapse_scan_pmd as far as its limits go,
 //          khugepaged_wait_work.
-// Omits    whether pages were used lately: pages that are there count as used. Pages in a swap area,
+// Omits    whether pages were used lately: all that are there count as used. Pages in a swap area,
 //          which keep a place as it is. Huge pages of files and shared memory. The time of a scan.
 // Holds    KHP1 it looks at once when the first space comes up, then each scan_sleep_millisecs, at
 //          pages_to_scan pages; after a block that was not to be had alloc_sleep_millisecs later.

@@ -136,10 +136,11 @@ function addSwap(h: StateHash, k: Kernel): void {
 /** The lists of pages, in order, with flags. */
 function addLru(h: StateHash, k: Kernel): void {
   const { lru } = k.mem;
-  for (const nid of k.states.possible) {
+  for (let vec = 0; vec < lru.nrVecs; vec++) {
+    if (!k.states.possible.has(vec % lru.nrNodeIds)) continue;
     for (let list = 0; list < NR_LRU_LISTS; list++) {
-      h.add(lru.count(nid, list));
-      for (let f = lru.head(nid, list); f !== NIL; f = lru.next[f] as number) {
+      h.add(lru.countOf(vec, list));
+      for (let f = lru.head(vec, list); f !== NIL; f = lru.next[f] as number) {
         h.add(f);
         h.add(lru.flags[f] as number);
       }

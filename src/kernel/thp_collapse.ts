@@ -16,6 +16,7 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace, Vma } from './address_space.ts';
 import { touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
+import { chargeGiven } from './memcg.ts';
 import {
   makePte,
   PTE_NONE,
@@ -121,7 +122,9 @@ export function collapsePlace(
     wanted,
     THP_ORDER,
   );
-  if (head === undefined) {
+  const isPaidFor =
+    head !== undefined && chargeGiven(k, task, 1, THP_ORDER, GFP_TRANSHUGE, 'page fault') > 0;
+  if (!isPaidFor) {
     k.mem.stat.count(EVENT.thp_collapse_alloc_failed, 1);
     return -ENOMEM;
   }

@@ -5,6 +5,7 @@ import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
+import { memcgDrafts } from './generate_memcg.ts';
 import {
   adviceFor,
   beginPools,
@@ -38,7 +39,7 @@ export interface GenerateOptions extends MachineNodes {
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
 const MOST_PINS = 8;
-const MOST_HUGE_REGIONS = 4;
+const MOST_OF: Readonly<Partial<Record<Family, number>>> = { thp: 4, balance: 1 };
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
@@ -274,11 +275,7 @@ class Workload {
 
   #mmap(task: LiveTask): void {
     const free = [];
-    const counts: Readonly<Partial<Record<Family, number>>> = {
-      thp: MOST_HUGE_REGIONS,
-      balance: 1,
-    };
-    const most = counts[this.#family] ?? MOST_REGIONS;
+    const most = MOST_OF[this.#family] ?? MOST_REGIONS;
     for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
@@ -476,6 +473,9 @@ class Workload {
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
   const workload = new Workload(options);
+  if (options.family === 'memcg') {
+    return memcgDrafts(new Prng(`generate/memcg/${options.seed}`), options, options.ops);
+  }
   workload.begin();
   while (workload.drafts.length < options.ops) workload.step();
   workload.end();

@@ -14,6 +14,7 @@ export const FAMILIES = [
   'ksm',
   'balance',
   'files',
+  'memcg',
   'hugetlb',
   'hotplug',
   'faults',
@@ -204,6 +205,8 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     fork: 4,
     exit: 1,
   },
+  // What it does is drawn in generate_memcg.ts.
+  memcg: {},
   mixed: {
     mmap: 5,
     touch: 18,

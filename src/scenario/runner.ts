@@ -69,6 +69,7 @@ export class Runner {
    * Adds the tasks that died in an operation; its own task never gets an answer when it is killed.
    */
   #withDead(act: Act, alive: readonly string[], result: OpResult): OpResult {
+    if (this.kernel.panic !== undefined) return { ...result, ret: 'PANIC' };
     if (act.on === 'task' && act.act.verb === 'exit') return result;
     const tasks = act.on === 'fork' ? [...alive, act.child] : alive;
     const died = tasks.filter((name) => this.tasks.get(name)?.isAlive === false);
