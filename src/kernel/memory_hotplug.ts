@@ -38,6 +38,7 @@ import { migrateFrames } from './migrate.ts';
 import { allocOnNode, type FoundPolicy } from './policy_alloc.ts';
 import { forgetPrivateNode } from './private_nodes.ts';
 import { thpTarget } from './thp_migrate.ts';
+import { tellOfBlock } from './uevents.ts';
 
 /** What came of writing the blocks of a node. */
 export interface NodeChange {
@@ -77,6 +78,7 @@ export function onlineNode(
   return writeBlocks(k, [...blocksOf(k, nid).entries()], most, (block) => {
     if (block.zone !== undefined) return 'already';
     onlineBlockIn(k.mem, block, zoneForBlock(k.mem, block, type));
+    tellOfBlock(k, block, 'online');
     return 0;
   });
 }
@@ -131,6 +133,7 @@ function offlineBlock(k: Kernel, block: MemoryBlock): number {
   const wasPrivate = k.states.privateMemory.has(block.nid);
   removeBlock(k.mem, isolated);
   if (wasPrivate && !k.states.privateMemory.has(block.nid)) forgetPrivateNode(k, block.nid);
+  tellOfBlock(k, block, 'offline');
   return 0;
 }
 

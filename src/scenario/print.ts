@@ -5,7 +5,16 @@ import { UserError } from '../base/assert.ts';
 import { renameInPath } from './acts.ts';
 import { printExpectations } from './expect.ts';
 import { quoteValue } from './lexer.ts';
-import type { Act, ModeArg, NodesArg, Op, Scenario, SysAct, TaskAct } from './ops.ts';
+import type {
+  Act,
+  AgentSettings,
+  ModeArg,
+  NodesArg,
+  Op,
+  Scenario,
+  SysAct,
+  TaskAct,
+} from './ops.ts';
 import { formatFlags } from './quantity.ts';
 
 /** How names are written. */
@@ -237,6 +246,11 @@ export function printOp(op: Op): string {
 const firstTaskName = (scenario: Scenario): string | undefined =>
   Object.entries(scenario.tasks).find(([name, slot]) => slot === 0 && name !== 'T0')?.[0];
 
+function printAgent({ delayOps, users }: AgentSettings): string {
+  const names = users === undefined ? '' : ` users=${users.join(',') || 'none'}`;
+  return `agent${option('delay', delayOps)}${names}`;
+}
+
 /** A whole scenario as a text that reads back as the same one, but for the places of its lines. */
 export function printScenario(scenario: Scenario): string {
   const lines = [`scenario ${scenario.name}`];
@@ -248,6 +262,7 @@ export function printScenario(scenario: Scenario): string {
   }
   const first = firstTaskName(scenario);
   if (first !== undefined) lines.push(`task ${first}`);
+  if (scenario.agent !== undefined) lines.push(printAgent(scenario.agent));
   lines.push('');
   for (const op of scenario.ops) lines.push(printOp(op));
   return `${lines.join('\n')}\n`;
@@ -267,7 +282,11 @@ export function kernelLines(scenario: Scenario): string[] {
         place,
       );
     }
-    const isLink = op.act.on === 'sys' && op.act.act.verb === 'link_failure';
+    const sys = op.act.on === 'sys' ? op.act.act.verb : undefined;
+    if (sys === 'uevents') {
+      throw new UserError(`"${printOp(op)}" needs a listener that the test program has not`, place);
+    }
+    const isLink = sys === 'link_failure';
     if (isLink || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,

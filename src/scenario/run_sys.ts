@@ -83,6 +83,8 @@ export function runSys(
             .map((nid) => [nid, (k.mem.lists.fallbackOrder[nid] ?? []).map(Number)]),
         ),
       };
+    case 'uevents':
+      return { ret: 0, uevents: k.uevents.map(({ action, devpath }) => `${action}@${devpath}`) };
     case 'offline_node':
       return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
