@@ -30,11 +30,15 @@ const native: Plugin = {
   },
 };
 
-/** Coverage is counted by vitest, in modules that it has loaded itself. */
-const isCoverage = process.argv.some((word) => word.startsWith('--coverage'));
+/**
+ * Coverage is counted in modules that vitest has loaded itself, and watching is for them too:
+ * `vitest` without `run`, and `--coverage`, go without.
+ */
+const isNative =
+  process.argv.includes('run') && !process.argv.some((word) => word.startsWith('--coverage'));
 
 export default defineConfig({
-  plugins: isCoverage ? [] : [native],
+  plugins: isNative ? [native] : [],
   test: {
     server: { deps: { external: [/\/\.tested\//] } },
     // Stacks then name lines of src.

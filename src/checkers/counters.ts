@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
+  bufferFrames,
   deviceMapOf,
   freeHugeFrames,
   SMALL_IN_THP,
@@ -40,10 +41,12 @@ export function checkCounters(k: Kernel): readonly string[] {
   const { orphans, nrLostInUse } = k.mem.held;
   const nrOrphans = [...orphans].filter((f) => k.mem.map.kind[f] === ANON).length;
   const nrHeld = nrOrphans + nrLostInUse;
+  const nrOfBuffers = bufferFrames(k).filter((f) => deviceMapOf(k, f) === undefined).length;
   const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
   const ofUsers = [...userFrames(k)].filter((f) => deviceMapOf(k, f) === undefined);
   const nrOfDevices = [...orphans].filter((f) => deviceMapOf(k, f) !== undefined).length;
-  const nrSmall = ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero;
+  const nrSmall =
+    ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero + nrOfBuffers;
   const inUse = nrSmall + nrHuge * smallInHuge(k);
   findings.expect(
     pgalloc - pgfree === inUse,

@@ -6,7 +6,7 @@
 //          private pages of programs lie there; no long-term pin holds one.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { ANON, deviceMapOf, NONE, readEntry } from './read_state.ts';
+import { ANON, DRIVER, deviceMapOf, readEntry } from './read_state.ts';
 
 const ZONE_DEVICE = 4;
 const LISTED = 0x1;
@@ -43,8 +43,8 @@ function checkPools(k: Kernel, findings: Findings): void {
         }
         if (free.has(f)) continue;
         const kind = map.kind[f] as number;
-        const isRight = kind === ANON && type !== 'none';
-        if (!isRight && kind !== NONE) findings.add(`frame ${f} of a driver is of kind ${kind}`);
+        const isRight = kind === DRIVER || (kind === ANON && type !== 'none');
+        if (!isRight) findings.add(`frame ${f} of a driver is of kind ${kind}`);
       }
     }
   }
@@ -57,6 +57,15 @@ function checkEntries(k: Kernel, findings: Findings): void {
       if (entry.is !== 'page' && entry.is !== 'device') return;
       const type = deviceMapOf(k, entry.frame)?.type;
       const text = `space ${space.id}, page ${vpn}`;
+      const vma = space.vmas.find((v) => vpn >= v.startVpn && vpn < v.endVpn);
+      if (vma?.buffer !== undefined) {
+        const own = vma.buffer.frames[vma.pgoff + vpn - vma.startVpn];
+        findings.expect(
+          entry.is === 'device' && entry.frame === own,
+          () => `${text} maps frame ${entry.frame}, and its buffer has ${own} there`,
+        );
+        return;
+      }
       if (entry.is === 'page') {
         findings.expect(type !== 'private', () => `${text} is mapped where no CPU can map it`);
       } else {

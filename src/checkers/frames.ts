@@ -1,14 +1,15 @@
 // Judge: no frame is lost and none has two owners; what the frame table says of a frame is true.
 // Holds    FRM1 every frame is exactly one of: free, untouched, on a per-CPU list, taken at boot,
 //          page table, private page, shared page, page of a file, part of a huge page, held by
-//          pins only, poisoned with nobody left who uses it, free in the pool of a driver. FRM2 the
-//          map count is the number of entries that map the frame. FRM3 the kind in the frame table
-//          is what the owner makes of it.
+//          pins only, poisoned with nobody left who uses it, free in the pool of a driver, in a
+//          buffer of one. FRM2 the map count is the number of entries that map the frame. FRM3 the
+//          kind in the frame table is what the owner makes of it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
   ANON,
   cachedFrames,
+  DRIVER,
   FILE,
   FREE_BLOCK,
   freeBlocks,
@@ -119,6 +120,9 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   }
   for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
   for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
+  for (const { id, frames } of k.buffers.values()) {
+    for (const f of frames) own(owners, f, `buffer ${id} of a driver`, DRIVER);
+  }
   for (const f of pooledFrames(k)) own(owners, f, "free in its driver's pool", NONE);
   for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
   return owners;

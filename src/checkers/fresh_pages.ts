@@ -60,8 +60,9 @@ export class FreshPages {
     findings.expect(mems.has(nid) || isOutside, () => `${text}, outside cpuset mems ${mems}`);
     const vma = areaOf(task.mm, vpn);
     if (vma === undefined) return;
-    const own =
-      vma.object === null ? vma.policy : vma.object.policyAt(vma.pgoff + vpn - vma.startVpn);
+    const inode = vma.file?.inode;
+    const object = vma.object ?? (inode !== undefined && 'policyAt' in inode ? inode : null);
+    const own = object === null ? vma.policy : object.policyAt(vma.pgoff + vpn - vma.startVpn);
     const policy = own ?? task.mempolicy;
     if (policy === null || policy.mode !== BIND) return;
     if (!policy.nodes.toArray().some((n) => mems.has(n))) return;

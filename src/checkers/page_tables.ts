@@ -41,7 +41,7 @@ function checkEntry(k: Kernel, space: Space, vpn: number, entry: Entry, findings
     findings.expect(vma.object === null, () => `${text} of a shared area stands for a slot`);
     return;
   }
-  if (entry.is !== 'page' && entry.is !== 'device') return;
+  if (vma.buffer !== undefined || (entry.is !== 'page' && entry.is !== 'device')) return;
   const { frame, isWritable } = entry;
   if (vma.file !== null && map.kind[frame] !== ANON) {
     const index = vma.pgoff + (vpn - vma.startVpn);

@@ -14,6 +14,7 @@ export const HUGE = 6;
 export const FILE = 7;
 export const THP = 8;
 export const POISON = 9;
+export const DRIVER = 10;
 /** Small pages in a transparent huge one. */
 export const SMALL_IN_THP = 512;
 /** Small pages in a huge one of 2 MiB. */
@@ -154,13 +155,17 @@ export interface Mapping {
   readonly isWritable: boolean;
 }
 
-/** Every entry of every address space that maps a page, or stands for one of device memory. */
+/**
+ * Every entry of every address space that maps a page, or stands for one of device memory; those
+ * of buffers of drivers map no page.
+ */
 export function mappings(k: Kernel): Mapping[] {
   const found: Mapping[] = [];
   for (const space of k.spaces.values()) {
     space.pageTable.forEachEntry((vpn, pte) => {
       const entry = readEntry(pte);
       if (entry.is !== 'page' && entry.is !== 'device') return;
+      if (k.mem.map.kind[entry.frame] === DRIVER) return;
       found.push({ space: space.id, vpn, frame: entry.frame, isWritable: entry.isWritable });
     });
   }
@@ -259,3 +264,7 @@ export function tableFrames(k: Kernel): Set<number> {
   }
   return frames;
 }
+
+/** Frames of buffers that drivers allocated for programs. */
+export const bufferFrames = (k: Kernel): number[] =>
+  [...k.buffers.values()].flatMap(({ frames }) => [...frames]);

@@ -6,6 +6,7 @@ import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
 import { cpuset, cpusetV1 } from './cpuset_agent.ts';
 import { deviceQuota } from './device_quota.ts';
+import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
@@ -22,6 +23,7 @@ export const DESIGNS: readonly Design[] = [
   limitedNode,
   markedAreas,
   byPage,
+  driver,
   hmm,
   hmmCoherent,
   privateNode,

@@ -8,6 +8,8 @@
 // Holds    BLK1 a block is in the order of use exactly while the driver counts it as brought.
 
 const NIL = -1;
+/** No block at all. */
+export const NO_SLOT = -1;
 
 /** What a program told the driver about a block. */
 export const ADVICE = { NONE: 0, PREFER_DEVICE: 1, PREFER_CPU: 2 } as const;

@@ -103,6 +103,7 @@ export class PoolFrames implements DriverFrames {
   }
 
   take(_task: Task, want: number, out: Int32Array, why: Purpose): number {
+    if (!this.#map.isThere) return 0;
     const n = this.#pool.take(Math.min(want, MAX_RUN), out);
     if (n > 0) this.#k.placements.count(why, 'node named', true, this.nid, n);
     return n;

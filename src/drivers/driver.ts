@@ -14,6 +14,7 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import type { Vma } from '../kernel/address_space.ts';
+import { isOfDevice } from '../kernel/device_file.ts';
 import { allocTables, FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -31,8 +32,10 @@ import {
 } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { splitThps } from '../kernel/thp_split.ts';
-import { ADVICE, type Advice, BlockTable } from './block_table.ts';
-import { type DriverFrames, framesOf } from './device_frames.ts';
+import { MAX_RUN } from '../mm/internal.ts';
+import { KIND_DRIVER } from '../mm/memmap.ts';
+import { ADVICE, type Advice, BlockTable, NO_SLOT } from './block_table.ts';
+import { type DriverFrames, framesOf, NodeFrames } from './device_frames.ts';
 import { nearestSystemMemory, residencyOf } from './residency.ts';
 
 /** What the driver does about pages that are elsewhere. */
@@ -74,6 +77,8 @@ export class Driver {
   evicts = true;
   /** Pages that it brought to the device, and that it sent away to make room, so far. */
   nrBrought = 0;
+  /** Programs have had buffers of it. */
+  hasBuffers = false;
   nrEvicted = 0;
   readonly #blocks: BlockTable;
   /** Pages of a block that lie under one leaf of a page table: a block never crosses a leaf. */
@@ -110,7 +115,7 @@ export class Driver {
 
   /** Does an entry stand for a frame of the device? */
   isHereEntry(pte: number): boolean {
-    if (this.#span !== undefined) return pte >= this.#low && pte < this.#high;
+    if (this.#span !== undefined && !this.hasBuffers) return pte >= this.#low && pte < this.#high;
     const f = anyFrameOf(pte);
     return f !== -1 && this.isHere(f);
   }
@@ -126,7 +131,7 @@ export class Driver {
     const first = base + (startVpn % PTRS_PER_LEAF);
     const end = first + (endVpn - startVpn);
     let n = 0;
-    if (this.#span === undefined) {
+    if (this.#span === undefined || this.hasBuffers) {
       for (let i = first; i < end; i++) {
         if (this.isHereEntry(entries[i] as number)) n++;
       }
@@ -157,6 +162,28 @@ export class Driver {
     if (this.#blocks.isBrought(slot)) this.#blocks.use(slot);
   }
 
+  /**
+   * Allocates memory of the device for a program that asks for it, all of it or none; what the
+   * driver brought for others makes room.
+   * @returns the frames, by page; undefined when there is not as much.
+   */
+  allocate(task: Task, nrPages: number): Int32Array | undefined {
+    const got = new Int32Array(nrPages);
+    const part = new Int32Array(MAX_RUN);
+    let nr = 0;
+    while (nr < nrPages) {
+      const n = this.frames.take(task, Math.min(nrPages - nr, MAX_RUN), part, 'device buffer');
+      got.set(part.subarray(0, n), nr);
+      for (let i = nr; i < nr + n; i++) this.k.mem.map.claim(got[i] as Frame, KIND_DRIVER, 0, 0, 0);
+      nr += n;
+      if (n === 0 && !this.#makeRoom(task, NO_SLOT, nrPages - nr)) break;
+    }
+    this.hasBuffers = true;
+    if (nr === nrPages) return got;
+    for (let i = 0; i < nr; i++) this.k.allocator.free(got[i] as Frame);
+    return undefined;
+  }
+
   /** Notes for the blocks of a range where the program wants them. */
   advise(task: Task, startVpn: number, nrPages: number, advice: Advice): void {
     this.#eachBlock(startVpn, startVpn + nrPages, (vpn) => {
@@ -177,8 +204,15 @@ export class Driver {
       if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
       if (isHuge(vma)) this.#refuseHuge();
       const end = Math.min(endVpn, vma.endVpn);
-      const isOurs = isPrefetch || residencyOf(this.k, task, vma, vpn, this, advice) === this.nid;
-      const run = this.#fill(need, vma, vpn, end, isOurs, slot);
+      if (isOfDevice(vma)) {
+        if (vma.buffer.isLost) return { done: vpn - startVpn, fault: FAULT.SIGBUS };
+        vpn = end;
+        continue;
+      }
+      const home = residencyOf(this.k, task, vma, vpn, this, advice);
+      const isOurs = this.frames.type !== 'none' && (isPrefetch || home === this.nid);
+      const source = isOurs ? this.frames : this.#sourceAt(home);
+      const run = this.#fill(need, vma, vpn, end, source, slot);
       if (run.fault !== FAULT.OK) return { done: vpn - startVpn + run.done, fault: run.fault };
       if (isOurs && (isPrefetch || this.#isDue(need, vpn, end, slot))) {
         const isWhole = this.policy === 'counters' && !isPrefetch;
@@ -227,24 +261,36 @@ export class Driver {
     vma: Vma,
     startVpn: number,
     endVpn: number,
-    isOurs: boolean,
+    source: DriverFrames | undefined,
     slot: number,
   ): FaultRun {
     const isThp = task.mm.pageTable.getThp(startVpn) !== PTE_NONE;
-    if (isOurs && isWrite && vma.object === null && !isThp) {
+    const isPrivate = vma.object === null && vma.file === null;
+    if (source !== undefined && isWrite && isPrivate && !isThp) {
       const tables = allocTables(this.k, task, startVpn, 'cpu');
       if (tables !== FAULT.OK) return { done: 0, fault: tables };
       let empty = countEmpty(task, startVpn, endVpn);
       while (empty > 0) {
         vma.hasAnonVma = true;
-        const filled = insertVma(this.k, task, vma, startVpn, endVpn, this.frames);
-        if (filled > 0) this.#blocks.use(slot);
+        const filled = insertVma(this.k, task, vma, startVpn, endVpn, source);
+        if (filled > 0 && source === this.frames) this.#blocks.use(slot);
         empty -= filled;
+        if (empty > 0 && source !== this.frames) break;
         if (empty > 0 && !this.#makeRoom(task, slot, empty)) break;
       }
     }
     if (this.frames.isPrivate) return this.#touchAway(task, startVpn, endVpn, isWrite);
     return touchPages(this.k, task, startVpn, endVpn - startVpn, isWrite);
+  }
+
+  /**
+   * Frames for a page that does not reside on the device. Only where its memory is none of the
+   * kernel's does the driver place such pages itself, on the node of its own CPUs; elsewhere they
+   * come as at a CPU's fault.
+   */
+  #sourceAt(home: NodeId): DriverFrames | undefined {
+    if (this.frames.type !== 'none' || !this.k.states.memory.has(home)) return undefined;
+    return new NodeFrames(this.k, home);
   }
 
   /**
@@ -363,7 +409,7 @@ export class Driver {
     task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
       if (!this.isHereEntry(pte)) return;
       const f = anyFrameOf(pte) as Frame;
-      if (!this.k.thp.isPart(f)) frames.push(f);
+      if (!this.k.thp.isPart(f) && this.k.mem.map.kind[f] !== KIND_DRIVER) frames.push(f);
     });
     return frames;
   }

@@ -3,10 +3,11 @@
 // Models   the public GPU driver's ATS residency (uvm_ats_faults.c, 595.45.04): without a policy
 //          that binds or prefers, the device's node; with one, its home node if it has one, else
 //          the device's node if the mask has it, else the nearest CPU node of the mask, else the
-//          mask's first node.
+//          mask's first node. Memory that is no node at all (CDMM): the nearest CPU node.
 // Omits    advice to duplicate read-mostly pages: system memory is never duplicated.
 import type { NodeId } from '../base/ids.ts';
 import { NUMA_NO_NODE } from '../base/ids.ts';
+import type { DeviceMemoryType } from '../hooks/design.ts';
 import { MPOL_BIND, MPOL_PREFERRED, MPOL_PREFERRED_MANY } from '../hooks/policy_modes.ts';
 import type { Vma } from '../kernel/address_space.ts';
 import { policyOfPage } from '../kernel/fault.ts';
@@ -14,13 +15,20 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { ADVICE, type Advice } from './block_table.ts';
 
+/** A device's own node, that of its CPUs, and whether the kernel knows of its memory. */
+export interface DeviceNodes {
+  readonly nid: NodeId;
+  readonly homeNode: NodeId;
+  readonly frames: { readonly type: DeviceMemoryType | undefined };
+}
+
 /** The node for a page that the device uses. */
 export function residencyOf(
   k: Kernel,
   task: Task,
   vma: Vma,
   vpn: number,
-  device: { readonly nid: NodeId; readonly homeNode: NodeId },
+  device: DeviceNodes,
   advice: Advice,
 ): NodeId {
   const { policy } = policyOfPage(task, vma, vpn);
@@ -29,7 +37,9 @@ export function residencyOf(
     (policy.mode === MPOL_BIND ||
       policy.mode === MPOL_PREFERRED ||
       policy.mode === MPOL_PREFERRED_MANY);
-  if (!isBinding) return advice === ADVICE.PREFER_CPU ? nearestCpuMemory(k, device) : device.nid;
+  const isNoNode = device.frames.type === 'none';
+  const prefersCpu = isNoNode || advice === ADVICE.PREFER_CPU;
+  if (!isBinding) return prefersCpu ? nearestCpuMemory(k, device) : device.nid;
   if (policy.homeNode !== NUMA_NO_NODE) return policy.homeNode;
   if (policy.nodes.has(device.nid)) return device.nid;
   const order = k.mem.lists.fallbackOrder[device.homeNode] ?? [];

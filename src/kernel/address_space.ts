@@ -6,6 +6,7 @@
 //          are.
 import { assert } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
+import type { DriverBuffer } from './device_file.ts';
 import type { FileArea } from './file_fault.ts';
 import type { HugeArea } from './hugetlb_area.ts';
 import type { Mempolicy } from './mempolicy.ts';
@@ -32,6 +33,8 @@ export interface Vma {
    * file in tmpfs has an object).
    */
   readonly file: FileArea | null;
+  /** Memory of a device that its driver allocated (VM_PFNMAP). */
+  readonly buffer?: DriverBuffer | undefined;
   /** vm_policy. */
   policy: Mempolicy | null;
   isLocked: boolean;
@@ -188,6 +191,7 @@ function canMerge(a: Vma, b: Vma): boolean {
     b.huge === null &&
     a.object === b.object &&
     a.file === b.file &&
+    a.buffer === b.buffer &&
     a.object?.isSegment !== true &&
     a.pgoff + (a.endVpn - a.startVpn) === b.pgoff &&
     a.isLocked === b.isLocked &&

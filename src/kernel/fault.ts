@@ -14,6 +14,7 @@ import { PGFAULT } from '../mm/vmstat.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import type { Contents } from './contents.ts';
+import { type DeviceVma, isOfDevice } from './device_file.ts';
 import { faultFile, isOfFile, policyObject, writeToFilePage } from './file_fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import { touchHuge } from './hugetlb_fault.ts';
@@ -109,14 +110,23 @@ export function touchPages(
     if (vma === undefined) return { done: vpn - startVpn, fault: FAULT.SIGSEGV };
     const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
     const end = Math.min(endVpn, vma.endVpn, leafEnd);
-    const run = isHuge(vma)
-      ? touchHuge(k, task, vma, vpn, Math.min(endVpn, vma.endVpn), isWrite, by)
-      : ((k.thp.isInUse ? touchThp(k, task, vma, vpn, end, isWrite, by) : undefined) ??
-        touchInLeaf(k, task, vma, vpn, end, isWrite, by));
+    const run = isOfDevice(vma)
+      ? touchBuffer(vma, vpn, Math.min(endVpn, vma.endVpn), by)
+      : isHuge(vma)
+        ? touchHuge(k, task, vma, vpn, Math.min(endVpn, vma.endVpn), isWrite, by)
+        : ((k.thp.isInUse ? touchThp(k, task, vma, vpn, end, isWrite, by) : undefined) ??
+          touchInLeaf(k, task, vma, vpn, end, isWrite, by));
     vpn += run.done;
     if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
   }
   return { done: nrPages, fault: FAULT.OK };
+}
+
+/** Entries are there for good; get_user_pages does not look at what has no pages. */
+function touchBuffer({ buffer }: DeviceVma, vpn: number, endVpn: number, by: FaultBy): FaultRun {
+  if (by === 'gup') return { done: 0, fault: FAULT.SIGSEGV };
+  if (!buffer.isForCpus || buffer.isLost) return { done: 0, fault: FAULT.SIGBUS };
+  return { done: endVpn - vpn, fault: FAULT.OK };
 }
 
 /** Pages of one area under one leaf of the page table. */

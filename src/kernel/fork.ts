@@ -9,6 +9,7 @@ import type { Frame } from '../base/ids.ts';
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_PGTABLE_USER } from '../mm/gfp.ts';
 import { KIND_ANON, KIND_KERNEL, KIND_PAGE_TABLE } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
+import { isOfDevice } from './device_file.ts';
 import { FAULT, type Fault, policyOfPage, touchPages } from './fault.ts';
 import { dropPins } from './gup.ts';
 import { HintMarks } from './hint_marks.ts';
@@ -108,7 +109,8 @@ function copyAreas(k: Kernel, parent: Task, child: Task): boolean {
     };
     if (vma.wipesOnFork) copy.hasAnonVma = false;
     child.mm.insertApart(copy);
-    if (vma.hasAnonVma && !vma.wipesOnFork && !copyEntries(k, parent, child, vma)) return false;
+    const hasEntries = (vma.hasAnonVma && !vma.wipesOnFork) || isOfDevice(vma);
+    if (hasEntries && !copyEntries(k, parent, child, vma)) return false;
   }
   return true;
 }
@@ -197,7 +199,7 @@ function copyLeaf(
   const to = child.mm.pageTable;
   let isCopied = true;
   from.walk(startVpn, endVpn, (vpn, pte) => {
-    if (pteIsDevice(pte)) {
+    if (pteIsDevice(pte) && !isOfDevice(vma)) {
       copyDeviceEntry(k, from, to, vpn, pteDeviceFrame(pte));
       return true;
     }

@@ -15,6 +15,7 @@ import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
 import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
+import type { DriverBuffer } from './device_file.ts';
 import type { FileInode } from './file_inode.ts';
 import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
@@ -76,6 +77,8 @@ export class Kernel {
   readonly files = new Map<string, FileInode | ShmemObject>();
   /** Files of the disk that have a name or are mapped, by id. */
   readonly inodes = new Map<number, FileInode>();
+  /** Buffers that drivers allocated for programs, by id. */
+  readonly buffers = new Map<number, DriverBuffer>();
   /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
   readonly interleaveWeights = new Map<number, number>();
   /** /proc/sys/vm/zone_reclaim_mode. */
@@ -206,6 +209,10 @@ export class Kernel {
     this.objects.set(object.id, object);
     return object;
   }
+  newBufferId(): number {
+    return this.#nextObject++;
+  }
+
   /** Makes a file of the disk under its name. */
   addFile(name: string, make: (id: number, ino: number) => FileInode): void {
     const inode = make(this.#nextObject++, this.#nextIno++);

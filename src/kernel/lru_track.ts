@@ -36,7 +36,7 @@ export function trackPages(k: Kernel): void {
       if (isHuge(vma)) continue;
       space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
         if (!pteIsPage(pte) || k.thp.isPart(pteFrame(pte))) return;
-        joinLru(lru, pteFrame(pte), vma);
+        if (!k.mem.deviceMemory.has(pteFrame(pte))) joinLru(lru, pteFrame(pte), vma);
       });
     }
   }

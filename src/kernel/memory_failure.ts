@@ -29,17 +29,19 @@ import {
   KIND_THP,
 } from '../mm/memmap.ts';
 import { breakFilePage, breakHuge, retireHuge, unmapBroken } from './broken_pages.ts';
+import { errorInDeviceMemory, loseDeviceMemory } from './device_presence.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { exitTask, IMAGE_VPN } from './fork.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';
-import { PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
+import { anyFrameOf, PTE_POISON, PTE_ZERO_PAGE, pteFrame, pteIsPage } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import { dropPage } from './swap_fault.ts';
 import type { Task } from './task.ts';
 import { THP_PAGES } from './thp.ts';
 import { splitPage } from './thp_split.ts';
+import { isZoneDevice } from './zone_device.ts';
 
 /**
  * A page has an error that nobody has run into yet (memory_failure). Entries that map it are
@@ -117,7 +119,10 @@ export function injectErrors(
 /** An error, or one to come, in the page that an entry maps; -EFAULT when it maps none. */
 export function breakEntry(k: Kernel, task: Task, pte: number, isSoft: boolean): number {
   if (pte === PTE_ZERO_PAGE) return breakZeroPage(k, isSoft);
-  if (!pteIsPage(pte)) return -EFAULT;
+  const f = anyFrameOf(pte);
+  if (f === -1) return -EFAULT;
+  if (isZoneDevice(k, f)) return errorInDeviceMemory(isSoft);
+  if (!pteIsPage(pte)) throw new NotModelled('a memory error in a buffer of a driver');
   return isSoft ? softOffline(k, pteFrame(pte), task) : memoryFailure(k, pteFrame(pte));
 }
 
@@ -144,6 +149,12 @@ export interface LinkFailure {
  * @returns -ENODEV for a node without memory.
  */
 export function failLink(k: Kernel, nid: NodeId): LinkFailure {
+  const kept = k.mem.deviceMemory.ofNode(nid);
+  if (kept?.isThere === true) {
+    const lost = loseDeviceMemory(k, kept);
+    endWithoutImage(k);
+    return { ret: 0, ...lost };
+  }
   if (!k.states.anyMemory.has(nid)) return { ret: -ENODEV, nrFree: 0, nrUsed: 0 };
   const why = kernelPagesOn(k, nid);
   if (why !== undefined) {
@@ -168,11 +179,21 @@ export function failLink(k: Kernel, nid: NodeId): LinkFailure {
       }
     }
   }
+  for (const buffer of k.buffers.values()) {
+    if (buffer.nid !== nid) continue;
+    buffer.isLost = true;
+    nrUsed += buffer.frames.length;
+  }
   k.allocator.forgetRequest();
+  endWithoutImage(k);
+  return { ret: 0, nrFree, nrUsed };
+}
+
+/** Programs whose own stack and data are lost end as soon as they run. */
+function endWithoutImage(k: Kernel): void {
   for (const task of k.liveTasks()) {
     if (task.mm.pageTable.get(IMAGE_VPN) === PTE_POISON) exitTask(k, task, 'SIGBUS');
   }
-  return { ret: 0, nrFree, nrUsed };
 }
 
 /** A frame whose link is gone. Returns how many pages of users went with it. */

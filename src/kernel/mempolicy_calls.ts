@@ -162,6 +162,7 @@ export function getMempolicy(
 /** The node of a page, which is faulted in for reading first (lookup_node). */
 function nodeAt(k: Kernel, task: Task, vpn: number): GetMempolicyResult | number {
   const { pageTable } = task.mm;
+  if (task.mm.lookup(vpn)?.buffer !== undefined) return -EFAULT;
   const isHere = (entry: number): boolean =>
     entry !== PTE_NONE && !pteIsSwap(entry) && !pteIsDevice(entry);
   if (!isHere(pageTable.get(vpn)) && pageTable.getHuge(vpn) === PTE_NONE) {

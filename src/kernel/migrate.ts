@@ -28,9 +28,10 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace } from './address_space.ts';
 import { hugeTarget, isHugeFrame, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
+import { type ManyTargets, moveRun, NO_TARGET } from './migrate_run.ts';
 import { movedCachePage } from './page_cache.ts';
 import { anyFrameOf, pteFrame, pteIsPage } from './page_table.ts';
-import { allocOnNode } from './policy_alloc.ts';
+import { allocManyOnNode, allocOnNode } from './policy_alloc.ts';
 import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { THP_ORDER, THP_PAGES } from './thp.ts';
@@ -57,7 +58,11 @@ export type MoveCause =
  * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
  * page it gives the first frame of a block.
  */
-export type TargetSource = (old: Frame) => Frame | undefined;
+export interface TargetSource {
+  (old: Frame): Frame | undefined;
+  /** The same for small pages, many at a time. */
+  readonly many?: ManyTargets;
+}
 
 /** Takes the frames of a page that has moved: 2^order of them. */
 export type Release = (old: Frame, order: number) => void;
@@ -72,13 +77,16 @@ export function targetOn(
 ): TargetSource {
   const asks = from === 'cpuset' ? 0 : privateFlag(k, reason, Nodemask.of(nid));
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | asks;
-  return (old) => {
+  const one = (old: Frame): Frame | undefined => {
     if (k.thp.isPart(old)) return thpTarget(k, task, gfp, nid, from);
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
     const found = { policy: null, from };
     const place = { found, nid, nodes: null, isMany: false };
     return hugeTarget(k, task, GFP_HUGE | __GFP_THISNODE, place, from === 'node named');
   };
+  const take = (want: number): number =>
+    allocManyOnNode(k, task, gfp, nid, want, 'migration target', from);
+  return Object.assign(one, { many: { nid, take } });
 }
 
 /** How often the kernel tries to move a page that something holds. */
@@ -96,15 +104,22 @@ export function migrateFrames(
   frames: readonly Frame[],
   target: TargetSource,
   cause: MoveCause,
-  release: Release = (old, order) => k.allocator.freeBlock(old, order),
+  release?: Release,
 ): number {
   const { stat, held } = k.mem;
   const busy: Frame[] = [];
   const ofSplit: Frame[] = [];
   const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
-  for (const [i, old] of frames.entries()) {
+  const many = release === undefined ? target.many : undefined;
+  for (let i = 0; i < frames.length; i++) {
+    const nrMoved = many === undefined ? 0 : moveRun(k, frames, i, many, cause);
+    if (nrMoved > 0) {
+      i += nrMoved - 1;
+      continue;
+    }
+    const old = frames[i] as Frame;
     const isThp = k.thp.isPart(old);
-    const fresh = targetFor(old);
+    const fresh = nrMoved === NO_TARGET ? undefined : targetFor(old);
     if (fresh !== undefined && held.isPinned(old)) {
       giveBack(k, fresh, isThp ? THP_ORDER : 0);
       busy.push(old);
@@ -176,7 +191,13 @@ function giveBack(k: Kernel, fresh: Frame, order: number): void {
   k.allocator.freeBlock(fresh, order);
 }
 
-function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, release: Release): void {
+function moveFrame(
+  k: Kernel,
+  old: Frame,
+  fresh: Frame,
+  cause: MoveCause,
+  release: Release | undefined,
+): void {
   const from = k.allocator.nidOf(old);
   const isThp = k.thp.isPart(old);
   const isOfPool = isHugeFrame(k, old);
@@ -189,7 +210,8 @@ function moveFrame(k: Kernel, old: Frame, fresh: Frame, cause: MoveCause, releas
   k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
   k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
   if (isOfPool) k.huge.release(old);
-  else release(old, isThp ? THP_ORDER : 0);
+  else if (release !== undefined) release(old, isThp ? THP_ORDER : 0);
+  else k.allocator.freeBlock(old, isThp ? THP_ORDER : 0);
 }
 
 /** Lets every entry and the object that refer to `old` refer to `fresh`. */
@@ -254,21 +276,33 @@ function remapEntry(
 }
 
 /**
- * Pages of an address space on one node, in address order; with `all` also those that others map.
+ * Pages of an address space on one node, each once and in address order; with `all` also those that
+ * others map.
  */
 function pagesOnNode(k: Kernel, mm: AddressSpace, nid: NodeId, all: boolean): Frame[] {
+  const { mapcount } = k.mem.map;
   const frames: Frame[] = [];
+  const seen = new Set<Frame>();
   for (const vma of mm.vmas) {
     mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (!pteIsPage(pte)) return;
-      const f = k.thp.headOf(pteFrame(pte));
+      const f = pteFrame(pte);
       if (k.allocator.nidOf(f) !== nid || isZoneDevice(k, f)) return;
-      if (all || k.thp.mapcount(f) === 1) frames.push(f);
+      if (mapcount[f] === 1 && !k.thp.isPart(f)) {
+        frames.push(f);
+        return;
+      }
+      const head = k.thp.headOf(f);
+      if (seen.has(head) || (!all && k.thp.mapcount(head) !== 1)) return;
+      seen.add(head);
+      frames.push(head);
     });
     for (const [, pte] of mm.pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const f = pteFrame(pte);
-      if (k.allocator.nidOf(f) !== nid) continue;
-      if (all || k.mem.map.mapcount[f] === 1) frames.push(f);
+      if (k.allocator.nidOf(f) !== nid || seen.has(f)) continue;
+      if (!all && mapcount[f] !== 1) continue;
+      seen.add(f);
+      frames.push(f);
     }
   }
   return frames;
@@ -305,7 +339,7 @@ export function migrateBetweenNodes(
     }
     if (source === undefined || dest === undefined) break;
     left = left.without(source);
-    const frames = [...new Set(pagesOnNode(k, mm, source, all))];
+    const frames = pagesOnNode(k, mm, source, all);
     const origin = cause === 'cpuset' ? 'cpuset' : 'node named';
     const error = migrateFrames(k, frames, targetOn(k, task, dest, origin), cause);
     if (error < 0) return error;

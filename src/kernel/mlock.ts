@@ -5,6 +5,7 @@
 // Holds    LCK1 with pages on lists, a page is unevictable exactly while a locked area maps it.
 import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { LockMode, Vma } from './address_space.ts';
+import { isOfDevice } from './device_file.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
@@ -36,6 +37,7 @@ export function mlock(
 }
 
 function faultIn(k: Kernel, task: Task, vma: Vma, start: number, end: number) {
+  if (isOfDevice(vma)) return FAULT.OK;
   return touchPages(k, task, start, end - start, writesToLock(vma), 'gup').fault;
 }
 
@@ -94,7 +96,7 @@ function setLocked(
     if (vma === undefined) return -ENOMEM;
     const end = Math.min(vma.endVpn, endVpn);
     const wasLocked = vma.isLocked;
-    const isLocked = mode !== undefined && !isHuge(vma);
+    const isLocked = mode !== undefined && !isHuge(vma) && !isOfDevice(vma);
     const onFault = isLocked && mode === 'on fault';
     if (wasLocked !== isLocked || vma.isLockedOnFault !== onFault) {
       task.mm.change(vpn, end, (v) => {

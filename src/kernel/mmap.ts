@@ -8,6 +8,7 @@ import { EACCES, EFAULT, EHWPOISON, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Arch } from '../machine/machine.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
+import { adviceOnDevice, isOfDevice, releaseBuffer } from './device_file.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { mayPunch, punchFile, releaseFile } from './file_calls.ts';
 import type { FileArea } from './file_fault.ts';
@@ -145,7 +146,8 @@ const isMapped = (k: Kernel, object: ShmemObject): boolean => !areasOf(k, object
 
 /** An area is gone: what it mapped may have no user any more. */
 export function releaseArea(k: Kernel, vma: Vma): void {
-  if (vma.file !== null) releaseFile(k, vma.file.inode);
+  if (isOfDevice(vma)) releaseBuffer(k, vma.buffer);
+  else if (vma.file !== null) releaseFile(k, vma.file.inode);
   else releaseMapping(k, vma.object);
 }
 
@@ -166,7 +168,7 @@ export function zapPages(k: Kernel, task: Task, vma: Vma, startVpn: number, endV
     pageTable.set(vpn, PTE_NONE);
     if (pteIsSwap(pte)) dropSlot(k, pteSlot(pte));
     const f = anyFrameOf(pte);
-    if (f === -1) return;
+    if (f === -1 || isOfDevice(vma)) return;
     if (vma.object !== null && pteIsWritable(pte)) {
       vma.object.noteUse(vma.pgoff + vpn - vma.startVpn, true);
     }
@@ -229,6 +231,9 @@ export function madvise(
 ): number {
   const endVpn = startVpn + nrPages;
   if (nrPages === 0) return 0;
+  if (k.buffers.size > 0 && task.mm.vmasIn(startVpn, endVpn).some(isOfDevice)) {
+    return adviseDevice(k, task, startVpn, endVpn, advice);
+  }
   if (advice === 'collapse') {
     return walkVmas(task, startVpn, endVpn, (...part) => collapseRange(k, task, ...part));
   }
@@ -286,6 +291,20 @@ export function madvise(
     default:
       throw new NotModelled(`madvise ${advice}`);
   }
+}
+
+/** Advice for a range in which some area maps a device's file: area by area. */
+function adviseDevice(k: Kernel, task: Task, start: number, end: number, advice: string): number {
+  return walkVmas(task, start, end, (vma, from, to) => {
+    const answer = isOfDevice(vma) ? adviceOnDevice(advice) : undefined;
+    if (answer !== undefined) return answer;
+    if (!isOfDevice(vma)) return madvise(k, task, from, to - from, advice);
+    task.mm.change(from, to, (v) => {
+      if (advice === 'dontfork') v.isKeptFromChild = true;
+      else v.thp = advice as ThpAdvice;
+    });
+    return 0;
+  });
 }
 
 /** MADV_WIPEONFORK on a part of an area. */

@@ -7,6 +7,7 @@ import { EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH } from '../base/er
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { isMergedFrame } from '../mm/memmap.ts';
+import { isOfDevice } from './device_file.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
@@ -18,14 +19,13 @@ import { isZoneDevice } from './zone_device.ts';
 
 /**
  * The frame behind an address as move_pages sees it; of a huge page the first.
- * @returns the frame; -EFAULT for no mapping, the zero page and untouched private memory; -ENOENT
- * for
- *   pages of a shared mapping and huge pages that are not mapped here, pages in a swap area, and
- *   pages of device memory.
+ * @returns the frame; -EFAULT for no mapping, memory of a device's file, the zero page and
+ *   untouched private memory; -ENOENT for pages of a shared mapping and huge pages that are not
+ *   mapped here, pages in a swap area, and pages of device memory.
  */
 export function followPage(k: Kernel, task: Task, vpn: number): Frame | number {
   const vma = task.mm.lookup(vpn);
-  if (vma === undefined) return -EFAULT;
+  if (vma === undefined || isOfDevice(vma)) return -EFAULT;
   if (isHuge(vma)) {
     const pte = task.mm.pageTable.getHuge(vpn);
     return pteIsPage(pte) ? pteFrame(pte) : -ENOENT;
@@ -40,6 +40,7 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
   const nodes = new Int32Array(nrPages).fill(-EFAULT);
   const endVpn = startVpn + nrPages;
   for (const vma of task.mm.vmasIn(startVpn, endVpn)) {
+    if (isOfDevice(vma)) continue;
     const start = Math.max(startVpn, vma.startVpn);
     const end = Math.min(endVpn, vma.endVpn);
     if (vma.object !== null || vma.file !== null || isHuge(vma))

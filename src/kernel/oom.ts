@@ -7,7 +7,6 @@
 // Holds    OOM1 the task that uses most memory dies; among equals the last. OOM3 a request with a
 //          nodemask short of all memory takes only tasks that may allocate there by their own
 //          policy; any other, only tasks whose cpuset shares a node with the one that asks.
-import { NotModelled } from '../base/assert.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { MPOL_BIND } from '../hooks/policy_modes.ts';
 import { MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
@@ -27,13 +26,14 @@ const FILE_PAGES_OF_FIRST_PROGRAM = 64;
  * Kills one task for a request that found no page.
  * @param nodemask the request's own mask, or null; one of all memory confines nobody and counts as
  *   none (constrained_alloc).
- * @throws NotModelled when no task may be taken: a real kernel panics.
+ * When no task may be taken, the kernel panics.
  */
 export function outOfMemory(k: Kernel, asking: Task, nodemask: Nodemask | null): void {
   const mask = nodemask !== null && k.states.memory.isSubsetOf(nodemask) ? null : nodemask;
   const victim = worst(k, (task) => isEligible(task, asking, mask));
   if (victim === undefined) {
-    throw new NotModelled('a kernel panic: out of memory, and no task that may be killed for it');
+    k.panic = 'out of memory, and no task that may be killed for it';
+    return;
   }
   kill(k, victim, asking, 'out of memory');
 }
@@ -105,6 +105,7 @@ function swappedPages(task: Task): number {
 export function residentPages(task: Task): number {
   let n = 0;
   for (const vma of task.mm.vmas) {
+    if (vma.buffer !== undefined) continue;
     task.mm.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
       if (anyFrameOf(pte) !== -1) n++;
     });

@@ -16,6 +16,7 @@ export const PURPOSES = [
   'kernel page',
   'migration target',
   'huge page pool',
+  'device buffer',
 ] as const;
 export type Purpose = (typeof PURPOSES)[number];
 

@@ -215,7 +215,7 @@ function allocOrKill(
     if (failure === FAILURE.OVER_QUOTA) outOfQuota(k, task, 1 << order);
     else if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
     else if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask);
-    if (!task.isAlive) {
+    if (!task.isAlive || k.panic !== undefined) {
       allocator.failure = FAILURE.KILLED;
       return 0;
     }
@@ -384,7 +384,7 @@ export function allocOnNode(
 }
 
 /**
- * Up to `want` pages on a node and nowhere else, for a driver that moves or places many; `gfp` has
+ * Up to `want` pages on a node and nowhere else, for who moves or places many; `gfp` has
  * __GFP_THISNODE. Returns how many; frames in allocator.out.
  */
 export function allocManyOnNode(
@@ -394,10 +394,11 @@ export function allocManyOnNode(
   nid: NodeId,
   want: number,
   why: Purpose,
+  from: NamedFrom = 'node named',
 ): number {
   k.setCurrent(task);
-  noteRequest(k, task, why, { policy: null, from: 'node named' }, gfp, nid, null);
+  noteRequest(k, task, why, { policy: null, from }, gfp, nid, null);
   const n = allocOrKill(k, task, gfp, 0, nid, null, want);
-  if (n > 0) k.placements.count(why, 'node named', true, nid, n);
+  if (n > 0) k.placements.count(why, from, !UNASKED.has(from), nid, n);
   return n;
 }

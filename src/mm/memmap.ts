@@ -41,6 +41,8 @@ export const KIND_FILE = 7;
 export const KIND_THP = 8;
 /** Nobody's, since its memory is broken (PG_hwpoison): never free, never given to anybody. */
 export const KIND_POISON = 9;
+/** Of a buffer that a driver allocated: link = buffer, index = page number in it. */
+export const KIND_DRIVER = 10;
 export const KIND_NAMES = [
   'none',
   'buddy',
@@ -52,6 +54,7 @@ export const KIND_NAMES = [
   'file',
   'thp',
   'poison',
+  'driver',
 ] as const;
 
 export const NIL = -1;

@@ -20,7 +20,7 @@ import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
 import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
-import { DeviceMemory } from './memremap.ts';
+import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
 import { NodeStates } from './node_states.ts';
@@ -125,7 +125,7 @@ export class Memory {
     }
 
     this.#setNodes();
-    const kept = this.#keptMemory();
+    const kept = keptMemory(design, this.states);
     const plans = this.#plan(options.zones, kept);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
@@ -353,18 +353,6 @@ export class Memory {
     const { machine } = this;
     const plans = snapshot === undefined ? planZones(machine) : planSnapshot(machine, snapshot);
     return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
-  }
-
-  /** Memory that the design leaves to drivers, by node, and what it is then. */
-  #keptMemory(): ReadonlyMap<NodeId, DeviceMemoryType> {
-    const kept = new Map<NodeId, DeviceMemoryType>();
-    const answer = this.design.answers.memremapPages;
-    if (answer === undefined) return kept;
-    for (const nid of this.states.device) {
-      const type = this.states.cpu.has(nid) ? undefined : answer(nid, this.states);
-      if (type !== undefined) kept.set(nid, type);
-    }
-    return kept;
   }
 
   /** A zone whose frames a driver hands out: none of it is managed. */

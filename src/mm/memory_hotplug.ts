@@ -15,6 +15,7 @@ import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './hugetlb.ts';
 import {
   KIND_ANON,
+  KIND_DRIVER,
   KIND_FILE,
   KIND_HUGETLB,
   KIND_KERNEL,
@@ -116,7 +117,8 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
       movable.push(f as Frame);
       nrMovable += size;
     } else if (kind === KIND_POISON) nrFree++;
-    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE) nrUnmovable++;
+    else if (kind === KIND_KERNEL || kind === KIND_PAGE_TABLE || kind === KIND_DRIVER)
+      nrUnmovable++;
     f += size;
   }
   const nrTaken = nrPages - nrFree - nrMovable - nrUnmovable - huge.length * nrSmall;

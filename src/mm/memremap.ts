@@ -14,12 +14,12 @@
 //          exactly while nobody holds it.
 import { assert, UserError } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
-import type { DeviceMemoryType } from '../hooks/design.ts';
+import type { Design, DeviceMemoryType, NodesView } from '../hooks/design.ts';
 import type { Buddy } from './buddy.ts';
 import { ZONE_DEVICE } from './gfp.ts';
 
-/** Entries that stand for such frames without mapping them have room for so many. */
-const MOST_FRAMES = 2 ** 29 - 1;
+/** Entries that stand for a frame without mapping it have room for so many. */
+export const FRAMES_IN_ENTRIES = 2 ** 29 - 1;
 
 /** Half-open stretch of frames. */
 export interface FrameStretch {
@@ -47,6 +47,23 @@ export interface DevicePagemap {
   ops: PagemapOps | undefined;
 }
 
+/**
+ * Memory that a design leaves to drivers, by node, and what it is then. Memory of a node with CPUs
+ * is what the kernel runs in, and never a driver's.
+ */
+export function keptMemory(
+  { answers }: Pick<Design, 'answers'>,
+  view: NodesView,
+): ReadonlyMap<NodeId, DeviceMemoryType> {
+  const kept = new Map<NodeId, DeviceMemoryType>();
+  if (answers.memremapPages === undefined) return kept;
+  for (const nid of view.device.andNot(view.cpu)) {
+    const type = answers.memremapPages(nid, view);
+    if (type !== undefined) kept.set(nid, type);
+  }
+  return kept;
+}
+
 export class DeviceMemory {
   readonly maps: DevicePagemap[] = [];
   readonly #buddy: Buddy;
@@ -62,10 +79,10 @@ export class DeviceMemory {
   /** A driver brings the memory of a node (memremap_pages). */
   add(map: DevicePagemap): void {
     const last = map.stretches.at(-1);
-    if (map.type !== 'coherent' && last !== undefined && last.end > MOST_FRAMES) {
+    if (map.type !== 'coherent' && last !== undefined && last.end > FRAMES_IN_ENTRIES) {
       throw new UserError(
         `the machine has too many page frames for memory that CPUs cannot map: at most ` +
-          `${MOST_FRAMES} are modelled (2 TiB of 4 KiB pages); give it less memory`,
+          `${FRAMES_IN_ENTRIES} are modelled (2 TiB of 4 KiB pages); give it less memory`,
       );
     }
     this.maps.push(map);

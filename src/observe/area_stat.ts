@@ -5,6 +5,7 @@
 
 import type { Frame } from '../base/ids.ts';
 import type { Vma } from '../kernel/address_space.ts';
+import { isOfDevice } from '../kernel/device_file.ts';
 import { hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import {
@@ -79,6 +80,7 @@ export function areaStat(view: View, task: Task, vma: Vma, withDevices: boolean)
     byNode: new Map(),
   };
   const { pageTable } = task.mm;
+  if (isOfDevice(vma)) return stat;
   if (isHuge(vma)) {
     for (const [vpn, pte] of pageTable.hugeIn(vma.startVpn, vma.endVpn)) {
       const isAnon = vma.huge.inode.pages.get(hugeIndex(vma, vpn)) !== pteFrame(pte);

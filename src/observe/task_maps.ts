@@ -18,6 +18,7 @@ import {
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
 import type { Vma } from '../kernel/address_space.ts';
+import { isOfDevice } from '../kernel/device_file.ts';
 import { policyOfPage } from '../kernel/fault.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -55,6 +56,7 @@ function fileName(k: Kernel, vma: Vma): string | undefined {
     const key = keyOf(k.hugeSegments, vma.huge.inode);
     return key === undefined ? '/anon_hugepage' : segmentName(FIRST_KEY + HUGE_KEYS + key);
   }
+  if (isOfDevice(vma)) return `/dev/${vma.buffer.device}`;
   if (vma.object === null) return undefined;
   const key = keyOf(k.segments, vma.object);
   return key === undefined ? '/dev/zero' : segmentName(FIRST_KEY + key);
@@ -82,7 +84,7 @@ function numaLine(view: View, task: Task, vma: Vma): string {
   const { policy } = policyOfPage(task, vma, vma.startVpn);
   const words = [addressText(k, vma.startVpn), policyWords(policy)];
   const file = fileName(k, vma);
-  if (file !== undefined) words.push(`file=${file}\\040(deleted)`);
+  if (file !== undefined) words.push(`file=${file}${isOfDevice(vma) ? '' : '\\040(deleted)'}`);
   if (isHuge(vma)) words.push('huge');
   const stat = areaStat(view, task, vma, false);
   if (stat.pages > 0) {
@@ -105,6 +107,8 @@ const NAME_COLUMN = 73;
 /** Devices of the file systems behind shared memory and huge pages, as boot numbers them. */
 const SHMEM_DEVICE = '00:01';
 const HUGETLB_DEVICE = '00:0f';
+/** The file system of device files. */
+const DEV_DEVICE = '00:05';
 
 function maps({ k }: View, task: Task): string {
   return task.mm.vmas.map((vma) => `${mapLine(k, vma)}\n`).join('');
@@ -114,6 +118,10 @@ function mapLine(k: Kernel, vma: Vma): string {
   const range = `${addressText(k, vma.startVpn)}-${addressText(k, vma.endVpn)}`;
   const file = fileName(k, vma);
   if (file === undefined) return `${range} rw-p 00000000 00:00 0 `;
+  if (isOfDevice(vma)) {
+    const line = `${range} rw-s ${addressText(k, vma.pgoff)} ${DEV_DEVICE} ${vma.buffer.id} `;
+    return `${line.padEnd(NAME_COLUMN)}${file}`;
+  }
   const isShared = vma.object !== null || vma.huge?.isShared === true;
   const ino = vma.object?.ino ?? vma.huge?.inode.ino;
   const device = isHuge(vma) ? HUGETLB_DEVICE : SHMEM_DEVICE;

@@ -17,6 +17,7 @@ export const MMAP_KINDS = [
   'shm-hugetlb',
   'file',
   'file-private',
+  'device',
   'text',
 ] as const;
 export type MmapKind = (typeof MMAP_KINDS)[number];
@@ -92,7 +93,10 @@ export type TaskAct =
       readonly nrPages: number;
       readonly kind: MmapKind;
       readonly shift: number;
-      /** For mappings of a file: its name, and the page of it that comes first. */
+      /**
+       * For mappings of a file: its name, and the page of it that comes first. For memory of a
+       * device: the device.
+       */
       readonly file?: string | undefined;
       readonly at?: number | undefined;
     }

@@ -164,6 +164,14 @@ function readAllocBuffer(r: Reader, pages: PageSizes): TaskAct {
   return { verb: 'mmap', region, nrPages, kind: 'anon', shift: 0 };
 }
 
+/** `app device_alloc gpu0 buf 64MiB`: a mapping of the device's file, which allocates. */
+function readDeviceAlloc(r: Reader, pages: PageSizes): TaskAct {
+  const file = readFreeWord(r, 'DEVICE');
+  const region = r.name('R', 'R');
+  const nrPages = r.number('PAGES, a number of pages,', { pageBytes: pages.base });
+  return { verb: 'mmap', region, nrPages, kind: 'device', shift: 0, file };
+}
+
 /** A word of the person's own: the name of a device or of a driver's policy. */
 function readFreeWord(r: Reader, what: string): string {
   const word = r.word(what);
@@ -300,6 +308,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
       const device = readFreeWord(r, 'DEVICE');
       return { verb, device, ...readRange(r, pages), advice: r.oneOf('ADVICE', DEVICE_ADVICE) };
     }
+    case 'device_alloc':
+      return readDeviceAlloc(r, pages);
     case 'alloc_buffer':
       return readAllocBuffer(r, pages);
     case 'cpu_compute':

@@ -14,7 +14,7 @@ import type { Reader } from './reader.ts';
 import { fileFault, MODES } from './words.ts';
 
 /** Kinds that name their file behind a colon. */
-const FILE_KINDS: readonly MmapKind[] = ['file', 'file-private', 'text'];
+const FILE_KINDS: readonly MmapKind[] = ['file', 'file-private', 'text', 'device'];
 
 /** KIND of a mapping: `anon`, `file:NAME`. */
 export function readKind(r: Reader): { kind: MmapKind; file?: string } {
@@ -23,9 +23,10 @@ export function readKind(r: Reader): { kind: MmapKind; file?: string } {
   const isFileKind = FILE_KINDS.includes((colon < 0 ? word : word.slice(0, colon)) as MmapKind);
   if (!isFileKind) return { kind: r.oneOf('KIND', MMAP_KINDS) };
   const kind = word.slice(0, Math.max(colon, 0)) as MmapKind;
-  if (colon < 0) r.fail(`"${word}" names no file; expected ${word}:NAME`);
+  const what = word.startsWith('device') ? 'device' : 'file';
+  if (colon < 0) r.fail(`"${word}" names no ${what}; expected ${word}:NAME`);
   const file = word.slice(colon + 1);
-  const fault = fileFault(file);
+  const fault = kind === 'device' && file !== '' ? undefined : fileFault(file);
   if (fault !== undefined) r.fail(fault);
   r.word('KIND');
   return { kind, file };

@@ -286,8 +286,9 @@ export function kernelLines(scenario: Scenario): string[] {
     if (sys === 'uevents') {
       throw new UserError(`"${printOp(op)}" needs a listener that the test program has not`, place);
     }
+    const isBuffer = act?.verb === 'mmap' && act.kind === 'device';
     const isLink = sys === 'link_failure';
-    if (isLink || act?.verb.startsWith('device_') === true) {
+    if (isLink || isBuffer || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,

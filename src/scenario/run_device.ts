@@ -1,9 +1,11 @@
 // Operations that a task asks of a device: compute, prefetch, advice, and how its driver is to act.
 import { UserError } from '../base/assert.ts';
+import { ENODEV, ENOMEM } from '../base/errno.ts';
 import type { Pattern } from '../drivers/access_pattern.ts';
 import { ADVICE } from '../drivers/block_table.ts';
 import type { ComputeResult, Device } from '../drivers/device.ts';
 import { DEVICE_POLICIES, type DevicePolicy } from '../drivers/driver.ts';
+import { mapBuffer } from '../kernel/device_file.ts';
 import { FAULT } from '../kernel/fault.ts';
 import type { OpResult, TaskAct } from './ops.ts';
 import { faultResult, plain } from './run_results.ts';
@@ -33,6 +35,25 @@ function deviceOf(c: TaskContext, name: string): Device {
   if (device !== undefined) return device;
   const names = [...c.devices.keys()].join(', ') || 'none';
   throw new UserError(`the machine has no device "${name}"; it has: ${names}`);
+}
+
+/**
+ * Allocates memory of a device and maps it: all of it, or ENOMEM, which is the driver's answer and
+ * has nothing to do with what the kernel has left.
+ */
+export function allocate(c: TaskContext, act: Act<'mmap'>): OpResult {
+  const { k, task, regions } = c;
+  const { name, driver } = deviceOf(c, act.file as string);
+  const startVpn = regions.place(act.region, act.nrPages, act.shift);
+  if (!driver.frames.isThere) return plain(-ENODEV);
+  const { nrEvicted } = driver;
+  const frames = driver.allocate(task, act.nrPages);
+  if (!task.isAlive || frames === undefined) return plain(-ENOMEM);
+  const isForCpus = !driver.frames.isPrivate;
+  const error = mapBuffer(k, task, startVpn, { device: name, nid: driver.nid, frames, isForCpus });
+  const evicted = driver.nrEvicted - nrEvicted;
+  if (error !== 0) return plain(error);
+  return { ret: 0, pageBytes: k.mem.pageBytes, ...(evicted > 0 ? { evicted } : {}) };
 }
 
 function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {

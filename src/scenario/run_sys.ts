@@ -4,6 +4,7 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
+import { bringDeviceMemory, takeDeviceMemory } from '../kernel/device_presence.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -15,6 +16,7 @@ import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import type { DevicePagemap } from '../mm/memremap.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
@@ -86,9 +88,9 @@ export function runSys(
     case 'uevents':
       return { ret: 0, uevents: k.uevents.map(({ action, devpath }) => `${action}@${devpath}`) };
     case 'offline_node':
-      return nodeChange(k, act.node, () => offlineNode(k, act.node, act.nrBlocks));
+      return nodeChange(k, act, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
-      return nodeChange(k, act.node, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+      return nodeChange(k, act, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
     case 'link_failure':
       return runLinkFailure(k, act.node);
     case 'swapon':
@@ -141,7 +143,13 @@ function poolRows(k: Kernel) {
 }
 
 /** What came of writing a node's memory blocks. */
-function nodeChange(k: Kernel, nid: number, write: () => NodeChange): OpResult {
+function nodeChange(
+  k: Kernel,
+  { verb, node: nid }: { readonly verb: string; readonly node: number },
+  write: () => NodeChange,
+): OpResult {
+  const kept = k.mem.deviceMemory.ofNode(nid);
+  if (kept !== undefined) return driverChange(k, kept, verb === 'online_node');
   if (!k.mem.blocks.some((block) => block.nid === nid)) {
     throw new NotModelled(
       `node ${nid} going offline or online: none of its memory was hot-plugged`,
@@ -156,6 +164,16 @@ function nodeChange(k: Kernel, nid: number, write: () => NodeChange): OpResult {
     errors: errorWords(errors),
   };
 }
+
+/** A driver brings memory that it keeps, or takes it away; there are no blocks of it. */
+function driverChange(k: Kernel, map: DevicePagemap, isOnline: boolean): OpResult {
+  const already = map.isThere === isOnline ? 1 : 0;
+  const error = already || isOnline ? 0 : takeDeviceMemory(k, map);
+  if (isOnline) bringDeviceMemory(map);
+  return { ...plain(error), blocks: 0, changed: 0, already, note: KEPT_BY_DRIVER };
+}
+
+const KEPT_BY_DRIVER = 'the memory is kept by its driver, which is loaded or unloaded';
 
 /** Zones with pages, as /proc/zoneinfo has them. */
 export function zoneRows(k: Kernel) {

@@ -34,7 +34,7 @@ import { writeGroupFile } from './group_files.ts';
 import type { ModeArg, NodesArg, OpResult, TaskAct } from './ops.ts';
 import type { RegionTable } from './region_table.ts';
 import { breakPages, breaksPages } from './run_broken.ts';
-import { runDevice } from './run_device.ts';
+import { allocate, runDevice } from './run_device.ts';
 import { mapFile, runFile } from './run_files.ts';
 import { runHold } from './run_hold.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
@@ -214,6 +214,7 @@ function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
     const note = "larger than what is left of the program's addresses";
     return { ...plain(-ENOMEM), note };
   }
+  if (act.kind === 'device') return allocate(c, act);
   if (act.kind.includes('hugetlb')) return mapHuge(c, act);
   if (act.file !== undefined) return mapFile(k, task, regions, act);
   const isShared = act.kind === 'shared' || act.kind === 'shm';

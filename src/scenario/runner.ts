@@ -76,7 +76,10 @@ export class Runner {
   run(op: Op): OpResult {
     const alive = [...this.tasks].filter(([, task]) => task.isAlive).map(([name]) => name);
     try {
+      const wasLost = this.kernel.panic !== undefined;
       const result = this.#withDead(op.act, alive, this.#runAct(op.act));
+      const { panic } = this.kernel;
+      if (panic !== undefined) return wasLost ? result : { ret: 'PANIC', note: panic };
       return this.#withAgent(op.act, result);
     } catch (error) {
       if (error instanceof NotModelled) {

@@ -141,6 +141,7 @@ function outcomeTable(io: Io, outcomes: readonly DesignOutcome[]): string {
 const nrDeaths = (o: DesignOutcome): number => o.deaths?.length ?? 0;
 
 const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
+  'device buffer': 'pages of device buffers',
   'page fault': 'page faults',
   'copy on write': 'copies on write',
   'shared page': 'pages of shared objects',
