@@ -16,8 +16,8 @@ export interface Breach {
 }
 
 /**
- * Everything placed against the promise so far, since the kernel started; what it does not speak of,
- * because an agent had not answered yet, is excused.
+ * Everything placed against the promise so far, since the kernel started; what it does not speak
+ * of, because an agent had not answered yet, is excused.
  */
 export function breaches(k: Kernel): readonly Breach[] {
   const isolated = new Set<number>(k.design.promise.isolated(k.states));

@@ -6,7 +6,7 @@ import type { AgentTask, AgentView, Design, DesignAgent } from '../hooks/design.
 
 /** How such an agent is set up. */
 export interface CpusetAgentOptions {
-  /** Hierarchy of the cpuset controller. */
+  /** Hierarchy of the cpuset controller, where the machine has not got one already. */
   readonly version: 1 | 2;
   /** Operations of others between an event and the agent's answer. */
   readonly delayOps: number;
@@ -18,56 +18,72 @@ const systemNodes = ({ nodes }: AgentView): Nodemask => nodes.memory.andNot(node
 const hasDevice = ({ nodes }: AgentView): boolean => !nodes.device.isEmpty();
 const hasDeviceMemory = ({ nodes }: AgentView): boolean => nodes.memory.intersects(nodes.device);
 
+/** Where groups are, and what a group of that hierarchy needs. */
+interface Place {
+  readonly version: 1 | 2;
+  readonly others: string;
+  readonly users: string;
+}
+
+/** Makes a group; in version 1 one without CPUs takes no task, and pages stay unless told. */
+const make = (place: Place, group: string, mems: Nodemask, cpus: string): readonly string[] => [
+  `sys mkdir ${group}`,
+  ...(place.version === 1 ? [`sys write ${group}/cpuset.cpus ${cpus}`] : []),
+  `sys write ${group}/cpuset.mems ${mems}`,
+  ...(place.version === 1 ? [`sys write ${group}/cpuset.memory_migrate 1`] : []),
+];
+
+const move = (place: Place, task: AgentTask): string =>
+  `sys move ${task.name} ${task.isUser ? place.users : place.others}`;
+
+const areThere = (place: Place, view: AgentView): boolean =>
+  view.read(`${place.others}/cpuset.mems`) !== undefined;
+
+const shutIn = (place: Place, view: AgentView): readonly string[] => [
+  ...make(place, place.others, systemNodes(view), view.cpus),
+  ...make(place, place.users, view.nodes.memory, view.cpus),
+  ...view.tasks.map((task) => move(place, task)),
+];
+
+/** Lets the groups follow the memory that there is. */
+function follow({ others, users }: Place, view: AgentView): readonly string[] {
+  const wanted = [
+    [others, systemNodes(view)],
+    [users, view.nodes.memory],
+  ] as const;
+  return wanted
+    .filter(([group, mems]) => view.read(`${group}/cpuset.mems`) !== mems.toString())
+    .map(([group, mems]) => `sys write ${group}/cpuset.mems ${mems}`);
+}
+
+/** As numactl does for a program that it starts. */
+const forbid = (task: AgentTask, view: AgentView): readonly string[] =>
+  task.isUser && hasDevice(view) ? [`${task.name} set_mempolicy bind ${systemNodes(view)}`] : [];
+
 /** The agent: pure functions from what it sees to the operations it does. */
 export function makeCpusetAgent(options: CpusetAgentOptions): DesignAgent {
-  const { version, delayOps, isReady } = options;
-  const root = version === 1 ? '/cpuset' : '/sys/fs/cgroup';
-  const others = `${root}/others`;
-  const users = `${root}/users`;
-  const groupOf = (task: AgentTask): string => (task.isUser ? users : others);
-  const areThere = (view: AgentView): boolean => view.read(`${others}/cpuset.mems`) !== undefined;
-  const move = (task: AgentTask): string => `sys move ${task.name} ${groupOf(task)}`;
-
-  /** Makes a group; in version 1 one without CPUs takes no task, and pages stay unless told. */
-  const make = (group: string, mems: Nodemask, cpus: string): readonly string[] => [
-    `sys mkdir ${group}`,
-    ...(version === 1 ? [`sys write ${group}/cpuset.cpus ${cpus}`] : []),
-    `sys write ${group}/cpuset.mems ${mems}`,
-    ...(version === 1 ? [`sys write ${group}/cpuset.memory_migrate 1`] : []),
-  ];
-  const shutIn = (view: AgentView): readonly string[] => [
-    ...make(others, systemNodes(view), view.cpus),
-    ...make(users, view.nodes.memory, view.cpus),
-    ...view.tasks.map(move),
-  ];
-  /** Lets the groups follow the memory that there is. */
-  const follow = (view: AgentView): readonly string[] =>
-    (
-      [
-        [others, systemNodes(view)],
-        [users, view.nodes.memory],
-      ] as const
-    )
-      .filter(([group, mems]) => view.read(`${group}/cpuset.mems`) !== mems.toString())
-      .map(([group, mems]) => `sys write ${group}/cpuset.mems ${mems}`);
-  /** As numactl does for a program that it starts. */
-  const forbid = (task: AgentTask, view: AgentView): readonly string[] =>
-    task.isUser && hasDevice(view) ? [`${task.name} set_mempolicy bind ${systemNodes(view)}`] : [];
-
+  const { delayOps, isReady } = options;
+  const placeOf = ({ cpusetVersion }: AgentView): Place => {
+    const version = cpusetVersion ?? options.version;
+    const root = version === 1 ? '/cpuset' : '/sys/fs/cgroup';
+    return { version, others: `${root}/others`, users: `${root}/users` };
+  };
   return {
     delayOps,
     atBoot: (view) => [
       ...view.tasks.flatMap((task) => forbid(task, view)),
-      ...(hasDeviceMemory(view) || (isReady && hasDevice(view)) ? shutIn(view) : []),
+      ...(hasDeviceMemory(view) || (isReady && hasDevice(view)) ? shutIn(placeOf(view), view) : []),
     ],
     onEvent: (_event, view) => {
-      if (areThere(view)) return follow(view);
-      return hasDeviceMemory(view) ? shutIn(view) : [];
+      const place = placeOf(view);
+      if (areThere(place, view)) return follow(place, view);
+      return hasDeviceMemory(view) ? shutIn(place, view) : [];
     },
-    onTask: (task, view) => [
-      ...forbid(task, view),
-      ...(task.isUser && areThere(view) ? [move(task)] : []),
-    ],
+    onTask: (task, view) => {
+      const place = placeOf(view);
+      const isToMove = task.isUser && areThere(place, view);
+      return [...forbid(task, view), ...(isToMove ? [move(place, task)] : [])];
+    },
     keepsGroup: (path) => path === '/others' || path === '/users',
   };
 }

@@ -223,6 +223,8 @@ export interface AgentView {
   readonly nodes: NodesView;
   /** CPUs that are online, as files have lists: `0-3`. */
   readonly cpus: string;
+  /** The hierarchy that cpusets are in, where others have chosen one: a machine has one of them. */
+  readonly cpusetVersion: 1 | 2 | undefined;
   /** Programs that run, oldest first. */
   readonly tasks: readonly AgentTask[];
   /** What a file holds, or undefined where there is none. */

@@ -2,7 +2,7 @@
 // listens, may act upon.
 // Models   linux@v6.1 lib/kobject_uevent.c: kobject_uevent; drivers/base/core.c: device_online,
 //          device_offline, as far as memory blocks go.
-// Omits    events of all other devices, the environment of an event, and the netlink socket: whoever
+// Omits    events of all other devices, the environment of an event, and the netlink socket: who
 //          wants to know reads the log. Nodes make none: their devices are there from boot on.
 // State    the events since boot, in order.
 // Holds    UEV1 a memory block makes one event when it has come online and one when it has gone.

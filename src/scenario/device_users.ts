@@ -1,5 +1,6 @@
-// Which programs of a scenario are to use devices, as an administrator would know: those that it
-// names, or else those of which it has an operation that names a device or a node of one.
+// What an administrator would know of a scenario: which programs are to use devices, those that it
+// names, or else those of which it has an operation that names a device or a node of one; and which
+// hierarchy of cpusets the machine has.
 import type { NodesArg, Scenario, TaskAct } from './ops.ts';
 
 const namesAny = (nodes: NodesArg | readonly number[], devices: ReadonlySet<number>): boolean =>
@@ -20,6 +21,18 @@ function namesDevice(act: TaskAct, devices: ReadonlySet<number>): boolean {
     default:
       return 'device' in act && act.device !== 'cpu';
   }
+}
+
+/** The hierarchy that a scenario's own groups are in: the first that it names. */
+export function cpusetVersionOf({ ops }: Partial<Pick<Scenario, 'ops'>>): 1 | 2 | undefined {
+  for (const { act } of ops ?? []) {
+    const { on } = act;
+    const path = on === 'fork' ? '' : 'path' in act.act ? act.act.path : '';
+    const group = on === 'sys' && act.act.verb === 'move' ? act.act.cgroup : path;
+    if (/^\/cpuset(?:\/|$)/.test(group)) return 1;
+    if (/^\/sys\/fs\/cgroup(?:\/|$)/.test(group)) return 2;
+  }
+  return undefined;
 }
 
 /**

@@ -230,7 +230,7 @@ export class Reader {
     return this.evaluate(option.text, `${key}=NUMBER`, unit, option.at);
   }
 
-  /** The tasks that an option of `trailing` names, `none` for none; undefined if it is not there. */
+  /** The tasks that an option of `trailing` names, `none` for none, or undefined without it. */
   tasksOption(trailing: Trailing, key: string): readonly string[] | undefined {
     const option = trailing.options.find((o) => o.key === key);
     if (option === undefined) return undefined;

@@ -32,6 +32,8 @@ export interface AgentInput {
   readonly agent: DesignAgent;
   /** Operations between an event and its answer. */
   readonly delayOps: number;
+  /** The hierarchy of the scenario's own groups. */
+  readonly cpusetVersion: 1 | 2 | undefined;
   /** Names of the programs that are to use devices. */
   readonly users: ReadonlySet<string>;
   readonly tasks: ReadonlyMap<string, Task>;
@@ -124,6 +126,7 @@ export class AgentRun {
     return {
       nodes: k.states,
       cpus: formatCpuList(cpus),
+      cpusetVersion: this.#in.cpusetVersion,
       tasks: [...tasks]
         .filter(([, task]) => task.isAlive)
         .map(([name]): AgentTask => ({ name, isUser: this.#users.has(name) })),

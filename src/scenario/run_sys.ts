@@ -52,10 +52,7 @@ export function runSys(
       return plain(group === undefined ? -ENOENT : moveToGroup(k, task, group));
     }
     case 'tasks':
-      return {
-        ret: 0,
-        tasks: Object.fromEntries([...tasks].map(([n, t]) => [n, t.end ?? 'alive'])),
-      };
+      return { ret: 0, tasks: endOfTasks(tasks) };
     case 'zones':
       return { ret: 0, zones: zoneRows(k) };
     case 'free':
@@ -99,6 +96,10 @@ export function runSys(
       return waitFor(k, act);
   }
 }
+
+/** How each task ended, by its name. */
+const endOfTasks = (tasks: ReadonlyMap<string, Task>): Record<string, string> =>
+  Object.fromEntries([...tasks].map(([name, task]) => [name, task.end ?? 'alive']));
 
 /** Operations that let time pass. */
 function waitFor(k: Kernel, act: SysAct): OpResult {

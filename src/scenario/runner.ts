@@ -10,11 +10,11 @@ import { exitTask, forkTask, startImage } from '../kernel/fork.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
+import { cpusetVersionOf, deviceUsers } from './device_users.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
 import { printAct } from './print.ts';
 import { RegionTable } from './region_table.ts';
 import { AgentRun, type AgentStep } from './run_agent.ts';
-import { deviceUsers } from './device_users.ts';
 import { breakPageOf } from './run_broken.ts';
 import { FAULT_WORDS, plain } from './run_results.ts';
 import { runSys } from './run_sys.ts';
@@ -53,7 +53,9 @@ export class Runner {
     const { kernel: k, tasks } = this;
     const delayOps = names.agent?.delayOps ?? agent.delayOps;
     const users = deviceUsers(names, new Set(k.states.device.toArray()));
-    return new AgentRun({ k, agent, delayOps, users, tasks, run: (act) => this.#runAct(act) });
+    const cpusetVersion = cpusetVersionOf(names);
+    const run = (act: Act) => this.#runAct(act);
+    return new AgentRun({ k, agent, delayOps, cpusetVersion, users, tasks, run });
   }
 
   /** A result with what the agent has done after the operation. */
