@@ -280,6 +280,7 @@ static void undo_all(void) {
       spit(knobs[nr_knobs].path, knobs[nr_knobs].value);
   }
   if (mounted_cpuset[0] != '\0') nftw(cpuset_root(), remove_group, 8, FTW_DEPTH | FTW_PHYS);
+  if (strcmp(mounted_cpuset, "v2") == 0) spit("/sys/fs/cgroup/cgroup.subtree_control", "-memory");
   restore_blocks();
   restore_huge_pages();
   drop_caches();

@@ -16,7 +16,10 @@ static int sys_write(const char *name) {
   (void)name;
   remember_knob(word(2));
   if (strstr(word(2), "drop_caches") != NULL) empty_batches();
-  return out_done(spit(word(2), rest_after(3)));
+  long ret = spit(word(2), rest_after(3));
+  // A limit may have killed a task, which is gone only when it has run again.
+  if (strstr(word(2), "/memory.") != NULL) usleep(30000);
+  return out_done(ret);
 }
 
 static int sys_mkdir(const char *name) {
@@ -64,6 +67,52 @@ static int sys_online(const char *name) {
   if (strcmp(word(3), "KERNEL") == 0) at++, state = "online_kernel";
   else if (strcmp(word(3), "MOVABLE") == 0) at++, state = "online_movable";
   change_blocks(atoi(word(2)), to_online, state, is_number(word(at)) ? atoi(word(at)) : 0);
+  return 1;
+}
+
+/** The DIMM of ACPI that a memory block belongs to; -1 when there is none. */
+static int dimm_of_block(int number) {
+  char path[96], target[256], name[32];
+  snprintf(name, sizeof name, "/memory%d", number);
+  for (int i = 0; i < 32; i++)
+    for (int j = 0; j < 64; j++) {
+      char node[24] = "physical_node";
+      if (j > 0) snprintf(node, sizeof node, "physical_node%d", j);
+      snprintf(path, sizeof path, "/sys/bus/acpi/devices/PNP0C80:%02x/%s", (unsigned)i, node);
+      ssize_t n = readlink(path, target, sizeof target - 1);
+      if (n < 0) break;
+      target[n] = '\0';
+      char *slash = strrchr(target, '/');
+      if (slash != NULL && strcmp(slash, name) == 0) return i;
+    }
+  return -1;
+}
+
+/** Milliseconds that a DIMM has to leave in. */
+#define EJECT_MS 8000
+
+/** `sys remove_node N`: ejects the DIMMs of a node, as a hypervisor does that takes memory back. */
+static int sys_remove_node(const char *name) {
+  struct block blocks[MAX_BLOCKS], left[MAX_BLOCKS];
+  char path[96];
+  int node = atoi(word(2)), n = node_blocks(node, blocks), nr_left = n;
+  (void)name;
+  if (n == 0) return out_done(-ENODEV);
+  for (int i = 0; i < n; i++) {
+    int dimm = dimm_of_block(blocks[i].number);
+    if (dimm < 0) continue;
+    snprintf(path, sizeof path, "/sys/bus/acpi/devices/PNP0C80:%02x/eject", (unsigned)dimm);
+    spit(path, "1");
+    long until = now_ms() + EJECT_MS;
+    while (dimm_of_block(blocks[i].number) == dimm && now_ms() < until) usleep(20000);
+  }
+  // Its directory goes a little later than the blocks do, unless it has CPUs.
+  snprintf(path, sizeof path, "/sys/devices/system/node/node%d", node);
+  long until = now_ms() + 500;
+  while (access(path, F_OK) == 0 && now_ms() < until) usleep(20000);
+  nr_left = node_blocks(node, left);
+  out_ret(nr_left > 0 ? -EBUSY : 0);
+  out_f(",\"blocks\":%d,\"changed\":%d,\"already\":0", n, n - nr_left);
   return 1;
 }
 

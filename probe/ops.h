@@ -67,6 +67,7 @@ static const struct {
     {"ksm_scans", sys_ksm_scans},
     {"read", sys_read},
     {"online_node", sys_online},
+    {"remove_node", sys_remove_node},
     {"offline_node", sys_online},
     {"mkfile", sys_mkfile},
     {"rmfile", sys_rmfile},

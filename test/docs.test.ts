@@ -10,7 +10,7 @@ import { loadScenario } from '../src/lab/load_scenario.ts';
 import { lintScenario } from '../src/scenario/lint.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PAGES = ['README.md', 'docs/findings.md'];
+const PAGES = ['README.md', 'docs/CLAIMS.md', 'docs/findings.md'];
 /** What depends on the computer, or on files beside the checkout. */
 const NOT_RUN = /^(?:bench|conform)\b/;
 const FINDINGS = readdirSync(`${ROOT}scenarios/findings`).map((f) => `scenarios/findings/${f}`);

@@ -4,6 +4,8 @@
 import { MAX_NUMNODES, type NodeId } from './ids.ts';
 
 const WORDS = MAX_NUMNODES / 32;
+/** Sets of one node, by that. */
+const SINGLES: Nodemask[] = [];
 
 export class Nodemask {
   /** 32 words of 32 bits; bit n of word w is node 32w+n. Never written after construction. */
@@ -20,7 +22,11 @@ export class Nodemask {
 
   /** The set of the given nodes, each 0..1023. */
   static of(...nodes: readonly number[]): Nodemask {
-    return Nodemask.from(nodes);
+    const [only] = nodes;
+    if (only === undefined || nodes.length > 1) return Nodemask.from(nodes);
+    // Sets of one node are asked for at every turn, and never change: each is made once.
+    SINGLES[only] ??= Nodemask.from(nodes);
+    return SINGLES[only];
   }
 
   static from(nodes: Iterable<number>): Nodemask {

@@ -9,6 +9,8 @@ import { checkFrames } from './frames.ts';
 import { checkHeldPages } from './held_pages.ts';
 import { checkHugePages } from './hugetlb.ts';
 import { checkLru } from './lru.ts';
+import { checkMemcg } from './memcg.ts';
+import { checkMemoryBlocks } from './memory_blocks.ts';
 import { checkNodeCharges } from './node_charge.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
@@ -36,7 +38,9 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'held pages': checkHeldPages,
   files: checkFiles,
   swap: checkSwap,
+  'memory blocks': checkMemoryBlocks,
   'node charges': checkNodeCharges,
+  'memory cgroups': checkMemcg,
   'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,

@@ -1,7 +1,7 @@
 // Judge: the lists of pages that reclaim looks at hold the pages that they should, and no other.
-// Holds    LRU1 a page with LRU_LISTED is on exactly the list that its other flags say. LRU2 counts
-//          of lists and zones are what is on them. LRU3 a free frame has no flags. LRU4 while pages
-//          are tracked, every user's small page is on a list.
+// Holds    LRU1 a page with LRU_LISTED is on exactly the list that its other flags, its node and
+//          its memory cgroup say. LRU2 counts of lists and zones are what is on them. LRU3 a free
+//          frame has no flags. LRU4 while pages are tracked, every user's small page is on a list.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
@@ -32,14 +32,21 @@ function expectedList(flags: number): number {
 
 const sizeOf = (flags: number): number => 2 ** Math.floor(flags / ORDER_BITS_FROM);
 
-/** Walks one list of one node. Returns the pages on it, in order. */
-function walkList(k: Kernel, nid: number, list: number, findings: Findings): number[] {
+/** Walks one list of a node and a memory cgroup. Returns the pages on it, in order. */
+function walkList(
+  k: Kernel,
+  nid: number,
+  group: number,
+  list: number,
+  findings: Findings,
+): number[] {
   const { lru } = k.mem;
-  const where = `${LISTS[list]} list of node ${nid}`;
+  const where = `${LISTS[list]} list of node ${nid}${group === 0 ? '' : ` for group ${group}`}`;
+  const vec = group * k.mem.nrNodeIds + nid;
   const pages: number[] = [];
   const seen = new Set<number>();
   let before = -1;
-  for (let f = lru.head(nid, list); f !== -1; f = lru.next[f] as number) {
+  for (let f = lru.head(vec, list); f !== -1; f = lru.next[f] as number) {
     if (seen.has(f)) {
       findings.add(`the ${where} goes in a circle`);
       return [];
@@ -49,7 +56,15 @@ function walkList(k: Kernel, nid: number, list: number, findings: Findings): num
     seen.add(f);
     pages.push(f);
   }
-  findings.expect(lru.tail(nid, list) === before, () => `the tail of the ${where} is not its end`);
+  findings.expect(lru.tail(vec, list) === before, () => `the tail of the ${where} is not its end`);
+  let nr = 0;
+  for (const f of pages) {
+    nr += sizeOf(lru.flags[f] as number);
+    const owner = lru.owner?.[f] ?? 0;
+    findings.expect(owner === group, () => `frame ${f} of group ${owner} is on the ${where}`);
+  }
+  const counted = lru.countOf(vec, list);
+  findings.expect(counted === nr, () => `the ${where} counts ${counted} pages and has ${nr}`);
   return pages;
 }
 
@@ -63,7 +78,8 @@ export function checkLru(k: Kernel): readonly string[] {
   for (const { id } of k.machine.nodes) {
     for (let list = 0; list < LISTS.length; list++) {
       let n = 0;
-      for (const f of walkList(k, id, list, findings)) {
+      const groups = Array.from({ length: lru.nrVecs / k.mem.nrNodeIds }, (_, group) => group);
+      for (const f of groups.flatMap((group) => walkList(k, id, group, list, findings))) {
         if (listOfPage.has(f)) findings.add(`frame ${f} is on two lists`);
         listOfPage.set(f, list);
         const flags = lru.flags[f] as number;

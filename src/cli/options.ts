@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../base/assert.ts';
 import { parseNodelist } from '../base/nodemask.ts';
 import { parseSizeBytes } from '../base/units.ts';
-import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
+import { DEFAULT_DESIGNS, EVERY_DESIGN, findDesign, MAIN_DESIGNS } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import { ARCHES, type Arch } from '../machine/machine.ts';
 
@@ -57,9 +57,11 @@ export function readSize(text: string): number {
   return sizeBytes;
 }
 
-/** `stock,zonelist`; the default set when left out. */
+/** `stock,zonelist`, `all` or `every`; the default set when left out. */
 export function designsOf(text: string | undefined): readonly Design[] {
   if (text === undefined) return DEFAULT_DESIGNS;
+  if (text === 'all') return MAIN_DESIGNS;
+  if (text === 'every') return EVERY_DESIGN;
   const ids = text
     .split(',')
     .map((id) => id.trim())

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
 import { bench, bootDevice, play } from '../../test/support/play.ts';
-import { check } from '../../test/support/property.ts';
+import { check, share } from '../../test/support/property.ts';
 import {
   expectNoFindings,
   isMovedByCpuset,
@@ -46,7 +46,7 @@ describe('a design that is not in use', () => {
   test.each(DESIGNS)(
     '[DES5] $id on a machine without devices is stock Linux, step by step',
     (design) => {
-      check(fc.tuple(withoutDevices, workload), 15, ([shape, w]) => {
+      check(fc.tuple(withoutDevices, workload), share(105, DESIGNS.length), ([shape, w]) => {
         const machine = machineOf(shape);
         expect(hashes(machine, design, w)).toEqual(hashes(machine, stock, w));
       });
@@ -107,7 +107,7 @@ describe.each(DESIGNS)('$id', (design) => {
   });
 
   test('[DES7] isolates nothing but devices, and answers the same whenever it is asked', () => {
-    check(machineShape(), 30, (shape) => {
+    check(machineShape(), share(210, DESIGNS.length), (shape) => {
       const { states } = new Runner(machineOf(shape), design, { tasks: {}, regions: {} }).kernel;
       const isolated = design.promise.isolated(states);
       expect(isolated.isSubsetOf(states.device)).toBe(true);
@@ -122,7 +122,7 @@ describe.each(DESIGNS)('$id', (design) => {
 
   test('[PRM1] keeps its promise where device memory is Movable, but for what cpusets move', () => {
     const kinds = ['boot', 'movable', 'device', 'device offline'] as const;
-    check(fc.tuple(machineShape({ kinds }), workload), 15, ([shape, w]) => {
+    check(fc.tuple(machineShape({ kinds }), workload), share(105, DESIGNS.length), ([shape, w]) => {
       const machine = machineOf(shape);
       expectNoFindings({ machine, design, isExpected: isMovedByCpuset }, w);
     });

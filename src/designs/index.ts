@@ -37,6 +37,26 @@ export const DESIGNS: readonly Design[] = [
 /** Designs that a comparison runs when none are named. */
 export const DEFAULT_DESIGNS: readonly Design[] = [stock, allocatorGate, zonelist, limitedNode];
 
+/** The ten answers, in the order in which they came up; every other design is a variant of one. */
+const MAIN_IDS = [
+  'stock',
+  'allocator-gate',
+  'zonelist',
+  'limited-node',
+  'cpuset',
+  'hmm',
+  'hmm-coherent',
+  'driver',
+  'memory-tiers',
+  'private-node',
+];
+export const MAIN_DESIGNS: readonly Design[] = MAIN_IDS.flatMap((id) =>
+  DESIGNS.filter((design) => design.id === id),
+);
+
+/** All designs that say something: the ten and their variants. */
+export const EVERY_DESIGN: readonly Design[] = DESIGNS.filter((design) => design !== skeleton);
+
 /** The design of that id; throws UserError with the ids there are. */
 export function findDesign(id: string): Design {
   const found = DESIGNS.find((d) => d.id === id);

@@ -51,6 +51,10 @@ const PATIENCE_MS = 45_000;
 /** The same before the test program begins, for each attempt: a slow kernel has the second. */
 const BOOT_PATIENCE_MS = [30_000, 120_000];
 
+/** Does a case name the memory controller or its files? */
+const needsMemcg = (cases: readonly CaseText[]): boolean =>
+  cases.some(({ lines }) => lines.some((line) => /\/memory\.|[+-]memory\b/.test(line)));
+
 /** Boots a guest and waits for its end. */
 export async function bootGuest(options: BootOptions): Promise<Boot> {
   const { machine, cases, tools } = options;
@@ -68,6 +72,7 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
     kernel: tools.kernel,
     initrd,
     append: options.append,
+    hasMemcg: needsMemcg(cases),
     disk,
   });
   writeFileSync(join(folder, 'command'), `${shellCommand(tools.qemu, words)}\n`);

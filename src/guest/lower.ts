@@ -104,9 +104,7 @@ function taskAct(act: TaskAct, node: Renumber, cpu: Renumber): TaskAct {
 }
 
 function sysAct(act: SysAct, node: Renumber, cpu: Renumber): SysAct {
-  if (act.verb === 'offline_node' || act.verb === 'online_node' || act.verb === 'link_failure') {
-    return { ...act, node: node(act.node) };
-  }
+  if ('node' in act) return { ...act, node: node(act.node) };
   if (act.verb === 'mkfile') {
     const { mpol } = act;
     if (mpol === undefined) return act;

@@ -13,6 +13,8 @@ export interface QemuOptions {
   readonly initrd: string;
   /** Words at the end of the kernel's command line. */
   readonly append?: string | undefined;
+  /** The kernel keeps account of memory by control group; else it is booted without that. */
+  readonly hasMemcg?: boolean | undefined;
   /** File of the guest's disk, if it has one. */
   readonly disk?: string | undefined;
 }
@@ -27,7 +29,6 @@ const KERNEL_WORDS = [
   'mitigations=off',
   'transparent_hugepage=never',
   'numa_balancing=disable',
-  'cgroup_disable=memory',
   'nowatchdog',
   'audit=0',
   'random.trust_cpu=on',
@@ -37,8 +38,9 @@ const KERNEL_WORDS = [
 ];
 
 /** The kernel's command line. */
-export function kernelCommandLine(machine: GuestMachine, append = ''): string {
+export function kernelCommandLine(machine: GuestMachine, append = '', hasMemcg = false): string {
   const words = [...KERNEL_WORDS];
+  if (!hasMemcg) words.push('cgroup_disable=memory');
   if (machine.nodes.some((node) => node.zone === 'movable' && node.memoryMiB > 0)) {
     const isOffline = machine.nodes.some((node) => node.offlineAtStart);
     words.push(`memhp_default_state=${isOffline ? 'offline' : 'online_movable'}`);
@@ -73,7 +75,7 @@ export function qemuArguments(machine: GuestMachine, options: QemuOptions): stri
     ...numaArguments(machine, nrCpus),
     ...(options.disk === undefined ? [] : diskArguments(options.disk)),
     ...['-kernel', options.kernel, '-initrd', options.initrd],
-    ...['-append', kernelCommandLine(machine, options.append)],
+    ...['-append', kernelCommandLine(machine, options.append, options.hasMemcg)],
   ];
 }
 

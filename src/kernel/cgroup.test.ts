@@ -25,7 +25,8 @@ test('[CGR1] a group has cpuset files only while its parent hands the controller
 });
 
 test.each([
-  ['the word is no controller of ours', '', 'p', '+memory', 'EINVAL'],
+  ['the word is no controller of ours', '', 'p', '+pids', 'EINVAL'],
+  ['the parent does not hand that one on', '', 'p', '+memory', 'ENOENT'],
   ['the parent does not hand it on', `sys mkdir ${G}/p/c`, 'p/c', '+cpuset', 'ENOENT'],
   ['it does so already', `sys write ${G}/p/cgroup.subtree_control +cpuset`, 'p', '+cpuset', '0'],
   ['it does not do so', '', 'p', '-cpuset', '0'],

@@ -14,6 +14,7 @@ import { Nodemask } from '../base/nodemask.ts';
 import { accountOf, attachToCpuset, CONTROLLERS, type Controller, Cpuset } from './cpuset.ts';
 import { moveToLegacyGroup, newLegacyGroup } from './cpuset_v1.ts';
 import type { Kernel } from './kernel.ts';
+import { memcgOf, newMemCgroup } from './memcg.ts';
 import type { Task } from './task.ts';
 
 const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '');
@@ -60,11 +61,15 @@ function newGroup(k: Kernel, name: string, parent: Cpuset): Cpuset {
 function bringUp(k: Kernel, group: Cpuset, controller: Controller): void {
   const above = accountOf(group);
   if (controller === 'dmem') group.account = k.mem.charges?.newAccount(above) ?? null;
+  if (controller === 'memory') group.memcg = newMemCgroup(k, memcgOf(group));
 }
 
 /** A controller has no more to do with a group: what counts from now on is the group above. */
 function takeDown(group: Cpuset, controller: Controller): void {
   if (controller === 'dmem') group.account = null;
+  if (controller !== 'memory') return;
+  if (group.memcg !== null) group.memcg.isGone = true;
+  group.memcg = null;
 }
 
 /** rmdir. Returns 0, -ENOENT, or -EBUSY while there are tasks or children. */
@@ -73,6 +78,7 @@ export function removeGroup(k: Kernel, path: string): number {
   if (group === undefined) return -ENOENT;
   if (group.parent === null || group.children.size > 0 || hasTasks(k, group)) return -EBUSY;
   group.parent.children.delete(group.name);
+  takeDown(group, 'memory');
   countCpusets(k);
   return 0;
 }
@@ -115,7 +121,8 @@ const mayBeThreadRoot = (k: Kernel, group: Cpuset): boolean =>
 
 /** Controllers that a kernel has. */
 const isThere = (k: Kernel, controller: Controller): boolean =>
-  controller !== 'dmem' || k.mem.charges !== null;
+  controller === 'cpuset' ||
+  (controller === 'dmem' ? k.mem.charges !== null : k.hasMemoryController);
 
 /** What a line of words like `+cpuset -memory` asks for; undefined where one is no such word. */
 function changesOf(k: Kernel, value: string): Map<Controller, boolean> | undefined {

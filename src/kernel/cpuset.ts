@@ -13,6 +13,7 @@ import { EACCES, EBUSY, EINVAL, ENOENT, ENOSPC, ERANGE } from '../base/errno.ts'
 import type { Cpu } from '../base/ids.ts';
 import { Nodemask, parseNodelist } from '../base/nodemask.ts';
 import { ZONE_NORMAL } from '../mm/gfp.ts';
+import type { MemCgroup } from '../mm/memcg.ts';
 import type { Account } from '../mm/node_charge.ts';
 import { isPopulated } from './cgroup.ts';
 import type { Kernel } from './kernel.ts';
@@ -45,7 +46,7 @@ export interface CpusetConfig {
  * Controllers of the unified hierarchy, in the order in which the kernel looks at them. `dmem`, of
  * Linux 6.14, is there under designs that count pages of nodes.
  */
-export const CONTROLLERS = ['cpuset', 'dmem'] as const;
+export const CONTROLLERS = ['cpuset', 'memory', 'dmem'] as const;
 export type Controller = (typeof CONTROLLERS)[number];
 
 export class Cpuset {
@@ -61,6 +62,8 @@ export class Cpuset {
   readonly handsOn = new Set<Controller>();
   /** Whom pages of counted nodes are counted for, once the parent hands that on. */
   account: Account | null = null;
+  /** Its memory cgroup, likewise. */
+  memcg: MemCgroup | null = null;
   /** A group of version 1: every group is a cpuset there. */
   isLegacy: boolean;
   /** cpuset.cpus as written, ascending; version 1 only, and not used of the root. */

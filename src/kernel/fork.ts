@@ -84,6 +84,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   child.mempolicy = parent.mempolicy?.dup() ?? null;
   child.interleavePrev = interleavePrev;
   child.interleaveWeight = parent.interleaveWeight;
+  child.oomScoreAdj = parent.oomScoreAdj;
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
   k.ksm.fork(parent.mm, child.mm);

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bench } from '../../test/support/play.ts';
-import { check } from '../../test/support/property.ts';
+import { check, share } from '../../test/support/property.ts';
 import { judge } from '../../test/support/workloads.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { parseOpLine } from '../scenario/parser.ts';
@@ -85,7 +85,7 @@ const isPromise = (finding: string): boolean => finding.startsWith('promise: ');
 
 describe.each(DESIGNS)('$id', (design) => {
   test('[HUG1] [HUG2] pools, promises and frames add up, whatever happens', () => {
-    check(work, 40, (lines) => {
+    check(work, share(200, DESIGNS.length), (lines) => {
       const input = { machine: bench(), design, isExpected: isPromise };
       const found = judge(input, NAMES, parse([...FIRST, ...lines]));
       if (found.length > 0) throw new Error([...lines, ...found].join('\n'));
@@ -94,20 +94,24 @@ describe.each(DESIGNS)('$id', (design) => {
 
   test('[HUG1] surplus stays within overcommit while no pool shrinks', () => {
     const growing = fc.array(fc.oneof(using, placing), { minLength: 5, maxLength: 40 });
-    check(fc.tuple(growing, fc.integer({ min: 0, max: 6 })), 25, ([lines, overcommit]) => {
-      const runner = new Runner(bench(), design, NAMES);
-      const first = [...FIRST, `sys write ${POOL}/nr_overcommit_hugepages ${overcommit}`];
-      for (const op of parse([...first, ...lines])) {
-        runner.run(op);
-        const { huge } = runner.kernel;
-        expect(huge.surplus).toBeLessThanOrEqual(overcommit);
-        expect(huge.persistent).toBe(8);
-      }
-    });
+    check(
+      fc.tuple(growing, fc.integer({ min: 0, max: 6 })),
+      share(120, DESIGNS.length),
+      ([lines, overcommit]) => {
+        const runner = new Runner(bench(), design, NAMES);
+        const first = [...FIRST, `sys write ${POOL}/nr_overcommit_hugepages ${overcommit}`];
+        for (const op of parse([...first, ...lines])) {
+          runner.run(op);
+          const { huge } = runner.kernel;
+          expect(huge.surplus).toBeLessThanOrEqual(overcommit);
+          expect(huge.persistent).toBe(8);
+        }
+      },
+    );
   });
 
   test('[HUG1] when all are gone, nothing is promised and the pool is whole again', () => {
-    check(work, 25, (lines) => {
+    check(work, share(120, DESIGNS.length), (lines) => {
       const runner = new Runner(bench(), design, NAMES);
       const noSegments = lines.map((text) => text.replace('shm-hugetlb', 'hugetlb-shared'));
       for (const op of parse([...FIRST, ...noSegments])) runner.run(op);

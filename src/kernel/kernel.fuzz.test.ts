@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { anyAct, onMachine } from '../../test/support/acts.ts';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
-import { check } from '../../test/support/property.ts';
+import { check, share } from '../../test/support/property.ts';
 import {
   expectNoFindings,
   isKernelPageOfAskingTask,
@@ -37,14 +37,14 @@ const FIRST: readonly Act[] = (['anon', 'shared', 'shm'] as const).map((kind, i)
 
 describe.each(DESIGNS)('$id', (design) => {
   test('[FRM1] [FRM2] no frame is lost and no rule is broken, whatever happens', () => {
-    check(fc.tuple(machineShape(), workload), 12, ([shape, w]) => {
+    check(fc.tuple(machineShape(), workload), share(84, DESIGNS.length), ([shape, w]) => {
       const machine = machineOf(shape);
       expectNoFindings({ machine, design, isExpected }, w);
     });
   });
 
   test('[LRU1] [LRU4] nor when every page is on the lists of reclaim', () => {
-    check(fc.tuple(machineShape(), workload), 12, ([shape, w]) => {
+    check(fc.tuple(machineShape(), workload), share(84, DESIGNS.length), ([shape, w]) => {
       const options = { tracksPages: true };
       const machine = machineOf(shape);
       expectNoFindings({ machine, design, isExpected, options }, w);
@@ -56,7 +56,7 @@ describe.each(DESIGNS)('$id', (design) => {
       shape: machineShape({ maxNodes: 5 }),
       acts: fc.array(anyAct, { minLength: 1, maxLength: 60 }),
     });
-    check(drawn, 15, ({ shape, acts }) => {
+    check(drawn, share(105, DESIGNS.length), ({ shape, acts }) => {
       const machine = machineOf(shape);
       const ids = machine.nodes.map((n) => n.id);
       const devices = machine.devices.map((d) => d.name);

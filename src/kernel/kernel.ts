@@ -8,6 +8,7 @@ import { MAX_NUMNODES } from '../base/ids.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type BootPool, HugePages } from '../mm/hugetlb.ts';
+import type { MemCgroups } from '../mm/memcg.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
@@ -45,6 +46,8 @@ export interface KernelOptions extends MemoryOptions {
   readonly numaBalancing?: number | undefined;
   /** Inode number that the first shared object gets. */
   readonly firstIno?: number | undefined;
+  /** `cgroup_disable=memory` is not on the command line: true unless said otherwise. */
+  readonly hasMemoryController?: boolean | undefined;
   /** Pages join the lists of reclaim from the start, whether anything uses them or not. */
   readonly tracksPages?: boolean | undefined;
 }
@@ -87,6 +90,10 @@ export class Kernel {
   swappiness = 60;
   /** Reclaim, once there is something that it could free (startReclaim). */
   reclaim: KernelReclaim | null = null;
+  /** Memory cgroups, once there is one. */
+  memcg: MemCgroups | null = null;
+  /** The kernel has the memory controller: not with cgroup_disable=memory. */
+  readonly hasMemoryController: boolean;
   /** Address spaces in use, by id. */
   readonly spaces = new Map<number, AddressSpace>();
   /**
@@ -124,6 +131,8 @@ export class Kernel {
   readonly uevents: Uevent[] = [];
   /** Lines the kernel would log. */
   readonly log: string[] = [];
+  /** Nodes whose memory a GPU's driver has added: it goes into ZONE_MOVABLE or not online. */
+  readonly driverNodes = new Set<NodeId>();
   /** Whom the OOM killer took, and whose request it was for, in order. */
   readonly kills: { readonly victim: string; readonly asking: string }[] = [];
   #nextPid = 1;
@@ -146,6 +155,7 @@ export class Kernel {
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;
     this.hasWeightedInterleave = options.hasWeightedInterleave ?? false;
+    this.hasMemoryController = options.hasMemoryController ?? true;
     this.#nextIno = options.firstIno ?? 1;
     this.rootCpuset = new Cpuset('', null, this.states.memory);
     this.rootCpuset.handsOn.add('cpuset');

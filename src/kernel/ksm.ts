@@ -1,8 +1,8 @@
 // KSM: a kernel thread that looks for equal pages in areas that asked for it, and lets them share
 // one frame until somebody writes.
 // Models   linux@v6.1 mm/ksm.c: ksm_madvise, __ksm_enter, ksm_fork, scan_get_next_rmap_item,
-//          cmp_and_merge_page, unmerge_and_remove_all_rmap_items, break_ksm, the files of
-//          /sys/kernel/mm/ksm.
+//          cmp_and_merge_page, unmerge_and_remove_all_rmap_items, break_ksm, run_store,
+//          merge_across_nodes_store.
 // Omits    the order in the trees: they are tables by content; a page whose content changes in the
 //          middle of a scan is compared as it is now. Memory of the trees themselves.
 // Hooks    ksmMadvise (ksm_madvise), cmpAndMergePage (cmp_and_merge_page).

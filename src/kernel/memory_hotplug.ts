@@ -8,7 +8,7 @@
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
-import { EBUSY, EINTR, EINVAL, errnoName } from '../base/errno.ts';
+import { EBUSY, EINTR, EINVAL, EPERM, errnoName } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import {
@@ -54,7 +54,7 @@ export interface NodeChange {
 }
 
 const blocksOf = (k: Kernel, nid: number): MemoryBlock[] =>
-  k.mem.blocks.filter((block) => block.nid === nid);
+  k.mem.blocks.filter((block) => block.nid === nid && block.isThere);
 
 /**
  * Writes up to `most` blocks of a node offline, from the highest down. Blocks that are offline
@@ -77,10 +77,22 @@ export function onlineNode(
 ): NodeChange {
   return writeBlocks(k, [...blocksOf(k, nid).entries()], most, (block) => {
     if (block.zone !== undefined) return 'already';
-    onlineBlockIn(k.mem, block, zoneForBlock(k.mem, block, type));
-    tellOfBlock(k, block, 'online');
-    return 0;
+    return onlineBlock(k, block, type);
   });
+}
+
+/**
+ * Brings a block online, as its node's driver lets it: that of a GPU takes it in ZONE_MOVABLE only,
+ * since an unmovable page would keep the GPU's memory until the next boot.
+ * @returns 0; -EPERM (NOTIFY_BAD).
+ */
+export function onlineBlock(k: Kernel, block: MemoryBlock, type: OnlineType): number {
+  const z = zoneForBlock(k.mem, block, type);
+  const isRefused = k.driverNodes.has(block.nid) && k.mem.zones.type[z] !== ZONE_MOVABLE;
+  if (isRefused) return -EPERM;
+  onlineBlockIn(k.mem, block, z);
+  tellOfBlock(k, block, 'online');
+  return 0;
 }
 
 function writeBlocks(
@@ -114,7 +126,7 @@ export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, 
  *   cannot move; -EINTR when its pages find no room: the kernel tries for ever, and whoever asked
  *   gives up in the end.
  */
-function offlineBlock(k: Kernel, block: MemoryBlock): number {
+export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;

@@ -11,7 +11,7 @@ import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import type { MoveCause } from './migrate.ts';
-import { type Leaf, PTRS_PER_LEAF, pteFrame, pteIsPage } from './page_table.ts';
+import { anyFrameOf, type Leaf, PTRS_PER_LEAF } from './page_table.ts';
 import { entryFor, moveOnLists } from './zone_device.ts';
 
 /** Where runs of targets come from. */
@@ -66,7 +66,7 @@ function lengthOfRun(
   target: NodeId,
 ): number {
   const { kind, link, index, mapcount } = k.mem.map;
-  const { held, deviceMemory } = k.mem;
+  const { held } = k.mem;
   const first = frames[at] as Frame;
   const nid = k.allocator.nidOf(first);
   if (nid === target) return 0;
@@ -77,9 +77,8 @@ function lengthOfRun(
     const f = frames[at + i] as Frame;
     if (kind[f] !== KIND_ANON || mapcount[f] !== 1) return i;
     if (link[f] !== owner.id || index[f] !== firstVpn + i) return i;
-    const pte = entries[base + inLeaf + i] as number;
-    if (!pteIsPage(pte) || pteFrame(pte) !== f) return i;
-    if (k.allocator.nidOf(f) !== nid || held.isPinned(f) || deviceMemory.has(f)) return i;
+    if (anyFrameOf(entries[base + inLeaf + i] as number) !== f) return i;
+    if (k.allocator.nidOf(f) !== nid || held.isPinned(f)) return i;
   }
   return most;
 }

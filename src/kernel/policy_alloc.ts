@@ -28,6 +28,7 @@ import {
 } from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
 import type { Kernel } from './kernel.ts';
+import { chargeGiven, wantWithin } from './memcg.ts';
 import {
   isInterleaving,
   type Mempolicy,
@@ -242,7 +243,7 @@ export function allocInterleave(
   if (got === nid) k.mem.stat.countInterleaveHit(k.allocator.lastZone);
   else if (isUserPage(why)) k.placements.countSpill(nid, n << order);
   settle(k, found, why, got, n << order);
-  return n;
+  return order === 0 ? chargeGiven(k, task, n, order, gfp, why) : n;
 }
 
 /** Blocks from where a policy that does not interleave wants them, as many as `want` at once. */
@@ -256,6 +257,7 @@ export function allocFrom(
   why: Purpose,
 ): number {
   const { policy } = found;
+  want = wantWithin(k, task, want, why);
   const start = policyNode(k, policy, k.localNode(task));
   const nodemask = policyNodemask(k, task, gfp, policy);
   const isMany = policy?.mode === MPOL_PREFERRED_MANY;
@@ -268,7 +270,7 @@ export function allocFrom(
     n = allocOrKill(k, task, gfp, order, start, null, want);
   }
   if (n > 0) settleSpill(k, found, why, n << order);
-  return n;
+  return order === 0 ? chargeGiven(k, task, n, order, gfp, why) : n;
 }
 
 /** One block from the list of a node that the caller has chosen by a policy. */
@@ -355,7 +357,7 @@ export function allocNear(k: Kernel, task: Task, gfp: number, nid: NodeId, why: 
   if (n > 0) {
     k.placements.count(why, 'cpuset', false, k.mem.zones.nid[k.allocator.lastZone] as number, n);
   }
-  return n;
+  return chargeGiven(k, task, n, 0, gfp, why);
 }
 
 /**
@@ -398,7 +400,7 @@ export function allocManyOnNode(
 ): number {
   k.setCurrent(task);
   noteRequest(k, task, why, { policy: null, from }, gfp, nid, null);
-  const n = allocOrKill(k, task, gfp, 0, nid, null, want);
+  const n = allocOrKill(k, task, gfp, 0, nid, null, wantWithin(k, task, want, why));
   if (n > 0) k.placements.count(why, from, !UNASKED.has(from), nid, n);
-  return n;
+  return chargeGiven(k, task, n, 0, gfp, why);
 }

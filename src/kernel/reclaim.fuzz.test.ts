@@ -1,7 +1,7 @@
 // Random work on nodes that are too small for it, with swap, judged after every step.
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
-import { check } from '../../test/support/property.ts';
+import { check, share } from '../../test/support/property.ts';
 import { isKernelPageOfAskingTask, isMovedByCpuset, judge } from '../../test/support/workloads.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { buildMachine } from '../machine/build.ts';
@@ -91,7 +91,7 @@ const isReadAhead = (finding: string): boolean => finding.startsWith('fresh page
 
 describe.each(DESIGNS)('$id', (design) => {
   test('[RCL4] [SWP1] [RMP1] [RMP2] [LRU4] nothing is lost between memory and swap', () => {
-    check(fc.array(line, { minLength: 1, maxLength: 40 }), 25, (lines) => {
+    check(fc.array(line, { minLength: 1, maxLength: 40 }), share(140, DESIGNS.length), (lines) => {
       const text = [...FIRST.trim().split('\n'), ...lines].map((l) => l.trim()).join('\n');
       const scenario = parseScenario(text, { file: 'fuzz.cdm', pageBytes: 4096 });
       const isExpected = (finding: string): boolean =>

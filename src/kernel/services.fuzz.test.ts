@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
-import { check } from '../../test/support/property.ts';
+import { check, share } from '../../test/support/property.ts';
 import {
   expectNoFindings,
   isKernelPageOfAskingTask,
@@ -25,7 +25,7 @@ const isExpected = (finding: string): boolean =>
 
 describe.each(DESIGNS)('$id', (design) => {
   test('[KSM5] [KSM9] [NBL7] [FRM2] no rule is broken while services are at work', () => {
-    check(fc.tuple(machineShape(), workload), 15, ([shape, w]) => {
+    check(fc.tuple(machineShape(), workload), share(105, DESIGNS.length), ([shape, w]) => {
       expectNoFindings({ machine: machineOf(shape), design, isExpected }, w);
     });
   });

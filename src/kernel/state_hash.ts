@@ -63,6 +63,7 @@ export function stateHash(k: Kernel): string {
     });
   }
   if (k.huge.isInUse) addPool(h, k);
+  if (k.mem.blocks.length > 0) addPlugs(h, k);
   if (k.mem.held.isInUse) addHeld(h, k);
   if (k.thp.isInUse) addThpState(h, k);
   addServices(h, k);
@@ -134,15 +135,24 @@ function addSwap(h: StateHash, k: Kernel): void {
 /** The lists of pages, in order, with flags. */
 function addLru(h: StateHash, k: Kernel): void {
   const { lru } = k.mem;
-  for (const nid of k.states.possible) {
+  for (let vec = 0; vec < lru.nrVecs; vec++) {
+    if (!k.states.possible.has(vec % lru.nrNodeIds)) continue;
     for (let list = 0; list < NR_LRU_LISTS; list++) {
-      h.add(lru.count(nid, list));
-      for (let f = lru.head(nid, list); f !== NIL; f = lru.next[f] as number) {
+      h.add(lru.countOf(vec, list));
+      for (let f = lru.head(vec, list); f !== NIL; f = lru.next[f] as number) {
         h.add(f);
         h.add(lru.flags[f] as number);
       }
     }
   }
+}
+
+/** Plugged memory: which of it is there, and what becomes of more. */
+function addPlugs(h: StateHash, k: Kernel): void {
+  const { blocks, onlinePolicy } = k.mem;
+  const gone = blocks.flatMap((block, i) => (block.isThere ? [] : [i]));
+  if (onlinePolicy.changes !== '') h.addText(onlinePolicy.changes);
+  if (k.driverNodes.size + gone.length > 0) h.addColumn([...k.driverNodes, -1, ...gone]);
 }
 
 /** The pool of huge pages and the files behind areas of them. */

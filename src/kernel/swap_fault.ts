@@ -15,6 +15,7 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { LOCKED_PAGE } from './lru_track.ts';
+import { payingForSlot } from './memcg.ts';
 import { makePte, PTRS_PER_LEAF, pteIsSwap, pteSlot } from './page_table.ts';
 import { allocUserPages, type FoundPolicy } from './policy_alloc.ts';
 import type { ShmemObject } from './shmem.ts';
@@ -40,7 +41,9 @@ interface SwapinRequest {
  */
 function readSlot({ k, task, found, interleaveIndex }: SwapinRequest, slot: number): Frame | -1 {
   const { swap, lru, map, stat } = k.mem;
-  const n = allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, interleaveIndex, 1, 'swap in');
+  const read = () =>
+    allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, interleaveIndex, 1, 'swap in');
+  const n = k.memcg === null ? read() : payingForSlot(k, slot, read);
   if (n === 0) return -1;
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, 0, 0);
@@ -102,7 +105,7 @@ export function swapIn(
   swap.free(slot);
   if (vma.isLocked) lru.move(frame, LOCKED_PAGE, 0);
   const isCached = lru.has(frame, LRU_SWAPCACHE);
-  if (isCached && (isWrite || swap.isFull || vma.isLocked) && map.mapcount[frame] === 1) {
+  if (isCached && (isWrite || swap.isFullFor(frame) || vma.isLocked) && map.mapcount[frame] === 1) {
     swap.freeSlotOf(frame);
   }
   const isAlone = map.mapcount[frame] === 1 && !isSharedWithSlot(k, frame);

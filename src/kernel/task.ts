@@ -34,6 +34,10 @@ export class Task implements AllocTask {
   execMs = 0;
   /** What NUMA balancing keeps of it, once it has run with that. */
   numa: TaskNuma | undefined;
+  /** /proc/PID/oom_score_adj: -1000, never killed for memory, to 1000. */
+  oomScoreAdj = 0;
+  /** Pages made above memory.high since it last freed some. */
+  nrOverHigh = 0;
   /** Made by fork, not started as a program. */
   isForked = false;
   end: TaskEnd | undefined;

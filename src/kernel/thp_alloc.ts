@@ -13,6 +13,7 @@ import {
 import { __GFP_DIRECT_RECLAIM, __GFP_NORETRY, __GFP_THISNODE } from '../mm/gfp.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
+import { chargeGiven } from './memcg.ts';
 import { offsetInterleaveNode, offsetWeightedNode } from './mempolicy.ts';
 import type { Purpose } from './placement_count.ts';
 import {
@@ -43,7 +44,8 @@ export function allocThp(
   why: Purpose,
 ): Frame | undefined {
   k.setCurrent(task);
-  const n = allocBlock(k, task, gfp, found, interleaveIndex(vma, vpn), why);
+  const given = allocBlock(k, task, gfp, found, interleaveIndex(vma, vpn), why);
+  const n = chargeGiven(k, task, given, THP_ORDER, gfp, why);
   return n === 0 ? undefined : (k.allocator.out[0] as Frame);
 }
 

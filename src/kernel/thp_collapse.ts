@@ -16,6 +16,7 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import { touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
+import { chargeGiven } from './memcg.ts';
 import {
   makePte,
   PTE_NONE,
@@ -112,7 +113,9 @@ function collapse(k: Kernel, task: Task, start: number): number {
     wanted,
     THP_ORDER,
   );
-  if (head === undefined) {
+  const isPaidFor =
+    head !== undefined && chargeGiven(k, task, 1, THP_ORDER, GFP_TRANSHUGE, 'page fault') > 0;
+  if (!isPaidFor) {
     k.mem.stat.count(EVENT.thp_collapse_alloc_failed, 1);
     return -ENOMEM;
   }

@@ -2,8 +2,8 @@
 // listens, may act upon.
 // Models   linux@v6.1 lib/kobject_uevent.c: kobject_uevent; drivers/base/core.c: device_online,
 //          device_offline, as far as memory blocks go.
-// Omits    events of all other devices, the environment of an event, and the netlink socket: who
-//          wants to know reads the log. Nodes make none: their devices are there from boot on.
+// Omits    events of all other devices, of blocks and nodes that are added or removed, the
+//          environment of an event, and the netlink socket: who wants to know reads the log.
 // State    the events since boot, in order.
 // Holds    UEV1 a memory block makes one event when it has come online and one when it has gone.
 import { memoryBlockBytes } from '../machine/zones.ts';

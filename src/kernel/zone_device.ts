@@ -45,6 +45,7 @@ export function moveOnLists(k: Kernel, old: Frame, fresh: Frame): void {
   if (!lru.isInUse) return;
   if (deviceMemory.has(fresh)) {
     lru.forget(old);
+    lru.handOver(old, fresh);
     return;
   }
   if (!deviceMemory.has(old)) {
@@ -52,6 +53,7 @@ export function moveOnLists(k: Kernel, old: Frame, fresh: Frame): void {
     return;
   }
   lru.forget(old);
+  lru.handOver(old, fresh);
   if (!lru.isTracking) return;
   lru.addNew(fresh, LRU_FROM_DEVICE | LOCKED_PAGE);
   unlockUnlessOthers(k, fresh);

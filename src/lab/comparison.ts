@@ -1,6 +1,7 @@
 // What a comparison is: one scenario on one machine under several designs, as data. Tables, pages
 // and --json are drawn from this.
 
+import type { DeviceMemoryType } from '../hooks/design.ts';
 import type { MoveCause } from '../kernel/migrate.ts';
 import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';
 import type { DecisionStep } from '../mm/decision_log.ts';
@@ -127,6 +128,8 @@ export interface ZoneLabel {
 export interface NodeZonelists {
   readonly nid: number;
   readonly isCoherentDevice: boolean;
+  /** Its memory is kept by a driver, as what the design says; absent elsewhere. */
+  readonly keptAs?: DeviceMemoryType | undefined;
   /** The node has private memory, which is not N_MEMORY. */
   readonly isPrivate?: boolean | undefined;
   readonly fallback: readonly ZoneLabel[];

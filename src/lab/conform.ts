@@ -158,7 +158,7 @@ function runCase(
     const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
     const difference =
-      compareFile(op, result, step.result) ??
+      compareFile(op, result, step.result, tolerance * k.mem.pageBytes) ??
       compareResults(
         withoutText(op, result),
         withoutText(op, step.result),
@@ -216,14 +216,26 @@ function compareFallback(runner: Runner, c: OracleCase): string | undefined {
 /** The file of /proc or /sys that an operation reads, or undefined. */
 function fileOf({ act }: Op): string | undefined {
   if (act.on !== 'sys' || act.act.verb !== 'read') return undefined;
-  return isTextFile(act.act.path) ? act.act.path : undefined;
+  const { path } = act.act;
+  return isTextFile(path) || CHARGES.test(path) ? path : undefined;
 }
 
+/** Bytes that count for a memory cgroup. */
+const CHARGES = /\/memory\.(?:swap\.)?current$/;
+
 /** Texts of files are compared by their own rules, and left out of the comparison of results. */
-function compareFile(op: Op, model: OpResult, real: OpResult): string | undefined {
+function compareFile(
+  op: Op,
+  model: OpResult,
+  real: OpResult,
+  toleranceBytes: number,
+): string | undefined {
   const path = fileOf(op);
   if (path === undefined || model.ret !== real.ret) return undefined;
-  return compareFileText(path, String(model['value'] ?? ''), String(real['value'] ?? ''));
+  const [ours, theirs] = [String(model['value'] ?? ''), String(real['value'] ?? '')];
+  if (!CHARGES.test(path)) return compareFileText(path, ours, theirs);
+  if (Math.abs(Number(ours) - Number(theirs)) <= toleranceBytes) return undefined;
+  return `value: model ${ours}, kernel ${theirs}`;
 }
 
 const withoutText = (op: Op, result: OpResult): OpResult =>
@@ -286,7 +298,13 @@ function canonical(value: unknown): string {
 }
 
 /** Families in which nodes run full: where a node spills is not exact on a real kernel either. */
-const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure']);
+const PRESSURE_FAMILIES = new Set(['exhaust', 'oom', 'rnd-pressure', 'memcg']);
+
+/**
+ * Where groups run full: pages that CPUs have charged ahead, 63 each, and those of the kernel that
+ * count for a group (SPEC MCG6).
+ */
+const GROUP_TOLERANCE = 512;
 
 /**
  * Step from which on memory runs out: at once in those, else where the real kernel first kills or
@@ -311,6 +329,7 @@ function firstStepUnderPressure(c: OracleCase): number {
  * itself takes of memory is not modelled.
  */
 function pressureTolerance(c: OracleCase, swaps = false): number {
+  if (c.family === 'memcg') return GROUP_TOLERANCE;
   const managed = new Map<number, number>();
   for (const z of c.zonesAtStart) managed.set(z.node, (managed.get(z.node) ?? 0) + z.managed);
   return Math.max(512, Math.ceil(Math.max(...managed.values()) * (swaps ? 0.05 : 0.02)));

@@ -19,6 +19,7 @@ import type { ListKind } from '../mm/zonelist.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
+import { type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
 import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
 import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
 import { Session, type SessionInput, type Step } from './session.ts';
@@ -102,6 +103,11 @@ export function explainPage(input: ExplainInput): Explanation {
   const catching = (target: Target): ExplainedRequest | undefined =>
     new Catcher(session(), target).request();
 
+  if (seen.state.kind === 'page' && seen.drivers !== undefined) {
+    const what = seen.drivers.isBuffer ? 'The page of the buffer is' : 'The page is';
+    const words = `${what} ${seen.drivers.where}. ${putThereBy(seen.history, atStep)}`;
+    return { ...head, state: 'page', nid: seen.nid, words };
+  }
   if (seen.state.kind === 'page') {
     const request = catching({ untilStep: atStep, frame: seen.state.frame });
     const by = seen.state.isMapped ? '' : ` (of the shared object; ${page.task} has not mapped it)`;
@@ -122,7 +128,12 @@ export function explainPage(input: ExplainInput): Explanation {
     return { ...head, state, words: stopWords(page, seen.stop), request };
   }
   if (seen.lost !== undefined) {
-    const { step, text, frame, nid } = seen.lost;
+    const { step, text, frame, nid, drivers } = seen.lost;
+    if (drivers !== undefined) {
+      const took = `There is no page now: step ${step + 1} (${text}) took it. It was`;
+      const words = `${took} ${drivers.where}. ${putThereBy(seen.history, step - 1)}`;
+      return { ...head, state, words };
+    }
     const request = catching({ untilStep: step - 1, frame });
     const words = `There is no page now: step ${step + 1} (${text}) took it from node ${nid}.`;
     return { ...head, state, words: `${words} It had come there as follows.`, request };
@@ -176,6 +187,12 @@ function upTo(
   };
 }
 
+interface Lost {
+  readonly frame: Frame;
+  readonly nid: number;
+  readonly drivers: DriversFrame | undefined;
+}
+
 interface Seen {
   readonly state: PageState;
   readonly nid?: number | undefined;
@@ -183,7 +200,9 @@ interface Seen {
   /** The last operation that would have brought the page, and stopped at it or before it. */
   readonly stop?: Stop | undefined;
   /** The step that took the page away. */
-  readonly lost?: (StepName & { readonly frame: Frame; readonly nid: number }) | undefined;
+  readonly lost?: (StepName & Lost) | undefined;
+  /** The page is in memory that a driver hands out. */
+  readonly drivers?: DriversFrame | undefined;
 }
 
 /** Runs up to a step and notes what becomes of a page. */
@@ -211,7 +230,8 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
       const nid = nidOf(was);
       if (was.kind === 'page' && nid !== undefined) {
         stop = undefined;
-        lost = { step: index, text, frame: was.frame, nid };
+        const drivers = driversFrame(session.kernel, was.frame);
+        lost = { step: index, text, frame: was.frame, nid, drivers };
       }
       if (lost?.step !== index) stop = stopOf(session, step, page) ?? stop;
     }
@@ -221,7 +241,8 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     const pages = `its pages are 0 to ${furthest - 1}`;
     throw new UserError(`page ${page.index} is past the end of ${page.region}: ${pages}`);
   }
-  return { state, nid: nidOf(state), history, stop, lost };
+  const drivers = state.kind === 'page' ? driversFrame(session.kernel, state.frame) : undefined;
+  return { state, nid: nidOf(state), history, stop, lost, drivers };
 }
 
 /** One more than the highest page of the region as last mapped. */

@@ -25,6 +25,23 @@ export function shippedScenarios(): string[] {
     .sort();
 }
 
+/** Folders of scenarios besides those that are named without one. */
+const SUBFOLDERS = ['claims', 'findings'];
+
+/**
+ * Names of all scenarios with an outcome that come with the package: `hybrid-flow`,
+ * `claims/policy-is-enough`.
+ */
+export function scenarioNames(): string[] {
+  const inside = SUBFOLDERS.flatMap((folder) =>
+    readdirSync(join(FOLDER, folder))
+      .filter((file) => file.endsWith(EXTENSION))
+      .map((file) => `${folder}/${basename(file, EXTENSION)}`)
+      .sort(),
+  );
+  return [...shippedScenarios(), ...inside];
+}
+
 export interface LoadScenarioOptions {
   /** Name or file of a machine; the scenario's own when left out. */
   readonly machine?: string | undefined;
@@ -112,7 +129,8 @@ function besideScenario(machine: string, file: string): string {
 
 function readScenarioText(nameOrFile: string): { text: string; file: string } {
   const names = shippedScenarios();
-  if (names.includes(nameOrFile)) {
+  const isInside = !existsSync(nameOrFile) && SUBFOLDERS.includes(dirname(nameOrFile));
+  if (names.includes(nameOrFile) || (isInside && scenarioNames().includes(nameOrFile))) {
     const path = `${FOLDER}/${nameOrFile}${EXTENSION}`;
     const near = relative(process.cwd(), path);
     return { text: readFileSync(path, 'utf8'), file: near.startsWith('..') ? path : near };

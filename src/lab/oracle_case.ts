@@ -232,5 +232,6 @@ export function caseOptions(c: OracleCase): KernelOptions {
     bootPool: bootPoolOf(bootCmdline),
     transparentHugepage: thpOf(bootCmdline),
     numaBalancing: numaBalancingOf(bootCmdline),
+    hasMemoryController: !/\bcgroup_disable=\S*\bmemory\b/.test(bootCmdline),
   };
 }

@@ -14,9 +14,11 @@ export function zonelistRows(k: Kernel): NodeZonelists[] {
       nid: zones.nid[z] as number,
       zone: k.mem.zoneName(z),
     }));
+  const keptAs = (nid: number) => k.mem.deviceMemory.ofNode(nid)?.type;
   return k.states.possible.toArray().map((nid) => ({
     nid,
     isCoherentDevice: k.states.coherentDevice.has(nid),
+    ...(keptAs(nid) === undefined ? {} : { keptAs: keptAs(nid) }),
     ...(k.states.privateMemory.has(nid) ? { isPrivate: true } : {}),
     fallback: labels(lists.fallback[nid]),
     noFallback: labels(lists.noFallback[nid]),
@@ -25,8 +27,10 @@ export function zonelistRows(k: Kernel): NodeZonelists[] {
 }
 
 /** What a node's memory is; one that the design does not mark is RAM. */
-const markOf = (row: NodeZonelists): string =>
-  row.isPrivate === true ? 'PRIVATE' : row.isCoherentDevice ? 'CDM' : 'RAM';
+function markOf(row: NodeZonelists): string {
+  if (row.keptAs !== undefined) return `no memory: kept by its driver (${row.keptAs})`;
+  return row.isPrivate === true ? 'PRIVATE' : row.isCoherentDevice ? 'CDM' : 'RAM';
+}
 
 /** The sample of the thread, for these lists. */
 export function zonelistText(rows: readonly NodeZonelists[]): string {

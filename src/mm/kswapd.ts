@@ -10,9 +10,10 @@
 // Holds    RCL5 a daemon reclaims from its own node only, until one zone is above its high mark.
 //          RCL7 a request reclaims only from nodes of its list, mask and cpuset.
 
-import { __GFP_NORETRY, __GFP_RETRY_MAYFAIL } from './gfp.ts';
+import { __GFP_NORETRY, __GFP_RETRY_MAYFAIL, MAX_NR_ZONES } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_WMARK_MIN } from './internal.ts';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, type Lru } from './lru.ts';
+import type { MemCgroup } from './memcg.ts';
 import type { Zones } from './mmzone.ts';
 import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 import {
@@ -198,6 +199,30 @@ export class Reclaim implements Reclaimer {
     const nodes = this.#nodesOf(request).filter(
       (nid) => request.cpusetAllows(nid) && this.#p.gate.mayReclaim(nid, request),
     );
+    return this.#freeFrom(nodes, sc);
+  }
+
+  /**
+   * Frees pages of a memory cgroup and those below it (try_to_free_mem_cgroup_pages).
+   * @param zones of the list of the node that it is for: its nodes, in order, are looked at.
+   */
+  reclaimGroup(group: MemCgroup, nrPages: number, zones: ArrayLike<number>): number {
+    const nids = Array.from(zones, (z) => this.#p.zones.nid[z] as number);
+    const sc = scanControl({
+      nrToReclaim: Math.max(nrPages, SWAP_CLUSTER_MAX),
+      order: 0,
+      reclaimIdx: MAX_NR_ZONES - 1,
+      isKswapd: false,
+      target: group,
+    });
+    return this.#freeFrom(
+      nids.filter((nid, i) => nid !== nids[i - 1]),
+      sc,
+    );
+  }
+
+  /** Looks at nodes harder and harder until enough is freed (do_try_to_free_pages). */
+  #freeFrom(nodes: readonly number[], sc: ScanControl): number {
     const freed = new Map<number, number>();
     for (;;) {
       while (sc.priority >= 0 && sc.nrReclaimed < sc.nrToReclaim) {
@@ -209,10 +234,16 @@ export class Reclaim implements Reclaimer {
         }
         sc.priority--;
       }
-      if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
+      if (sc.nrReclaimed > 0) break;
+      if (sc.skippedDeactivate) {
+        sc.forceDeactivate = true;
+        sc.skippedDeactivate = false;
+      } else if (sc.lowSkipped && !sc.lowReclaim) {
+        sc.forceDeactivate = false;
+        sc.lowReclaim = true;
+        sc.lowSkipped = false;
+      } else break;
       sc.priority = DEF_PRIORITY;
-      sc.forceDeactivate = true;
-      sc.skippedDeactivate = false;
     }
     for (const [nid, n] of freed) this.#p.note('direct', nid, n);
     return sc.nrReclaimed;

@@ -3,12 +3,13 @@
 // Models   linux@v6.1 include/linux/mm_inline.h: lruvec_add_folio, lruvec_add_folio_tail,
 //          lruvec_del_folio, folio_lru_list; include/linux/page-flags.h as far as reclaim asks;
 //          mm/swap.c: folio_rotate_reclaimable, folio_activate.
-// Omits    the batches of pages that a CPU holds back before they join a list (lru_add_drain), and
-//          lists of a memory cgroup's own.
+// Omits    the batches of pages that a CPU holds back before they join a list (lru_add_drain).
 // State    flags  by frame: LRU_* bits, and above LRU_ORDER_SHIFT the order of the page: a page of
 //                 2^n frames stands on its list once, by its first frame, and counts for all
 //          next, prev  by frame: neighbours on the list, NIL at its ends
-//          head, tail, count  by nid * NR_LRU_LISTS + list; zoneCount by zone likewise
+//          head, tail, count  by vec * NR_LRU_LISTS + list, where a set of lists, vec, is that of a
+//                 node and a memory cgroup: group * nodes + nid, so that of the root is the node
+//          nodeCount, zoneCount  by node and by zone, whatever group the pages count for
 //          Columns by frame are not there before the first page joins a list.
 // Holds    LRU1 a page with LRU_LISTED is on exactly the list that its other flags say, any other
 //          page is on none. LRU2 counts are the pages on the lists. LRU3 a free frame has no flags.
@@ -70,10 +71,14 @@ export class Lru {
   flags = new Uint16Array(0);
   next = NONE;
   prev = NONE;
+  /** By frame: the memory cgroup that the page counts for. Null while there is none. */
+  owner: Uint16Array | null = null;
+  readonly nrNodeIds: number;
   readonly #buddy: Buddy;
-  readonly #head: Int32Array;
-  readonly #tail: Int32Array;
-  readonly #count: Int32Array;
+  #head: Int32Array;
+  #tail: Int32Array;
+  #count: Int32Array;
+  readonly #nodeCount: Int32Array;
   readonly #zoneCount: Int32Array;
 
   constructor(buddy: Buddy, nrNodeIds: number) {
@@ -81,7 +86,35 @@ export class Lru {
     this.#head = new Int32Array(nrNodeIds * NR_LRU_LISTS).fill(NIL);
     this.#tail = new Int32Array(nrNodeIds * NR_LRU_LISTS).fill(NIL);
     this.#count = new Int32Array(nrNodeIds * NR_LRU_LISTS);
+    this.#nodeCount = new Int32Array(nrNodeIds * NR_LRU_LISTS);
     this.#zoneCount = new Int32Array(buddy.zones.nr * NR_LRU_LISTS);
+    this.nrNodeIds = nrNodeIds;
+  }
+
+  /** Sets of lists that there are: one a node for the root and for each memory cgroup. */
+  get nrVecs(): number {
+    return this.#head.length / NR_LRU_LISTS;
+  }
+
+  /** Makes room for the lists of so many memory cgroups, the root among them. */
+  prepareGroups(nrGroups: number, owner: Uint16Array): void {
+    this.prepare();
+    this.owner = owner;
+    const size = nrGroups * this.nrNodeIds * NR_LRU_LISTS;
+    if (size <= this.#head.length) return;
+    const grown = (old: Int32Array, empty: number): Int32Array => {
+      const larger = new Int32Array(size).fill(empty);
+      larger.set(old);
+      return larger;
+    };
+    this.#head = grown(this.#head, NIL);
+    this.#tail = grown(this.#tail, NIL);
+    this.#count = grown(this.#count, 0);
+  }
+
+  /** The set of lists of a page on a node. */
+  #vecOf(f: number, nid: number): number {
+    return this.owner === null ? nid : (this.owner[f] as number) * this.nrNodeIds + nid;
   }
 
   /** Makes the columns by frame; untouched rows cost address space only. */
@@ -156,7 +189,8 @@ export class Lru {
     assert((flags & LRU_LISTED) === 0, 'a page is on one list at most');
     const list = this.listOf(f);
     const zone = this.#buddy.zoneOf(f);
-    const at = (this.#buddy.zones.nid[zone] as number) * NR_LRU_LISTS + list;
+    const nid = this.#buddy.zones.nid[zone] as number;
+    const at = this.#vecOf(f, nid) * NR_LRU_LISTS + list;
     this.flags[f] = flags | LRU_LISTED;
     const end = toTail ? this.#tail : this.#head;
     const other = end[at] as number;
@@ -170,7 +204,7 @@ export class Lru {
       else this.prev[other] = f;
       end[at] = f;
     }
-    this.#countPages(at, zone * NR_LRU_LISTS + list, 1 << (flags >> LRU_ORDER_SHIFT));
+    this.#countPages(at, nid, zone, list, 1 << (flags >> LRU_ORDER_SHIFT));
   }
 
   /** Takes a page off its list; its flags stay (lruvec_del_folio). */
@@ -179,7 +213,8 @@ export class Lru {
     assert((flags & LRU_LISTED) !== 0, 'a page that leaves a list is on it');
     const list = this.listOf(f);
     const zone = this.#buddy.zoneOf(f);
-    const at = (this.#buddy.zones.nid[zone] as number) * NR_LRU_LISTS + list;
+    const nid = this.#buddy.zones.nid[zone] as number;
+    const at = this.#vecOf(f, nid) * NR_LRU_LISTS + list;
     const next = this.next[f] as number;
     const prev = this.prev[f] as number;
     if (prev === NIL) this.#head[at] = next;
@@ -187,12 +222,15 @@ export class Lru {
     if (next === NIL) this.#tail[at] = prev;
     else this.prev[next] = prev;
     this.flags[f] = flags & ~LRU_LISTED;
-    this.#countPages(at, zone * NR_LRU_LISTS + list, -(1 << (flags >> LRU_ORDER_SHIFT)));
+    this.#countPages(at, nid, zone, list, -(1 << (flags >> LRU_ORDER_SHIFT)));
   }
 
-  #countPages(at: number, zoneAt: number, n: number): void {
+  #countPages(at: number, nid: number, zone: number, list: number, n: number): void {
     this.#count[at] = (this.#count[at] as number) + n;
-    this.#zoneCount[zoneAt] = (this.#zoneCount[zoneAt] as number) + n;
+    const ofNode = nid * NR_LRU_LISTS + list;
+    const ofZone = zone * NR_LRU_LISTS + list;
+    this.#nodeCount[ofNode] = (this.#nodeCount[ofNode] as number) + n;
+    this.#zoneCount[ofZone] = (this.#zoneCount[ofZone] as number) + n;
   }
 
   /** Changes flags that decide the list, and moves the page to the head of the new one. */
@@ -225,21 +263,34 @@ export class Lru {
     if (wasListed) this.remove(old);
     this.flags[fresh] = this.flags[old] as number;
     this.flags[old] = 0;
+    this.handOver(old, fresh);
     if (wasListed) this.add(fresh);
   }
 
+  /** A fresh page counts for the memory cgroup of the old one, on no list now, in its place. */
+  handOver(old: number, fresh: number, nrFrames = 1): void {
+    if (this.owner === null) return;
+    this.owner.copyWithin(fresh, old, old + nrFrames);
+    this.owner.fill(0, old, old + nrFrames);
+  }
+
   /** The page that reclaim would look at first, or NIL. */
-  tail(nid: number, list: number): number {
-    return this.#tail[nid * NR_LRU_LISTS + list] as number;
+  tail(vec: number, list: number): number {
+    return this.#tail[vec * NR_LRU_LISTS + list] as number;
   }
 
-  head(nid: number, list: number): number {
-    return this.#head[nid * NR_LRU_LISTS + list] as number;
+  head(vec: number, list: number): number {
+    return this.#head[vec * NR_LRU_LISTS + list] as number;
   }
 
-  /** Pages on a list of a node (lruvec_page_state). */
+  /** Pages on one list of a set. */
+  countOf(vec: number, list: number): number {
+    return this.#count[vec * NR_LRU_LISTS + list] as number;
+  }
+
+  /** Pages of a node on lists of that kind (node_page_state). */
   count(nid: number, list: number): number {
-    return this.#count[nid * NR_LRU_LISTS + list] as number;
+    return this.#nodeCount[nid * NR_LRU_LISTS + list] as number;
   }
 
   /** Pages of a zone on lists of that kind (zone_page_state: NR_ZONE_LRU_BASE + list). */

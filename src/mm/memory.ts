@@ -11,7 +11,7 @@ import { assert, UserError } from '../base/assert.ts';
 import { type Frame, type NodeId, type Pfn, pfn, type ZoneIndex } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import type { Design, DeviceMemoryType } from '../hooks/design.ts';
-import type { Machine, NodeSpec } from '../machine/machine.ts';
+import type { Machine } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
 import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
@@ -23,7 +23,8 @@ import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
-import { NodeStates } from './node_states.ts';
+import { NodeStates, onlineNodes } from './node_states.ts';
+import { OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
@@ -101,6 +102,8 @@ export class Memory {
   readonly freeAtStart: Int32Array;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
   readonly blocks: readonly MemoryBlock[];
+  /** What becomes of memory that is added, and of blocks for which nobody names a zone. */
+  readonly onlinePolicy: OnlinePolicy;
   /** Memory has come or gone since boot, which made the kernel build its lists again. */
   hasMemoryComeLater: boolean;
   /** Memory has gone offline during the run: marks have risen while zones stayed as full. */
@@ -160,6 +163,7 @@ export class Memory {
       nodeOfCpu: this.nodeOfCpu,
       nrNodeIds: this.nrNodeIds,
     });
+    this.onlinePolicy = new OnlinePolicy(machine);
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
     for (const block of this.blocks) {
       const { startFrame, nrPages, zone } = block;
@@ -469,17 +473,6 @@ export class Memory {
     this.pcp.updateHigh();
     this.allocator.forgetRequest();
   }
-}
-
-/**
- * Nodes that are online after boot: on x86 those with CPUs or memory, even if that is offline
- * (numa_register_memblks, init_cpu_to_node); elsewhere every node that the firmware names.
- * @param kept memory that drivers keep to themselves, by node.
- */
-function onlineNodes(machine: Machine, kept: ReadonlyMap<NodeId, unknown>): Nodemask {
-  const hasMemory = (n: NodeSpec) => n.ranges.length > 0 && !kept.has(n.id);
-  const isOnline = (n: NodeSpec) => machine.arch !== 'x86_64' || n.cpus.length > 0 || hasMemory(n);
-  return Nodemask.from(machine.nodes.filter(isOnline).map((n) => n.id));
 }
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;

@@ -14,6 +14,10 @@ export interface MemoryBlock {
   readonly startFrame: number;
   /** False where the node's memory ends inside the block: such a block cannot go offline. */
   readonly isWhole: boolean;
+  /** Number of the stretch, a DIMM, that it was plugged in with, on its node. */
+  readonly dimm: number;
+  /** The memory is there: not taken away again, or not added yet. */
+  isThere: boolean;
   /** The zone it is online in; undefined while it is offline. */
   zone: ZoneIndex | undefined;
 }
@@ -29,7 +33,7 @@ export function cutBlocks(
   for (const { nid, hotplug } of plans) {
     if (hotplug === undefined || seen.has(hotplug)) continue;
     seen.add(hotplug);
-    for (const { startPfn, nrPages } of hotplug) {
+    for (const [dimm, { startPfn, nrPages }] of hotplug.entries()) {
       const segment = segments.find((s) => s.startPfn === startPfn && s.nrPages === nrPages);
       if (segment === undefined) continue;
       const endPfn = startPfn + nrPages;
@@ -41,6 +45,8 @@ export function cutBlocks(
           nrPages: next - at,
           startFrame: segment.startFrame + at - startPfn,
           isWhole: next - at === blockPages,
+          dimm,
+          isThere: true,
           zone: zoneAt(plans, nid, at),
         });
         at = next;

@@ -5,8 +5,7 @@
 //          remove_pfn_range_from_zone, shrink_zone_span, online_pages, offline_pages,
 //          node_states_clear_node; mm/page_isolation.c: has_unmovable_pages,
 //          start_isolate_page_range, undo_isolate_page_range.
-// Omits    memory that is added or removed, not only switched; movable_node, the auto-movable
-//          policy; the node's own bookkeeping, which stays on the node of boot memory.
+// Omits    movable_node; the node's own bookkeeping, which stays on the node of boot memory.
 // Holds    HPL1 a block is online in one zone or in none, and present pages are those of online
 //          blocks. HPL2 lists are built anew before an emptied node loses N_MEMORY.
 import { assert, NotModelled } from '../base/assert.ts';
@@ -39,7 +38,7 @@ function intersects(zones: Zones, z: ZoneIndex | undefined, block: MemoryBlock):
   return block.startPfn < end && block.startPfn + block.nrPages > start;
 }
 
-/** The zone that a block comes online in (zone_for_pfn_range, with policy contig-zones). */
+/** The zone that a block comes online in (zone_for_pfn_range). */
 export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType): ZoneIndex {
   const { zones } = mem;
   const below = zones
@@ -50,6 +49,8 @@ export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType):
   assert(kernel !== undefined && movable !== undefined, 'a hot-plugged node has both zones');
   if (type === 'KERNEL') return kernel;
   if (type === 'MOVABLE') return movable;
+  const isMovable = mem.onlinePolicy.isMovable(zones, mem.blocks, block);
+  if (isMovable !== undefined) return isMovable ? movable : kernel;
   const isInMovable = intersects(zones, movable, block);
   return isInMovable && !intersects(zones, kernel, block) ? movable : kernel;
 }

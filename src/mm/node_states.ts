@@ -7,6 +7,7 @@
 import type { NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import type { NodesView } from '../hooks/design.ts';
+import type { Machine, NodeSpec } from '../machine/machine.ts';
 
 export class NodeStates implements NodesView {
   possible: Nodemask = Nodemask.EMPTY;
@@ -52,4 +53,15 @@ export class NodeStates implements NodesView {
     this.memory = this.memory.without(nid);
     this.privateMemory = this.privateMemory.without(nid);
   }
+}
+
+/**
+ * Nodes that are online after boot: on x86 those with CPUs or memory, even if that is offline
+ * (numa_register_memblks, init_cpu_to_node); elsewhere every node that the firmware names.
+ * @param kept memory that drivers keep to themselves, by node.
+ */
+export function onlineNodes(machine: Machine, kept: ReadonlyMap<NodeId, unknown>): Nodemask {
+  const hasMemory = (n: NodeSpec) => n.ranges.length > 0 && !kept.has(n.id);
+  const isOnline = (n: NodeSpec) => machine.arch !== 'x86_64' || n.cpus.length > 0 || hasMemory(n);
+  return Nodemask.from(machine.nodes.filter(isOnline).map((n) => n.id));
 }

@@ -8,7 +8,8 @@ import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
 import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';
 import type { Lru } from './lru.ts';
-import { KIND_BUDDY, KIND_KERNEL, KIND_NONE } from './memmap.ts';
+import type { MemCgroups } from './memcg.ts';
+import { KIND_BUDDY, KIND_KERNEL, KIND_NONE, KIND_POISON } from './memmap.ts';
 import type { DeviceMemory } from './memremap.ts';
 import type { NodeCharges } from './node_charge.ts';
 
@@ -16,6 +17,8 @@ import type { NodeCharges } from './node_charge.ts';
 export class PageFreer {
   /** On whose behalf pages are taken and given back. */
   current!: AllocTask;
+  /** Memory cgroups, once there are any. */
+  memcg: MemCgroups | null = null;
   /** Why the last request that gave nothing failed. */
   failure: Failure = FAILURE.NONE;
   readonly #parts: PageAllocatorParts;
@@ -51,6 +54,7 @@ export class PageFreer {
 
   #uncharge(f: Frame, order: number): void {
     this.#charges?.uncharge(this.nidOf(f), f, order);
+    this.memcg?.uncharge(f, order);
   }
 
   /** Pages freed since the last call. */
@@ -65,12 +69,16 @@ export class PageFreer {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
     if (this.#lru.isInUse) this.#lru.forget(f);
-    if (this.#held.isInUse && this.#held.keeps(f)) return;
+    if (this.#held.isInUse && this.#held.keeps(f)) {
+      // A broken page counts for nobody any more, a pinned one does as long as the pin holds it.
+      if (this.#kind[f] === KIND_POISON) this.#uncharge(f, 0);
+      return;
+    }
+    if (this.#charges !== null || this.memcg !== null) this.#uncharge(f, 0);
     if (this.#device.isInUse && this.#device.has(f)) {
       this.#device.free(f);
       return;
     }
-    if (this.#charges !== null) this.#uncharge(f, 0);
     this.#kind[f] = KIND_NONE;
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
@@ -92,7 +100,7 @@ export class PageFreer {
     }
     this.#kind[f] = KIND_NONE;
     if (this.#lru.isInUse) this.#lru.forget(f);
-    if (this.#charges !== null) this.#uncharge(f, order);
+    if (this.#charges !== null || this.memcg !== null) this.#uncharge(f, order);
     this.#nrFreed += 1 << order;
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);

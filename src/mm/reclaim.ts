@@ -3,6 +3,7 @@
 // Models   linux@v6.1 mm/vmscan.c: struct scan_control; include/linux/mmzone.h: struct lruvec,
 //          struct pglist_data as far as reclaim goes.
 import type { Nodemask } from '../base/nodemask.ts';
+import type { MemCgroup } from './memcg.ts';
 
 /** Pages that are looked at, and freed, at a time. */
 export const SWAP_CLUSTER_MAX = 32;
@@ -30,6 +31,12 @@ export interface ScanControl {
   skippedDeactivate: boolean;
   fileIsTiny: boolean;
   trimsCache: boolean;
+  /** Pages of this memory cgroup and those below are wanted; null for any. */
+  readonly target: MemCgroup | null;
+  /** Groups that are spared by memory.low are not any more. */
+  lowReclaim: boolean;
+  /** Some were passed over, or looked at less, for memory.low. */
+  lowSkipped: boolean;
   nrScanned: number;
   nrReclaimed: number;
 }
@@ -52,6 +59,9 @@ export function scanControl(
     skippedDeactivate: false,
     fileIsTiny: false,
     trimsCache: false,
+    target: null,
+    lowReclaim: false,
+    lowSkipped: false,
     nrScanned: 0,
     nrReclaimed: 0,
     ...given,
@@ -84,9 +94,15 @@ export interface Demotion {
   demote(nid: number, frames: readonly number[], isKswapd: boolean): number[];
 }
 
-/** What reclaim remembers of a node. */
+/** What reclaim remembers of the lists of a node, or of a node and a memory cgroup. */
 export class NodeReclaim {
   readonly nid: number;
+  /** Number of the set of lists; that of the root cgroup is the node's. */
+  readonly vec: number;
+  /** The group, null for the root. */
+  readonly group: MemCgroup | null;
+  /** The same for the group above, on the same node. */
+  readonly above: NodeReclaim | null;
   anonCost = 0;
   fileCost = 0;
   /** Pages that left or were found in use again since boot (lruvec->nonresident_age). */
@@ -98,8 +114,23 @@ export class NodeReclaim {
   /** Runs of kswapd in a row that freed nothing. */
   kswapdFailures = 0;
 
-  constructor(nid: number) {
+  constructor(nid: number, vec: number, group: MemCgroup | null, above: NodeReclaim | null) {
     this.nid = nid;
+    this.vec = vec;
+    this.group = group;
+    this.above = above;
+  }
+
+  /** Pages have left, or one came back too soon (workingset_age_nonresident). */
+  grow(nrPages: number): void {
+    for (let n: NodeReclaim | null = this; n !== null; n = n.above) n.age += nrPages;
+  }
+
+  /** A page that came back is active at once. */
+  noteActivation(kind: 0 | 1): void {
+    for (let n: NodeReclaim | null = this; n !== null; n = n.above) {
+      n.activations[kind] = (n.activations[kind] as number) + 1;
+    }
   }
 }
 

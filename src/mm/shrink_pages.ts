@@ -66,6 +66,7 @@ export class PageShrinker {
    * Frees what can be freed of pages of one node that are on no list; the others go back onto the
    * lists (shrink_folio_list, move_folios_to_lru).
    * @param frames the first `n` are looked at, in order.
+   * @param node what remembers that pages left: the lists that reclaim is after.
    * @param ignoresUse frees pages however much they are used.
    */
   shrink(
@@ -201,16 +202,16 @@ export class PageShrinker {
     const slot = swap.slotOf(f);
     const wasInUse = lru.has(f, LRU_WORKINGSET) ? 1 : 0;
     swap.removeFromCache(f);
-    node.age += lru.nrPagesOf(f);
+    node.grow(lru.nrPagesOf(f));
     if (swap.count[slot] === 0) return;
     swap.age[slot] = node.age;
-    swap.shadow[slot] = 1 + wasInUse + 2 * node.nid;
+    swap.shadow[slot] = 1 + wasInUse + 2 * node.vec;
   }
 
   /** A page that cannot go now becomes active, and does not keep a slot that is scarce. */
   #activate(f: number): Fate {
     const { lru, swap, stat } = this.#p;
-    if (lru.has(f, LRU_SWAPCACHE) && (swap.isFull || lru.has(f, LRU_MLOCKED))) {
+    if (lru.has(f, LRU_SWAPCACHE) && (swap.isFullFor(f) || lru.has(f, LRU_MLOCKED))) {
       if (swap.freeSlotOf(f)) lru.set(f, LRU_DIRTY);
     }
     lru.set(f, LRU_ACTIVE);

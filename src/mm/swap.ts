@@ -13,6 +13,7 @@
 //          SWP2 cache and slotOf say the same.
 import { assert } from '../base/assert.ts';
 import { LRU_SWAPCACHE, type Lru } from './lru.ts';
+import type { MemCgroups } from './memcg.ts';
 import { NIL } from './memmap.ts';
 
 /** One swap area. */
@@ -45,6 +46,8 @@ export class Swap {
   ahead = new Uint8Array(0);
   #slotOf = new Int32Array(0);
   readonly #lru: Lru;
+  /** Memory cgroups, once there are any: they limit slots too. */
+  memcg: MemCgroups | null = null;
   #nextPriority = FIRST_OWN_PRIORITY;
 
   constructor(lru: Lru) {
@@ -58,6 +61,11 @@ export class Swap {
   /** Are more than half of the slots in use (vm_swap_full)? */
   get isFull(): boolean {
     return this.nrFree * 2 < this.nrSlots;
+  }
+
+  /** Is that so, or for a memory cgroup that the page counts for (mem_cgroup_swap_full)? */
+  isFullFor(f: number): boolean {
+    return this.isFull || this.memcg?.isSwapFull(f) === true;
   }
 
   /** Adds an area; without a priority it comes after all before it. */
@@ -97,12 +105,15 @@ export class Swap {
   addPage(f: number): boolean {
     const area = this.areas.find((a) => a.nrFree > 0);
     if (area === undefined) return false;
+    const { memcg } = this;
+    if (memcg !== null && memcg.swapRoom(memcg.groupOf(f)) < 1) return false;
     let i = area.next;
     while (this.#isUsed(area.start + i)) i = i + 1 === area.nrSlots ? 0 : i + 1;
     area.next = i + 1 === area.nrSlots ? 0 : i + 1;
     area.nrFree--;
     this.nrFree--;
     this.addToCache(area.start + i, f);
+    memcg?.chargeSlot(area.start + i, this.nrSlots, f);
     this.#takeTurn(area);
     return true;
   }
@@ -157,6 +168,7 @@ export class Swap {
     if (this.#isUsed(slot)) return;
     this.shadow[slot] = 0;
     this.ahead[slot] = 0;
+    this.memcg?.unchargeSlot(slot);
     this.areaOf(slot).nrFree++;
     this.nrFree++;
   }

@@ -16,6 +16,8 @@ import { KIND_ANON, KIND_SHMEM, KIND_THP } from '../mm/memmap.ts';
 export interface Census {
   /** Private pages that some page table maps. */
   readonly anon: Float64Array;
+  /** Those of them in memory that drivers keep: they are on no list. */
+  readonly ofDrivers: Float64Array;
   /** Pages of shared memory objects, mapped or not. */
   readonly shmem: Float64Array;
   /** Those of them that some page table maps. */
@@ -34,6 +36,7 @@ export function takeCensus(k: Kernel): Census {
   const column = () => new Float64Array(zones.nr);
   const census: Census = {
     anon: column(),
+    ofDrivers: column(),
     shmem: column(),
     shmemMapped: column(),
     tables: column(),
@@ -63,7 +66,10 @@ function countFrames(k: Kernel, census: Census): void {
       for (; !isUntouched && f < blockEnd; f++) {
         if (hasSlots && lru.has(f, LRU_SWAPCACHE)) bump(census.swapCached, z);
         if (kind[f] === KIND_ANON) {
-          if ((mapcount[f] as number) > 0) bump(census.anon, z);
+          if ((mapcount[f] as number) > 0) {
+            bump(census.anon, z);
+            if (isZoneDevice(k, f as Frame)) bump(census.ofDrivers, z);
+          }
         } else if (kind[f] === KIND_THP) {
           if (k.thp.mapcount(f) > 0) bump(census.anon, z);
         } else if (kind[f] === KIND_SHMEM) {

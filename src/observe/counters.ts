@@ -26,7 +26,8 @@ export const ZONE_WORDS = ['dma', 'dma32', 'normal', 'movable', 'device'] as con
 
 type FromCensus = (c: Census, z: number) => number;
 
-const unlockedAnon: FromCensus = (c, z) => at(c.anon, z) + at(c.shmem, z) - at(c.locked, z);
+const unlockedAnon: FromCensus = (c, z) =>
+  at(c.anon, z) - at(c.ofDrivers, z) + at(c.shmem, z) - at(c.locked, z);
 
 /** Counters that are lengths of the lists of reclaim, in the order of those. */
 const ZONE_LISTS: readonly string[] = LRU_NAMES.map((name) => `nr_zone_${name}`);

@@ -1,7 +1,7 @@
 // The tree /sys/devices/system/memory: its blocks, online or offline, and where each may go.
 // Models   linux@v6.1 drivers/base/memory.c: block_size_bytes_show, phys_index_show, state_show,
 //          valid_zones_show, removable_show, early_node_zone_for_memory_block.
-// Omits    auto_online_blocks, phys_device beyond 0, crash_hotplug, probe.
+// Omits    phys_device beyond 0, crash_hotplug, probe.
 // Holds    PRC11 a block of boot memory that lies in two zones or nodes names none.
 
 import { memoryBlockBytes } from '../machine/zones.ts';
@@ -58,6 +58,7 @@ function makeBlocks(view: View): ReadonlyMap<number, BlockFacts> {
     });
   }
   for (const block of k.mem.blocks) {
+    if (!block.isThere) continue;
     const known = facts.get(numberOf(view, block));
     facts.set(numberOf(view, block), {
       nodes: new Set([...(known?.nodes ?? []), block.nid]),

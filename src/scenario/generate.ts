@@ -5,12 +5,12 @@ import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
+import { memcgDrafts } from './generate_memcg.ts';
 import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { PolicyDraw } from './generate_policy.ts';
 import { beginService, scansOfKsm } from './generate_services.ts';
 import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
-
 import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
 
 export { type MachineNodes, machineNodes };
@@ -42,7 +42,6 @@ interface PageRange {
   readonly offset: number;
   readonly nrPages: number;
 }
-/** Where the services that a family is about are switched. */
 /** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
 const NUMBERS = [1, 1, 2, 3, 257];
 
@@ -475,6 +474,9 @@ class Workload {
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
   const workload = new Workload(options);
+  if (options.family === 'memcg') {
+    return memcgDrafts(new Prng(`generate/memcg/${options.seed}`), options, options.ops);
+  }
   workload.begin();
   while (workload.drafts.length < options.ops) workload.step();
   workload.end();

@@ -14,6 +14,7 @@ export const FAMILIES = [
   'ksm',
   'balance',
   'files',
+  'memcg',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -198,6 +199,8 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     fork: 4,
     exit: 1,
   },
+  // What it does is drawn in generate_memcg.ts.
+  memcg: {},
   mixed: {
     mmap: 5,
     touch: 18,

@@ -10,6 +10,7 @@ import { readLegacyFile, writeLegacyFile } from '../kernel/cpuset_v1.ts';
 import { readQuotaFile, writeQuota } from '../kernel/device_quota.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
+import { isMemcgFile, readMemcgFile, writeMemcgFile } from './memcg_files.ts';
 import type { OpResult } from './ops.ts';
 import { plain } from './run_results.ts';
 
@@ -55,6 +56,7 @@ export function writeGroupFile(k: Kernel, path: string, value: string, writer?: 
   if (group.isLegacy) return writeLegacyFile(k, group, file, value);
   if (file === 'cpuset.mems') return writeMems(k, group, value);
   if (file === 'cgroup.subtree_control') return writeSubtreeControl(k, group, value);
+  if (isMemcgFile(file)) return writeMemcgFile(k, group, file, value);
   if (file === 'dmem.max') {
     return group.account === null ? -ENOENT : writeQuota(k, group.account, value);
   }
@@ -90,6 +92,10 @@ export function readGroupFile(k: Kernel, path: string): OpResult {
   if (file === 'cpuset.mems.effective') return { ret: 0, value: group.effectiveMems.toString() };
   if (file === 'cgroup.subtree_control') {
     return { ret: 0, value: CONTROLLERS.filter((c) => group.handsOn.has(c)).join(' ') };
+  }
+  if (isMemcgFile(file)) {
+    const value = readMemcgFile(k, group, file);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
   if (file === 'dmem.max' || file === 'dmem.current') {
     const value = readQuotaFile(k, group, file);

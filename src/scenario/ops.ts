@@ -307,6 +307,9 @@ export type SysAct =
       readonly zone?: 'KERNEL' | 'MOVABLE' | undefined;
       readonly nrBlocks?: number | undefined;
     }
+  /** Adds the memory of a node, by the platform or by its device's driver; takes it away. */
+  | { readonly verb: 'add_node'; readonly node: number; readonly isDriver?: true | undefined }
+  | { readonly verb: 'remove_node'; readonly node: number }
   /** Adds a swap area; those of the highest priority are filled first. */
   | { readonly verb: 'swapon'; readonly nrPages: number; readonly priority?: number | undefined }
   | { readonly verb: 'sleep'; readonly ms: number }

@@ -379,7 +379,16 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
       return { verb, task, region, offset: r.number('OFF, an offset in pages,', unit) };
     }
     case 'link_failure':
+    case 'remove_node':
       return { verb, node: r.number('N, a node,') };
+    case 'add_node': {
+      const node = r.number('N, a node,');
+      return {
+        verb,
+        node,
+        ...given('isDriver', r.trailing(['driver'], []).words.length > 0 || undefined),
+      };
+    }
     case 'swapon': {
       const nrPages = r.number('PAGES, a number of pages,', { pageBytes: pages.base });
       return { verb, nrPages, ...given('priority', r.done ? undefined : r.number('PRIORITY')) };

@@ -203,7 +203,10 @@ function printSysAct(act: SysAct, spell: Spelling): string {
     case 'soft_offline':
       return `${act.verb} ${spell.task(act.task)} ${spell.region(act.region)} ${act.offset}`;
     case 'link_failure':
-      return `link_failure ${act.node}`;
+    case 'remove_node':
+      return `${act.verb} ${act.node}`;
+    case 'add_node':
+      return `add_node ${act.node}${act.isDriver === true ? ' driver' : ''}`;
     case 'swapon':
       return `swapon ${act.nrPages}${act.priority === undefined ? '' : ` ${act.priority}`}`;
     case 'sleep':
@@ -287,8 +290,8 @@ export function kernelLines(scenario: Scenario): string[] {
       throw new UserError(`"${printOp(op)}" needs a listener that the test program has not`, place);
     }
     const isBuffer = act?.verb === 'mmap' && act.kind === 'device';
-    const isLink = sys === 'link_failure';
-    if (isLink || isBuffer || act?.verb.startsWith('device_') === true) {
+    const isDevices = sys === 'link_failure' || sys === 'add_node';
+    if (isDevices || isBuffer || act?.verb.startsWith('device_') === true) {
       throw new UserError(
         `"${printOp(op)}" needs a device, and a real kernel here has none`,
         place,

@@ -4,11 +4,10 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
-import { bringDeviceMemory, takeDeviceMemory } from '../kernel/device_presence.ts';
+import { isHotplugFile, readHotplugFile, writeHotplugFile } from '../kernel/hotplug_files.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { errorWords, type NodeChange, offlineNode, onlineNode } from '../kernel/memory_hotplug.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
 import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
@@ -16,13 +15,13 @@ import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
-import type { DevicePagemap } from '../mm/memremap.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
 import type { OpResult, SysAct } from './ops.ts';
 import { runLinkFailure } from './run_broken.ts';
 import { isFileSysAct, runFileSys } from './run_files.ts';
+import { runHotplug } from './run_hotplug.ts';
 import { numbers, plain } from './run_results.ts';
 
 /**
@@ -85,9 +84,10 @@ export function runSys(
     case 'uevents':
       return { ret: 0, uevents: k.uevents.map(({ action, devpath }) => `${action}@${devpath}`) };
     case 'offline_node':
-      return nodeChange(k, act, () => offlineNode(k, act.node, act.nrBlocks));
     case 'online_node':
-      return nodeChange(k, act, () => onlineNode(k, act.node, act.zone, act.nrBlocks));
+    case 'add_node':
+    case 'remove_node':
+      return runHotplug(k, act);
     case 'link_failure':
       return runLinkFailure(k, act.node);
     case 'swapon':
@@ -142,39 +142,6 @@ function poolRows(k: Kernel) {
     nodes: Object.fromEntries(nodes),
   };
 }
-
-/** What came of writing a node's memory blocks. */
-function nodeChange(
-  k: Kernel,
-  { verb, node: nid }: { readonly verb: string; readonly node: number },
-  write: () => NodeChange,
-): OpResult {
-  const kept = k.mem.deviceMemory.ofNode(nid);
-  if (kept !== undefined) return driverChange(k, kept, verb === 'online_node');
-  if (!k.mem.blocks.some((block) => block.nid === nid)) {
-    throw new NotModelled(
-      `node ${nid} going offline or online: none of its memory was hot-plugged`,
-    );
-  }
-  const { ret, nrBlocks, nrChanged, nrAlready, errors } = write();
-  return {
-    ...plain(ret),
-    blocks: nrBlocks,
-    changed: nrChanged,
-    already: nrAlready,
-    errors: errorWords(errors),
-  };
-}
-
-/** A driver brings memory that it keeps, or takes it away; there are no blocks of it. */
-function driverChange(k: Kernel, map: DevicePagemap, isOnline: boolean): OpResult {
-  const already = map.isThere === isOnline ? 1 : 0;
-  const error = already || isOnline ? 0 : takeDeviceMemory(k, map);
-  if (isOnline) bringDeviceMemory(map);
-  return { ...plain(error), blocks: 0, changed: 0, already, note: KEPT_BY_DRIVER };
-}
-
-const KEPT_BY_DRIVER = 'the memory is kept by its driver, which is loaded or unloaded';
 
 /** Zones with pages, as /proc/zoneinfo has them. */
 export function zoneRows(k: Kernel) {
@@ -236,6 +203,7 @@ function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly s
 
 function writeFile(k: Kernel, path: string, value: string): number {
   if (isServiceFile(path)) return writeServiceFile(k, path, value);
+  if (isHotplugFile(path)) return writeHotplugFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   if (isThpFile(path)) return writeThpFile(k, path, value);
@@ -247,6 +215,7 @@ function writeFile(k: Kernel, path: string, value: string): number {
 
 function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
   if (isTextFile(path)) return readText(k, path, tasks);
+  if (isHotplugFile(path)) return { ret: 0, value: readHotplugFile(k, path) };
   if (isServiceFile(path)) {
     const value = readServiceFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };

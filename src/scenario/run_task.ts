@@ -265,6 +265,7 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
  * Writes a file as the task: under its policy, where that counts, and itself where it names none.
  */
 function writeAsTask(c: TaskContext, act: Act<'swrite'>): OpResult {
+  if (act.path === '/proc/self/oom_score_adj') return writeOomScoreAdj(c.task, act.value);
   if (isThpFile(act.path)) {
     const error = writeThpFile(c.k, act.path, act.value);
     return plain(error < 0 ? error : act.value.length);
@@ -272,6 +273,14 @@ function writeAsTask(c: TaskContext, act: Act<'swrite'>): OpResult {
   if (!isHugeFile(act.path)) return plain(writeGroupFile(c.k, act.path, act.value, c.task));
   const error = writeHugeFile(c.k, c.task, act.path, act.value);
   return plain(error < 0 ? error : act.value.length);
+}
+
+/** How gladly the OOM killer takes a task, -1000 to 1000 (oom_score_adj_write). */
+function writeOomScoreAdj(task: Task, value: string): OpResult {
+  const text = value.trim();
+  if (!/^[-+]?\d+$/.test(text) || Math.abs(Number(text)) > 1000) return plain(-EINVAL);
+  task.oomScoreAdj = Number(text);
+  return plain(value.length);
 }
 
 function runMbind(c: TaskContext, act: Act<'mbind'>): OpResult {

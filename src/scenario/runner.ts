@@ -78,11 +78,8 @@ export class Runner {
   run(op: Op): OpResult {
     const alive = [...this.tasks].filter(([, task]) => task.isAlive).map(([name]) => name);
     try {
-      const wasLost = this.kernel.panic !== undefined;
       const result = this.#withDead(op.act, alive, this.#runAct(op.act));
-      const { panic } = this.kernel;
-      if (panic !== undefined) return wasLost ? result : { ret: 'PANIC', note: panic };
-      return this.#withAgent(op.act, result);
+      return this.kernel.panic === undefined ? this.#withAgent(op.act, result) : result;
     } catch (error) {
       if (error instanceof NotModelled) {
         throw new NotModelled(`${error.message} (in "${printAct(op.act)}")`, lineOf(op));
@@ -98,6 +95,7 @@ export class Runner {
    * Adds the tasks that died in an operation; its own task never gets an answer when it is killed.
    */
   #withDead(act: Act, alive: readonly string[], result: OpResult): OpResult {
+    if (this.kernel.panic !== undefined) return { ...result, ret: 'PANIC' };
     if (act.on === 'task' && act.act.verb === 'exit') return result;
     const tasks = act.on === 'fork' ? [...alive, act.child] : alive;
     const died = tasks.filter((name) => this.tasks.get(name)?.isAlive === false);

@@ -1,8 +1,10 @@
 // What comes with the project: the scenarios and the reference. Both are read by the parser, so
 // neither can go stale.
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { DESIGNS } from '../designs/index.ts';
+import { loadMachine } from '../machine/load.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPreset } from '../machine/presets/index.ts';
 import { machineNodes } from './generate.ts';
@@ -18,6 +20,7 @@ const files = readdirSync(FOLDER).filter((name) => name.endsWith('.cdm'));
 /** The machine that a scenario names, or the thread's own. */
 function machineOf(text: string): Machine {
   const name = /^machine (\S+)$/m.exec(text)?.[1] ?? 'thread';
+  if (name.endsWith('.json')) return loadMachine(fileURLToPath(new URL(name, FOLDER)));
   return findPreset(name) as Machine;
 }
 
@@ -46,7 +49,7 @@ describe.each(files)('scenarios/%s', (name) => {
     const site = /^[A-Z][A-Za-z ]+, [\w-]+, [\w/.-]+: .{20}/;
     const mail = /^[A-Z][a-z]+ [A-Z][a-z]+, 2017-0[23]-\d\d, .{20}/;
     expect([/^generated$/, document, site, mail].some((form) => form.test(s.source))).toBe(true);
-    expect(machineOf(text)?.name).toBe(s.machine);
+    expect(s.machine).toMatch(machineOf(text).name);
     expect(text).toMatch(/^# [A-Z]/);
   });
 
@@ -71,7 +74,7 @@ describe.each(files)('scenarios/%s', (name) => {
   });
 
   test('runs on a real kernel unless it needs a device', () => {
-    const needsDevice = /device_(?:compute|prefetch)|link_failure/.test(text);
+    const needsDevice = /device_(?:compute|prefetch)|link_failure|add_node/.test(text);
     if (needsDevice) expect(() => kernelLines(s)).toThrow(/needs a device/);
     else expect(kernelLines(s)).toHaveLength(s.ops.length);
   });

@@ -86,6 +86,8 @@ export const SYS_USAGE = {
   vmstat: 'KEY[,KEY...]',
   offline_node: 'N [BLOCKS]',
   online_node: 'N [KERNEL|MOVABLE] [BLOCKS]',
+  add_node: 'N [driver]',
+  remove_node: 'N',
   poison: 'TASK R OFF',
   soft_offline: 'TASK R OFF',
   link_failure: 'N',
@@ -208,6 +210,8 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   'sys mkfile': ['ino'],
   'sys offline_node': ['blocks', 'changed', 'already'],
   'sys online_node': ['blocks', 'changed', 'already'],
+  'sys add_node': ['blocks', 'changed'],
+  'sys remove_node': ['blocks', 'changed'],
 };
 /** Fields that any operation may report. */
 export const COMMON_FIELDS: readonly string[] = ['killedBy'];

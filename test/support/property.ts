@@ -43,3 +43,9 @@ export function check<T>(
     { cause: details.errorInstance },
   );
 }
+
+/**
+ * Draws for one of `nr` subjects that share `total` of them, at least 4 each: the suite keeps its
+ * length as subjects are added. FC_RUNS asks for more.
+ */
+export const share = (total: number, nr: number): number => Math.max(4, Math.ceil(total / nr));

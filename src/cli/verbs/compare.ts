@@ -1,5 +1,6 @@
 // `cdmlab compare`: one scenario under several designs, as a table, a page or JSON.
 import type { Command } from 'commander';
+import { UserError } from '../../base/assert.ts';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
 import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
 import { readCosts } from '../../lab/cost/read_costs.ts';
@@ -10,17 +11,17 @@ import { COST_OPTION, collectCost, estimateText, timeText } from '../estimate_te
 import { hintText } from '../hints.ts';
 import { EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
+import { MOST_WIDE, storyTable, storyText } from '../story_text.ts';
 import { facts, formatTable, paragraph } from '../table.ts';
 import { warnOfScenario } from '../warnings.ts';
 import { count, machineWords, parameterWords, scenarioWords, unjudgedNote } from '../words.ts';
+import { type CompareAllOptions, compareAll } from './compare_all.ts';
 
-interface CompareOptions {
+interface CompareOptions extends CompareAllOptions {
+  readonly all?: boolean;
   readonly machine?: string;
-  readonly designs?: string;
   readonly report?: string;
-  readonly cost?: readonly string[];
   readonly param?: Record<string, string>;
-  readonly json?: boolean;
 }
 
 /** Results that end a task: they are shown before others. */
@@ -33,7 +34,14 @@ export function addCompare(program: Command, io: Io): void {
     .command('compare')
     .argument('[SCENARIO]', 'name of a shipped scenario, or a file', DEFAULT_SCENARIO)
     .option('--machine <M>', "preset or file; the scenario's own when left out")
-    .option('--designs <a,b>', 'ids of designs; stock and those of the thread when left out')
+    .option(
+      '--designs <a,b>',
+      'ids of designs; all: the ten answers; every: their variants too; stock and those of the ' +
+        'thread when left out',
+    )
+    .option('--all', 'every shipped scenario under the ten designs, as a matrix')
+    .option('--only <a,b>', 'with --all: these scenarios')
+    .option('--out <DIR|FILE>', 'with --all: write the matrix as a page, or a folder of pages')
     .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
     .option(...COST_OPTION, collectCost)
     .option('--report <FILE.html>', 'also write the comparison as a page')
@@ -47,11 +55,21 @@ export function addCompare(program: Command, io: Io): void {
     ],
     `cdmlab compare
      cdmlab compare unaware-app --designs stock,allocator-gate
+     cdmlab compare mixed-mask --designs all
+     cdmlab compare --all --out matrix.html
      cdmlab compare my.cdm --machine gh200 --param SIZE=1GiB --report gh200.html`,
   );
 }
 
 async function compare(io: Io, name: string, options: CompareOptions): Promise<void> {
+  if (options.all === true) {
+    const alone = (['machine', 'param', 'report'] as const).find((o) => options[o] !== undefined);
+    if (alone !== undefined) throw new UserError(`--${alone} does not go with --all`);
+    const { renderReport } = await import('../../web/report.ts');
+    const { renderMatrix } = await import('../../web/matrix_page.ts');
+    compareAll(io, options, { matrix: renderMatrix, comparison: renderReport });
+    return;
+  }
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
   const { scenario, machine, unjudged } = loaded;
   if (options.json !== true) warnOfScenario(io, loaded);
@@ -92,11 +110,12 @@ function comparisonText(
   const parts = [
     head,
     stoppedText(io, outcomes, scenario.ops.length),
-    outcomeTable(io, outcomes),
+    outcomes.length > MOST_WIDE ? storyTable(io, comparison) : outcomeTable(io, outcomes),
     'All counts are pages.',
     notAskedText(outcomes),
     windowText(outcomes),
     refusalText(outcomes),
+    storyText(comparison),
     failedText(io, outcomes),
     estimateText(outcomes.map((o) => o.estimate)),
     hintText(comparison, scenario, name, options),

@@ -3,9 +3,10 @@
 // Models   COST3 a CPU that touches pages, or a device that computes on them, works through all of
 //          their bytes: it reads them, and unless it only reads, it writes as many.
 // Omits    caches, what the code of a program reads, traffic of the page allocator's own tables.
+import type { Frame } from '../../base/ids.ts';
 import type { DevicePolicy } from '../../drivers/driver.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { pteFrame, pteIsPage } from '../../kernel/page_table.ts';
+import { anyFrameOf } from '../../kernel/page_table.ts';
 import type { Purpose } from '../../kernel/placement_count.ts';
 import { EVENT } from '../../mm/vmstat_items.ts';
 import type { TaskAct } from '../../scenario/ops.ts';
@@ -232,10 +233,15 @@ export class TrafficMeter {
     const { pageBytes } = kernel.mem;
     const { pageTable } = task.mm;
     pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
-      if (pteIsPage(pte)) add(byNode, kernel.allocator.nidOf(pteFrame(pte)), pageBytes);
+      const f = anyFrameOf(pte);
+      if (f !== -1) add(byNode, kernel.allocator.nidOf(f), pageBytes);
     });
     for (const [, pte] of pageTable.hugeIn(startVpn, startVpn + nrPages)) {
-      add(byNode, kernel.allocator.nidOf(pteFrame(pte)), pageBytes * kernel.huge.nrSmall);
+      add(
+        byNode,
+        kernel.allocator.nidOf(anyFrameOf(pte) as Frame),
+        pageBytes * kernel.huge.nrSmall,
+      );
     }
     return byNode;
   }
