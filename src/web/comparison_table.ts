@@ -2,7 +2,9 @@
 // as bars. The bars are hand-made SVG: two rectangles a design need no chart library, take their
 // colours from the page's style sheet in light and dark, and come out the same every time.
 import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
+import { storiesOf } from '../lab/story.ts';
 import { type Html, html } from './html.ts';
+import { estimateDetails, storyList } from './story_section.ts';
 import { count, perRequest, roughTime } from './words.ts';
 
 interface Column {
@@ -153,6 +155,14 @@ export function comparisonSection(comparison: Comparison): Html {
 <thead><tr><th scope="col">Design</th>${heads}</tr></thead>
 <tbody>${outcomes.map((outcome) => row(outcome, columns))}</tbody></table></div>
 ${bars}
+${
+  outcomes.length > 1 &&
+  html`<h3>What each design bought and cost, against stock</h3>${storyList(
+    storiesOf(comparison),
+    outcomes.map((o) => o.design),
+  )}`
+}
+${estimateDetails(comparison)}
 <details class="meanings"><summary>What the columns count</summary><dl>${meanings}</dl></details>
 </section>`;
 }

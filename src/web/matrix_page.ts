@@ -4,9 +4,10 @@
 // Omits    model logic: every word and number comes from the Matrix.
 // Holds    REP1 equal matrices give equal pages. REP2 all text is escaped (html.ts).
 import type { Matrix, MatrixNumbers, MatrixRow } from '../lab/matrix.ts';
-import { type Cell, type DesignStory, VERDICT_WORDS, type VerdictWord } from '../lab/story.ts';
+import { type Cell, VERDICT_WORDS, type VerdictWord } from '../lab/story.ts';
 import { type Html, html, trusted } from './html.ts';
 import { MATRIX_STYLE } from './matrix_style.ts';
+import { storyList } from './story_section.ts';
 import { STYLE } from './style.ts';
 import { count, counted, perRequest, roughTime } from './words.ts';
 
@@ -138,20 +139,4 @@ function numbersLine(n: MatrixNumbers, cell: Cell, isTimed: boolean): Html {
     (v) => html`<td class="${v === 0 ? 'zero' : ''}">${count(v)}</td>`,
   )}<td>${perRequest(n.nrZonesLookedAt, n.nrRequests)}</td>${isTimed && html`<td>${time}</td>`}</tr>
 `;
-}
-
-/** What each design bought and cost; those that are as stock in one line. */
-function storyList(stories: readonly DesignStory[], designs: readonly string[]): Html {
-  const alike = stories.filter((s) => s.bought.length + s.cost.length === 0 && !s.stopped);
-  const told = stories.filter((s) => !alike.includes(s));
-  if (stories.length === 0) {
-    return html`<p class="nothing">${designs.length < 2 ? 'One design alone.' : 'Nothing to measure against: stock is not among the designs.'}</p>`;
-  }
-  const items = told.map(
-    (s) =>
-      html`<dt>${s.design}</dt>${s.bought.length > 0 && html`<dd><b>bought</b> ${s.bought.join('; ')}</dd>`}${s.cost.length > 0 && html`<dd><b>cost</b> ${s.cost.join('; ')}</dd>`}${s.stopped !== undefined && html`<dd>${s.stopped}</dd>`}`,
-  );
-  const same =
-    alike.length > 0 && html`<dt>as stock</dt><dd>${alike.map((s) => s.design).join(', ')}</dd>`;
-  return html`<dl class="story">${items}${same}</dl>`;
 }

@@ -35,10 +35,6 @@ table.outcomes { font-size: .84rem; }
   gap: 1.25rem;
 }
 .verdicts > article { border-top: 1px solid var(--line); padding-top: .6rem; }
-.verdicts li, .story li { margin: .2rem 0; font-size: .9rem; overflow-wrap: anywhere; }
+.verdicts li { margin: .2rem 0; font-size: .9rem; overflow-wrap: anywhere; }
 section.one { margin: 2rem 0; }
-.story { margin-top: .8rem; }
-.story dt { font-weight: 600; font-size: .9rem; margin-top: .5rem; }
-.story dd { margin: 0 0 0 1.2rem; font-size: .9rem; overflow-wrap: anywhere; }
-.story dd b { font-weight: 600; color: var(--soft); }
 `;

@@ -73,6 +73,23 @@ describe('the page of a comparison', () => {
     expect(textsOf(page, '.headline')[0]).toContain('Refused or not survived: 1 operation under');
   });
 
+  test('tells what each design bought and cost, and that no time is estimated without figures', () => {
+    expect(textsOf(page, 'dl.story').join()).toContain(
+      'pages off devices that nobody had asked for',
+    );
+    expect(textsOf(page, '#comparison').join()).toContain('Time not estimated: no figure for');
+    expect(page.querySelector('details.estimate')).toBeNull();
+  });
+
+  test('an estimate stands with its figures and their sources', () => {
+    const timed = documentOf(compared('hybrid-flow', { machine: 'gh200' }));
+    expect(textsOf(timed, 'table.comparison thead').join()).toContain('Time (estimate)');
+    const told = textsOf(timed, 'details.estimate').join();
+    expect(told).toContain('no measurement');
+    expect(told).toContain('dnhkng.github.io, 2026-04-25');
+    expect(told).toContain('the cost of a moved page');
+  });
+
   test('the table has a row for every design with its numbers', () => {
     const rows = [...page.querySelectorAll('table.comparison tbody tr')];
     expect(rows).toHaveLength(leak.outcomes.length);

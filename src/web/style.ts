@@ -137,6 +137,11 @@ rect.asked { fill: var(--asked); }
 }
 .key.unasked { background: var(--unasked); }
 .key.asked { background: var(--asked); }
+.story { margin-top: .8rem; }
+.story dt { font-weight: 600; font-size: .9rem; margin-top: .5rem; }
+.story dd { margin: 0 0 0 1.2rem; font-size: .9rem; overflow-wrap: anywhere; }
+.story dd b { font-weight: 600; color: var(--soft); }
+.estimate { margin: .8rem 0; }
 .meanings dl { margin: 0; font-size: .88rem; columns: 2; column-gap: 2.5rem; }
 .meanings dl div {
   display: grid; grid-template-columns: 9.5rem 1fr; break-inside: avoid; padding: .12rem 0;
