@@ -1,7 +1,7 @@
 // Judge: the design keeps its promise. No page is on a node that the promise isolates unless a
 // policy or the request itself named that node.
-// Holds    PRM1 every page placed unasked lies outside the nodes that the promise names. PRM2 memory
-//          that drivers keep holds buffers, and pages of the kinds that the promise names.
+// Holds    PRM1 every page placed unasked lies outside the nodes that the promise names. PRM2
+//          memory that drivers keep holds buffers, and pages of the kinds that the promise names.
 // Notes    Kernel pages and page tables are never asked for: where a device's memory is ordinary
 //          boot memory, a task bound to the device puts its page tables there, and that is a
 //          breach.
