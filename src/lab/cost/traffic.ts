@@ -103,7 +103,7 @@ export class TrafficMeter {
     const own = act.on === 'task' ? act.act : undefined;
     const task = act.on === 'task' ? this.#session.runner.tasks.get(act.task) : undefined;
     const device = own !== undefined && 'device' in own ? own.device : undefined;
-    const at = this.#placeOf(device) ?? (task === undefined ? 0 : this.#cpuNode(task.cpu));
+    const at = this.#placeOf(device) ?? this.#cpuNode(Number(task?.cpu ?? -1));
     const placed = this.#filled(traffic, at);
     const moved = this.#movedPages(traffic);
     const visits = this.#newVisits();
@@ -125,7 +125,8 @@ export class TrafficMeter {
 
   #cpuNode(cpu: number): number {
     const { nodes } = this.#session.input.machine;
-    return Number(nodes.find((n) => n.cpus.map(Number).includes(cpu))?.id ?? 0);
+    const own = nodes.find((n) => n.cpus.map(Number).includes(cpu));
+    return Number((own ?? nodes.find((n) => n.cpus.length > 0) ?? nodes[0])?.id);
   }
 
   /** Pages that were given in the step; returns those of users. */
