@@ -31,6 +31,7 @@ import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
 import { type ThpEnabled, TransparentHuge } from './thp.ts';
 import { splitPmdAtEdge } from './thp_split.ts';
+import type { Uevent } from './uevents.ts';
 
 export interface KernelOptions extends MemoryOptions {
   /** MAX_NUMNODES of the kernel, 1024 unless it was configured smaller. */
@@ -126,6 +127,8 @@ export class Kernel {
    * tells them has run.
    */
   defersCpusetWork = false;
+  /** What user space has been told of memory that came and went, in order. */
+  readonly uevents: Uevent[] = [];
   /** Lines the kernel would log. */
   readonly log: string[] = [];
   /** Nodes whose memory a GPU's driver has added: it goes into ZONE_MOVABLE or not online. */

@@ -165,15 +165,10 @@ function keepBelowHigh(k: Kernel, task: Task, group: MemCgroup, nrPages: number)
   allocator.lastZone = zone;
 }
 
-/** Does something with pages charged to the group that a slot counts for, unless it is gone. */
-export function payingForSlot<T>(k: Kernel, slot: number, work: () => T): T {
-  const { memcg } = k;
-  const group = memcg?.groups[memcg.swapOwnerOf(slot)] ?? null;
-  if (memcg === null || group === null || group.isGone) return work();
-  memcg.payer = group;
-  const result = work();
-  memcg.payer = undefined;
-  return result;
+/** The group that a page pays for which comes back from a slot; undefined for that of the task. */
+export function payerOfSlot(memcg: MemCgroups, slot: number): MemCgroup | undefined {
+  const group = memcg.groups[memcg.swapOwnerOf(slot)] ?? null;
+  return group === null || group.isGone ? undefined : group;
 }
 
 /** Writes memory.max: what is above it is freed, and killed for (memory_max_write). */

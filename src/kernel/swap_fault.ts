@@ -15,7 +15,7 @@ import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { LOCKED_PAGE } from './lru_track.ts';
-import { payingForSlot } from './memcg.ts';
+import { payerOfSlot } from './memcg.ts';
 import { makePte, PTRS_PER_LEAF, pteIsSwap, pteSlot } from './page_table.ts';
 import { allocUserPages, type FoundPolicy } from './policy_alloc.ts';
 import type { ShmemObject } from './shmem.ts';
@@ -39,23 +39,24 @@ interface SwapinRequest {
 /**
  * A frame for the contents of a slot, on the lists of its node; -1 when there is none to be had.
  */
-function readSlot({ k, task, found, interleaveIndex }: SwapinRequest, slot: number): Frame | -1 {
-  const { swap, lru, map, stat } = k.mem;
-  const read = () =>
-    allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, interleaveIndex, 1, 'swap in');
-  const n = k.memcg === null ? read() : payingForSlot(k, slot, read);
+function readSlot(
+  k: Kernel,
+  task: Task,
+  found: FoundPolicy,
+  interleaveIndex: number,
+  slot: number,
+): Frame | -1 {
+  const { lru, map, stat } = k.mem;
+  const payer = k.memcg === null ? undefined : payerOfSlot(k.memcg, slot);
+  if (k.memcg !== null) k.memcg.payer = payer;
+  const n = allocUserPages(k, task, GFP_HIGHUSER_MOVABLE, found, interleaveIndex, 1, 'swap in');
+  if (k.memcg !== null) k.memcg.payer = undefined;
   if (n === 0) return -1;
   const f = k.allocator.out[0] as Frame;
   map.claim(f, KIND_ANON, task.mm.id, 0, 0);
   stat.count(EVENT.pswpin, 1);
   lru.set(f, LRU_SWAPBACKED);
-  const shadow = swap.shadow[slot] as number;
-  if (shadow !== 0) {
-    const nid = (shadow - 1) >> 1;
-    const wasInUse = ((shadow - 1) & 1) !== 0;
-    k.reclaim?.vmscan.noteRefault(f, nid, swap.age[slot] as number, wasInUse, false);
-    swap.shadow[slot] = 0;
-  }
+  noteReturn(k, f, slot);
   lru.add(f);
   return f;
 }
@@ -65,7 +66,8 @@ function readIntoCache(request: SwapinRequest, slot: number): Frame | -1 {
   const { swap } = request.k.mem;
   const there = swap.cached(slot);
   if (there !== NIL) return there as Frame;
-  const f = readSlot(request, slot);
+  const { k, task, found, interleaveIndex } = request;
+  const f = readSlot(k, task, found, interleaveIndex, slot);
   if (f === -1) return -1;
   swap.addToCache(slot, f);
   return f;
@@ -91,11 +93,12 @@ export function swapIn(
   const { pageTable } = task.mm;
   const slot = pteSlot(pageTable.get(vpn));
   const interleaveIndex = vma.pgoff + (vpn - vma.startVpn);
-  const request = { k, task, found, interleaveIndex };
   let f = swap.cached(slot);
   if (f === NIL) {
     const isOwn = swap.count[slot] === 1;
-    f = isOwn ? readSlot(request, slot) : readAround(request, vma, vpn, slot);
+    f = isOwn
+      ? readSlot(k, task, found, interleaveIndex, slot)
+      : readAround({ k, task, found, interleaveIndex }, vma, vpn, slot);
     if (f < 0) return -1;
     stat.count(EVENT.pgmajfault, 1);
   } else noteHit(k, vma, vpn, slot);
@@ -113,6 +116,17 @@ export function swapIn(
   lru.set(frame, isWrite ? LRU_YOUNG | LRU_DIRTY : LRU_YOUNG);
   pageTable.set(vpn, makePte(frame, isWrite && isAlone));
   return 0;
+}
+
+/** The page of a slot is back: was it gone too short a time? */
+function noteReturn(k: Kernel, f: Frame, slot: number): void {
+  const { swap } = k.mem;
+  const shadow = swap.shadow[slot] as number;
+  if (shadow === 0) return;
+  const vec = (shadow - 1) >> 1;
+  const wasInUse = ((shadow - 1) & 1) !== 0;
+  k.reclaim?.vmscan.noteRefault(f, vec, swap.age[slot] as number, wasInUse, false);
+  swap.shadow[slot] = 0;
 }
 
 /** Do entries of others stand for the contents of a page in memory? */

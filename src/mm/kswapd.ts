@@ -10,6 +10,7 @@
 // Holds    RCL5 a daemon reclaims from its own node only, until one zone is above its high mark.
 //          RCL7 a request reclaims only from nodes of its list, mask and cpuset.
 
+import type { ZoneIndex } from '../base/ids.ts';
 import { __GFP_NORETRY, __GFP_RETRY_MAYFAIL, MAX_NR_ZONES } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_WMARK_MIN } from './internal.ts';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, type Lru } from './lru.ts';
@@ -106,13 +107,15 @@ export class Reclaim implements Reclaimer {
   /** Is a zone that the request may use above its high mark (pgdat_balanced)? */
   #isBalanced(nid: number, order: number, highest: number): boolean {
     const { zones } = this.#p;
-    const usable = this.#zonesUpTo(nid, highest);
-    return (
-      usable.length === 0 ||
-      usable.some((z) =>
-        zoneWatermarkOk(zones, z as never, order, zones.wmarkHigh[z] as number, highest, 0),
-      )
-    );
+    let nrUsable = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.nid[z] !== nid || (zones.type[z] as number) > highest) continue;
+      if ((zones.managed[z] as number) === 0) continue;
+      nrUsable++;
+      const mark = zones.wmarkHigh[z] as number;
+      if (zoneWatermarkOk(zones, z as ZoneIndex, order, mark, highest, 0)) return true;
+    }
+    return nrUsable === 0;
   }
 
   /** One run of a node's daemon (balance_pgdat). */
@@ -180,7 +183,7 @@ export class Reclaim implements Reclaimer {
       if (nodemask !== null && !nodemask.has(zones.nid[z] as number)) continue;
       const available = (zones.free[z] as number) + vmscan.reclaimablePages(z);
       const mark = wmarkPages(zones, z, ALLOC_WMARK_MIN);
-      if (zoneWatermarkOk(zones, z as never, order, mark, highest, allocFlags, available)) {
+      if (zoneWatermarkOk(zones, z as ZoneIndex, order, mark, highest, allocFlags, available)) {
         return true;
       }
     }
