@@ -15,11 +15,15 @@ export interface Breach {
   readonly nrPages: number;
 }
 
-/** Everything placed against the promise so far, since the kernel started. */
+/**
+ * Everything placed against the promise so far, since the kernel started; what it does not speak
+ * of, because an agent had not answered yet, is excused.
+ */
 export function breaches(k: Kernel): readonly Breach[] {
   const isolated = new Set<number>(k.design.promise.isolated(k.states));
   return k.placements
     .rows()
+    .map((row) => ({ ...row, nrPages: row.nrPages - k.placements.excused(row) }))
     .filter((row) => !row.isAsked && row.nrPages > 0 && isolated.has(row.nid))
     .map(({ purpose, from, nid, nrPages }) => ({ purpose, from, nid, nrPages }));
 }

@@ -4,6 +4,7 @@ import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
 import { byPage } from './by_page.ts';
+import { cpuset, cpusetV1 } from './cpuset_agent.ts';
 import { deviceQuota } from './device_quota.ts';
 import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
@@ -27,6 +28,8 @@ export const DESIGNS: readonly Design[] = [
   hmmCoherent,
   privateNode,
   privateNodeV4,
+  cpuset,
+  cpusetV1,
   deviceQuota,
   skeleton,
 ];

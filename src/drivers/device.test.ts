@@ -134,6 +134,9 @@ describe('the driver', () => {
       T0 mmap R2 8 anon
       T0 mbind R2 0 8 interleave 0,1
       T0 device_compute gpu0 R2 -> local 8
+      T0 set_mempolicy bind 0
+      T0 mmap R3 8 anon
+      T0 device_compute gpu0 R3 -> local 8
     `);
   });
 

@@ -209,7 +209,7 @@ export class Driver {
         vpn = end;
         continue;
       }
-      const home = residencyOf(this.k, task, vma, vpn, this, advice);
+      const home = residencyOf(this.k, vma, this, advice);
       const isOurs = this.frames.type !== 'none' && (isPrefetch || home === this.nid);
       const source = isOurs ? this.frames : this.#sourceAt(home);
       const run = this.#fill(need, vma, vpn, end, source, slot);

@@ -10,9 +10,7 @@ import { NUMA_NO_NODE } from '../base/ids.ts';
 import type { DeviceMemoryType } from '../hooks/design.ts';
 import { MPOL_BIND, MPOL_PREFERRED, MPOL_PREFERRED_MANY } from '../hooks/policy_modes.ts';
 import type { Vma } from '../kernel/address_space.ts';
-import { policyOfPage } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Task } from '../kernel/task.ts';
 import { ADVICE, type Advice } from './block_table.ts';
 
 /** A device's own node, that of its CPUs, and whether the kernel knows of its memory. */
@@ -22,16 +20,9 @@ export interface DeviceNodes {
   readonly frames: { readonly type: DeviceMemoryType | undefined };
 }
 
-/** The node for a page that the device uses. */
-export function residencyOf(
-  k: Kernel,
-  task: Task,
-  vma: Vma,
-  vpn: number,
-  device: DeviceNodes,
-  advice: Advice,
-): NodeId {
-  const { policy } = policyOfPage(task, vma, vpn);
+/** The node for pages of an area that the device uses. The task's own policy is not asked. */
+export function residencyOf(k: Kernel, vma: Vma, device: DeviceNodes, advice: Advice): NodeId {
+  const { policy } = vma;
   const isBinding =
     policy !== null &&
     (policy.mode === MPOL_BIND ||

@@ -211,6 +211,48 @@ export interface DesignAnswers {
   readonly directReclaim?: (nid: NodeId, view: NodesView) => boolean;
 }
 
+/** A program as an administrator knows it. */
+export interface AgentTask {
+  readonly name: string;
+  /** It is to use devices, or was started by one that is. */
+  readonly isUser: boolean;
+}
+
+/** What a program in user space can see of the machine. */
+export interface AgentView {
+  readonly nodes: NodesView;
+  /** CPUs that are online, as files have lists: `0-3`. */
+  readonly cpus: string;
+  /** The hierarchy that cpusets are in, where others have chosen one: a machine has one of them. */
+  readonly cpusetVersion: 1 | 2 | undefined;
+  /** Programs that run, oldest first. */
+  readonly tasks: readonly AgentTask[];
+  /** What a file holds, or undefined where there is none. */
+  readonly read: (path: string) => string | undefined;
+}
+
+/** An event of the kernel that an agent hears of (kobject_uevent). */
+export interface AgentEvent {
+  readonly action: 'online' | 'offline';
+  readonly nid: number;
+}
+
+/**
+ * A program in user space that does the design's work: it answers with operations, as lines of the
+ * scenario language, and they are system calls and writes to files like those of anybody else.
+ */
+export interface DesignAgent {
+  /** Operations of others that pass between an event and its answer. */
+  readonly delayOps: number;
+  /** Before the first program does anything. */
+  atBoot(view: AgentView): readonly string[];
+  onEvent(event: AgentEvent, view: AgentView): readonly string[];
+  /** A program has been started; nothing else has run since. */
+  onTask(task: AgentTask, view: AgentView): readonly string[];
+  /** Is a group, by its path, one of those that the agent keeps? */
+  keepsGroup(path: string): boolean;
+}
+
 /** What the design promises, as a property that checkers test. */
 export interface DesignPromise {
   /** In words. */
@@ -232,4 +274,6 @@ export interface Design {
   readonly promise: DesignPromise;
   readonly decisionPoints: readonly DecisionPoint[];
   readonly answers: DesignAnswers;
+  /** What does its work in user space, for a design that leaves the kernel as it is. */
+  readonly agent?: DesignAgent | undefined;
 }

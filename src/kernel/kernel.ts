@@ -20,6 +20,7 @@ import type { DriverBuffer } from './device_file.ts';
 import type { FileInode } from './file_inode.ts';
 import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { Khugepaged } from './khugepaged.ts';
 import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
 import { MemoryTiers } from './memory_tiers.ts';
@@ -31,6 +32,7 @@ import { ShmemObject } from './shmem.ts';
 import { Task } from './task.ts';
 import { type ThpEnabled, TransparentHuge } from './thp.ts';
 import { splitPmdAtEdge } from './thp_split.ts';
+import type { Uevent } from './uevents.ts';
 
 export interface KernelOptions extends MemoryOptions {
   /** MAX_NUMNODES of the kernel, 1024 unless it was configured smaller. */
@@ -113,6 +115,8 @@ export class Kernel {
   readonly numa: NumaBalancing;
   /** KSM, running or not. */
   readonly ksm: Ksm;
+  /** khugepaged, with something to do or not. */
+  readonly khugepaged: Khugepaged;
   /** What is in users' pages, once something looks at it. */
   contents: Contents | undefined;
   /** Tiers of memory. */
@@ -126,6 +130,8 @@ export class Kernel {
    * tells them has run.
    */
   defersCpusetWork = false;
+  /** What user space has been told of memory that came and went, in order. */
+  readonly uevents: Uevent[] = [];
   /** Lines the kernel would log. */
   readonly log: string[] = [];
   /** Nodes whose memory a GPU's driver has added: it goes into ZONE_MOVABLE or not online. */
@@ -148,6 +154,7 @@ export class Kernel {
     this.numa = new NumaBalancing(this);
     this.numa.mode = options.numaBalancing ?? 0;
     this.ksm = new Ksm(this);
+    this.khugepaged = new Khugepaged(this);
     this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;

@@ -38,6 +38,7 @@ import { migrateFrames } from './migrate.ts';
 import { allocOnNode, type FoundPolicy } from './policy_alloc.ts';
 import { forgetPrivateNode } from './private_nodes.ts';
 import { thpTarget } from './thp_migrate.ts';
+import { tellOfBlock } from './uevents.ts';
 
 /** What came of writing the blocks of a node. */
 export interface NodeChange {
@@ -90,6 +91,7 @@ export function onlineBlock(k: Kernel, block: MemoryBlock, type: OnlineType): nu
   const isRefused = k.driverNodes.has(block.nid) && k.mem.zones.type[z] !== ZONE_MOVABLE;
   if (isRefused) return -EPERM;
   onlineBlockIn(k.mem, block, z);
+  tellOfBlock(k, block, 'online');
   return 0;
 }
 
@@ -143,6 +145,7 @@ export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   const wasPrivate = k.states.privateMemory.has(block.nid);
   removeBlock(k.mem, isolated);
   if (wasPrivate && !k.states.privateMemory.has(block.nid)) forgetPrivateNode(k, block.nid);
+  tellOfBlock(k, block, 'offline');
   return 0;
 }
 

@@ -60,6 +60,8 @@ export class PlacementCount {
    * the node wanted.
    */
   readonly #spilled: Float64Array;
+  /** Pages that no promise is broken by, by row; few rows ever have any. */
+  readonly #excused = new Map<string, number>();
 
   constructor(nrNodeIds: number) {
     this.#nrNodeIds = nrNodeIds;
@@ -72,6 +74,17 @@ export class PlacementCount {
     const kind = PURPOSES.indexOf(purpose) * NR_ORIGINS + POLICY_ORIGINS.indexOf(from);
     const at = (kind * 2 + (isAsked ? 1 : 0)) * this.#nrNodeIds + nid;
     this.#counts[at] = (this.#counts[at] as number) + nrPages;
+  }
+
+  /** Pages of a row about which the design's promise says nothing. */
+  excuse({ purpose, from, isAsked, nid }: PlacementRow, nrPages: number): void {
+    const key = `${purpose}/${from}/${isAsked}/${nid}`;
+    this.#excused.set(key, (this.#excused.get(key) ?? 0) + nrPages);
+  }
+
+  /** How many of a row's pages are excused. */
+  excused({ purpose, from, isAsked, nid }: PlacementRow): number {
+    return this.#excused.get(`${purpose}/${from}/${isAsked}/${nid}`) ?? 0;
   }
 
   /** Counts pages that wanted a node and landed on another. */

@@ -141,6 +141,7 @@ class Run {
       moves,
       nrMovedToDevice: sum(moves.filter((m) => isOn(m.to) && !isOn(m.from))),
       nrMovedFromDevice: sum(moves.filter((m) => isOn(m.from) && !isOn(m.to))),
+      ...this.#windows(),
       nrRequests: this.#nrRequests,
       nrZonesLookedAt: this.#nrZones,
       ...(estimate.timeNs === undefined ? {} : { estimatedTimeNs: estimate.timeNs }),
@@ -151,6 +152,12 @@ class Run {
       zonelists: zonelistRows(kernel),
       stateHash: this.#session.hash(),
     };
+  }
+
+  /** Where pages came to a device before an agent had answered. */
+  #windows(): Pick<DesignOutcome, 'windows'> {
+    const windows = this.#session.runner.agent?.windows.filter((w) => w.nrPages > 0) ?? [];
+    return windows.length === 0 ? {} : { windows };
   }
 
   /** Runs to the end, or to what is not modelled, which it returns in words. */

@@ -5,6 +5,7 @@ import type { DeviceMemoryType } from '../hooks/design.ts';
 import type { MoveCause } from '../kernel/migrate.ts';
 import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';
 import type { DecisionStep } from '../mm/decision_log.ts';
+import type { AgentWindow } from '../scenario/run_agent.ts';
 import type { Estimate } from './cost/estimate.ts';
 import type { Death } from './deaths.ts';
 
@@ -101,6 +102,8 @@ export interface DesignOutcome {
   readonly moves: readonly Move[];
   readonly nrMovedToDevice: number;
   readonly nrMovedFromDevice: number;
+  /** Times in which an agent had not answered yet, where the design has one and pages leaked. */
+  readonly windows?: readonly AgentWindow[] | undefined;
   /** Page requests decided, and zones looked at for them. */
   readonly nrRequests: number;
   readonly nrZonesLookedAt: number;

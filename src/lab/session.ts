@@ -79,8 +79,10 @@ export class Session {
     const index = this.#next++;
     this.#takeInode(index, op);
     const nrKills = this.kernel.kills.length;
+    const wasLost = this.kernel.panic !== undefined;
     const result = this.runner.run(op);
     const failed = expectationsOf(op, this.input.design.id)
+      .filter((e) => !wasLost || e.design !== undefined)
       .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
     const deaths = this.#deathsOf(result, nrKills);

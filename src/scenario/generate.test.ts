@@ -109,6 +109,9 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "b985aa2a",
       "f967cec7",
       "b4891cb",
+      "1d5e242e",
+      "bce12790",
+      "ad13db2d",
     ]
   `);
 });

@@ -277,6 +277,10 @@ export type SysAct =
   | {
       readonly verb: 'zones' | 'free' | 'numastat' | 'hugetlb' | 'states' | 'fallback' | 'tasks';
     }
+  | {
+      /** What the kernel has told user space of memory that came and went. */
+      readonly verb: 'uevents';
+    }
   | { readonly verb: 'sync' | 'drop_caches' }
   | {
       readonly verb: 'mkfile';
@@ -347,6 +351,14 @@ export interface OpResult {
   readonly [field: string]: unknown;
 }
 
+/** What a scenario says of an agent in user space, for designs that have one. */
+export interface AgentSettings {
+  /** Operations between an event and its answer, in the place of the agent's own. */
+  readonly delayOps?: number | undefined;
+  /** Programs that are to use devices. Left out: those that name one in the scenario. */
+  readonly users?: readonly string[] | undefined;
+}
+
 export interface Scenario {
   /** `hybrid-flow`. */
   readonly name: string;
@@ -366,4 +378,6 @@ export interface Scenario {
   readonly ops: readonly Op[];
   /** Parameters with their values in force. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** From an `agent` line; absent where there is none. */
+  readonly agent?: AgentSettings | undefined;
 }

@@ -354,6 +354,7 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'states':
     case 'fallback':
     case 'tasks':
+    case 'uevents':
     case 'drop_caches':
     case 'sync':
       return { verb };

@@ -8,7 +8,7 @@ import { generateDrafts, type MachineNodes } from './generate.ts';
 import { FAMILIES } from './generate_weights.ts';
 import { Lines, type SourceLine, substitute } from './lexer.ts';
 import { NameChecks } from './name_checks.ts';
-import type { Act, Scenario } from './ops.ts';
+import type { Act, AgentSettings, Scenario } from './ops.ts';
 import { type PageSizes, pageBytesOfKind } from './parse_act.ts';
 import { DEFAULT_PAGE_BYTES, readOperation } from './parse_line.ts';
 import { Reader } from './reader.ts';
@@ -64,6 +64,7 @@ class ScenarioReader {
   readonly #names: NameChecks;
   readonly #header: { [key in 'scenario' | 'title' | 'source' | 'machine' | 'task']?: string } = {};
   readonly #parameters: Record<string, string> = {};
+  #agent: AgentSettings | undefined;
   /** Parameters and the variables of the loops around the line. */
   readonly #values = new Map<string, string>();
   readonly #drafts: Draft[] = [];
@@ -94,6 +95,7 @@ class ScenarioReader {
       regions,
       ops,
       parameters: this.#parameters,
+      ...(this.#agent === undefined ? {} : { agent: this.#agent }),
     };
   }
 
@@ -136,6 +138,7 @@ class ScenarioReader {
     r.usage = `${head} ${STATEMENTS[head as keyof typeof STATEMENTS]}`;
     if (head === 'param') this.#param(r);
     else if (head === 'generate') this.#generate(r, line);
+    else if (head === 'agent') this.#agentLine(r);
     else this.#headerLine(r, head as 'scenario' | 'title' | 'source' | 'machine' | 'task');
     r.finish();
   }
@@ -156,6 +159,24 @@ class ScenarioReader {
       this.#names.nameFirstTask(value);
     }
     this.#header[key] = value;
+  }
+
+  /** `agent delay=4 users=app,worker`. */
+  #agentLine(r: Reader): void {
+    if (this.#drafts.length > 0 || this.#loop !== undefined) {
+      r.fail('"agent" belongs above the first operation', 0);
+    }
+    if (this.#agent !== undefined) r.fail('"agent" comes a second time', 0);
+    const given = r.trailing([], ['delay', 'users']);
+    const delayOps = r.numberOption(given, 'delay');
+    const users = r.tasksOption(given, 'users');
+    if (delayOps === undefined && users === undefined) {
+      r.fail(`delay= or users= is missing; usage: ${r.usage}`);
+    }
+    this.#agent = {
+      ...(delayOps === undefined ? {} : { delayOps }),
+      ...(users === undefined ? {} : { users }),
+    };
   }
 
   /** `param NAME = VALUE`, or the same with fewer spaces. */

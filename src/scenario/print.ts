@@ -5,7 +5,16 @@ import { UserError } from '../base/assert.ts';
 import { renameInPath } from './acts.ts';
 import { printExpectations } from './expect.ts';
 import { quoteValue } from './lexer.ts';
-import type { Act, ModeArg, NodesArg, Op, Scenario, SysAct, TaskAct } from './ops.ts';
+import type {
+  Act,
+  AgentSettings,
+  ModeArg,
+  NodesArg,
+  Op,
+  Scenario,
+  SysAct,
+  TaskAct,
+} from './ops.ts';
 import { formatFlags } from './quantity.ts';
 
 /** How names are written. */
@@ -240,6 +249,11 @@ export function printOp(op: Op): string {
 const firstTaskName = (scenario: Scenario): string | undefined =>
   Object.entries(scenario.tasks).find(([name, slot]) => slot === 0 && name !== 'T0')?.[0];
 
+function printAgent({ delayOps, users }: AgentSettings): string {
+  const names = users === undefined ? '' : ` users=${users.join(',') || 'none'}`;
+  return `agent${option('delay', delayOps)}${names}`;
+}
+
 /** A whole scenario as a text that reads back as the same one, but for the places of its lines. */
 export function printScenario(scenario: Scenario): string {
   const lines = [`scenario ${scenario.name}`];
@@ -251,6 +265,7 @@ export function printScenario(scenario: Scenario): string {
   }
   const first = firstTaskName(scenario);
   if (first !== undefined) lines.push(`task ${first}`);
+  if (scenario.agent !== undefined) lines.push(printAgent(scenario.agent));
   lines.push('');
   for (const op of scenario.ops) lines.push(printOp(op));
   return `${lines.join('\n')}\n`;
@@ -270,8 +285,11 @@ export function kernelLines(scenario: Scenario): string[] {
         place,
       );
     }
-    const isBuffer = act?.verb === 'mmap' && act.kind === 'device';
     const sys = op.act.on === 'sys' ? op.act.act.verb : undefined;
+    if (sys === 'uevents') {
+      throw new UserError(`"${printOp(op)}" needs a listener that the test program has not`, place);
+    }
+    const isBuffer = act?.verb === 'mmap' && act.kind === 'device';
     const isDevices = sys === 'link_failure' || sys === 'add_node';
     if (isDevices || isBuffer || act?.verb.startsWith('device_') === true) {
       throw new UserError(

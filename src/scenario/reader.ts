@@ -230,6 +230,19 @@ export class Reader {
     return this.evaluate(option.text, `${key}=NUMBER`, unit, option.at);
   }
 
+  /** The tasks that an option of `trailing` names, `none` for none, or undefined without it. */
+  tasksOption(trailing: Trailing, key: string): readonly string[] | undefined {
+    const option = trailing.options.find((o) => o.key === key);
+    if (option === undefined) return undefined;
+    if (option.text === 'none') return [];
+    const names = option.text.split(',');
+    for (const name of names) {
+      const fault = nameFault(name, 'T');
+      if (fault !== undefined) this.fail(fault, option.at);
+    }
+    return names;
+  }
+
   /** The task that an option of `trailing` names, or undefined when it is not there. */
   taskOption(trailing: Trailing, key: string): string | undefined {
     const option = trailing.options.find((o) => o.key === key);

@@ -51,10 +51,7 @@ export function runSys(
       return plain(group === undefined ? -ENOENT : moveToGroup(k, task, group));
     }
     case 'tasks':
-      return {
-        ret: 0,
-        tasks: Object.fromEntries([...tasks].map(([n, t]) => [n, t.end ?? 'alive'])),
-      };
+      return { ret: 0, tasks: endOfTasks(tasks) };
     case 'zones':
       return { ret: 0, zones: zoneRows(k) };
     case 'free':
@@ -84,6 +81,8 @@ export function runSys(
             .map((nid) => [nid, (k.mem.lists.fallbackOrder[nid] ?? []).map(Number)]),
         ),
       };
+    case 'uevents':
+      return { ret: 0, uevents: k.uevents.map(({ action, devpath }) => `${action}@${devpath}`) };
     case 'offline_node':
     case 'online_node':
     case 'add_node':
@@ -97,6 +96,10 @@ export function runSys(
       return waitFor(k, act);
   }
 }
+
+/** How each task ended, by its name. */
+const endOfTasks = (tasks: ReadonlyMap<string, Task>): Record<string, string> =>
+  Object.fromEntries([...tasks].map(([name, task]) => [name, task.end ?? 'alive']));
 
 /** Operations that let time pass. */
 function waitFor(k: Kernel, act: SysAct): OpResult {

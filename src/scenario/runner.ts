@@ -4,19 +4,25 @@
 import { NotModelled, type Place, UserError } from '../base/assert.ts';
 import { ENOMEM, ESRCH } from '../base/errno.ts';
 import { type Device, makeDevices } from '../drivers/device.ts';
-import type { Design } from '../hooks/design.ts';
+import type { Design, DesignAgent } from '../hooks/design.ts';
 import { FAULT } from '../kernel/fault.ts';
 import { exitTask, forkTask, startImage } from '../kernel/fork.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
+import { cpusetVersionOf, deviceUsers } from './device_users.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
 import { printAct } from './print.ts';
 import { RegionTable } from './region_table.ts';
+import { AgentRun, type AgentStep } from './run_agent.ts';
 import { breakPageOf } from './run_broken.ts';
 import { FAULT_WORDS, plain } from './run_results.ts';
 import { runSys } from './run_sys.ts';
 import { runTask } from './run_task.ts';
+
+/** What a run needs to know of its scenario: names, and for an agent who is to use devices. */
+export type RunnerNames = Pick<Scenario, 'tasks' | 'regions' | 'agent'> &
+  Partial<Pick<Scenario, 'ops'>>;
 
 export class Runner {
   readonly kernel: Kernel;
@@ -24,14 +30,13 @@ export class Runner {
   /** Tasks by name, dead ones too. */
   readonly tasks = new Map<string, Task>();
   readonly #regions = new Map<string, RegionTable>();
+  /** The design's agent in user space, if it has one. */
+  readonly agent: AgentRun | undefined;
+  /** What it did before the first operation. */
+  #did: readonly AgentStep[];
 
   /** @param names slots of tasks and regions, as a scenario has them. */
-  constructor(
-    machine: Machine,
-    design: Design,
-    names: Pick<Scenario, 'tasks' | 'regions'>,
-    options: KernelOptions = {},
-  ) {
+  constructor(machine: Machine, design: Design, names: RunnerNames, options: KernelOptions = {}) {
     this.kernel = new Kernel(machine, design, options);
     this.devices = makeDevices(this.kernel);
     const first = Object.entries(names.tasks).find(([, slot]) => slot === 0)?.[0] ?? 'T0';
@@ -39,6 +44,26 @@ export class Runner {
     this.tasks.set(first, task);
     this.#regions.set(first, new RegionTable(names.regions));
     startImage(this.kernel, task);
+    this.agent = this.#agentOf(design.agent, names);
+    this.#did = this.agent?.boot() ?? [];
+  }
+
+  #agentOf(agent: DesignAgent | undefined, names: RunnerNames): AgentRun | undefined {
+    if (agent === undefined) return undefined;
+    const { kernel: k, tasks } = this;
+    const delayOps = names.agent?.delayOps ?? agent.delayOps;
+    const users = deviceUsers(names, new Set(k.states.device.toArray()));
+    const cpusetVersion = cpusetVersionOf(names);
+    const run = (act: Act) => this.#runAct(act);
+    return new AgentRun({ k, agent, delayOps, cpusetVersion, users, tasks, run });
+  }
+
+  /** A result with what the agent has done after the operation. */
+  #withAgent(act: Act, result: OpResult): OpResult {
+    if (this.agent === undefined) return result;
+    const did = [...this.#did, ...this.agent.after(act)];
+    this.#did = [];
+    return did.length === 0 ? result : { ...result, agent: did };
   }
 
   /** The regions of a task, for those who look at its pages. */
@@ -53,7 +78,8 @@ export class Runner {
   run(op: Op): OpResult {
     const alive = [...this.tasks].filter(([, task]) => task.isAlive).map(([name]) => name);
     try {
-      return this.#withDead(op.act, alive, this.#runAct(op.act));
+      const result = this.#withDead(op.act, alive, this.#runAct(op.act));
+      return this.kernel.panic === undefined ? this.#withAgent(op.act, result) : result;
     } catch (error) {
       if (error instanceof NotModelled) {
         throw new NotModelled(`${error.message} (in "${printAct(op.act)}")`, lineOf(op));

@@ -80,6 +80,7 @@ export const SYS_USAGE = {
   hugetlb: '',
   states: '',
   fallback: '',
+  uevents: '',
   tasks: '',
   drop_caches: '',
   vmstat: 'KEY[,KEY...]',
@@ -113,6 +114,7 @@ export const STATEMENTS = {
   param: 'NAME = VALUE',
   repeat: 'N [as NAME] {',
   generate: 'seed=N ops=N [family=NAME]',
+  agent: '[delay=N] [users=TASK[,TASK...]|none]',
 } as const;
 export type Statement = keyof typeof STATEMENTS;
 
@@ -203,6 +205,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   device_prefetch: ['moved', 'evicted'],
   fork: ['task'],
   'sys read': ['value'],
+  'sys uevents': ['uevents'],
   'sys link_failure': ['free', 'used'],
   'sys mkfile': ['ino'],
   'sys offline_node': ['blocks', 'changed', 'already'],

@@ -113,6 +113,7 @@ function comparisonText(
     outcomes.length > MOST_WIDE ? storyTable(io, comparison) : outcomeTable(io, outcomes),
     'All counts are pages.',
     notAskedText(outcomes),
+    windowText(outcomes),
     refusalText(outcomes),
     storyText(comparison),
     failedText(io, outcomes),
@@ -202,6 +203,19 @@ function notAskedText(outcomes: readonly DesignOutcome[]): string {
     return [o.design, kinds.join('; ')];
   });
   return `On a device without being asked for:\n${formatTable(['', ''], lines, { indent: '  ' })}`;
+}
+
+/** What came to a device before an agent had answered, which the counts above hold too. */
+function windowText(outcomes: readonly DesignOutcome[]): string {
+  const rows = outcomes.flatMap((o) =>
+    (o.windows ?? []).map((w) => [
+      o.design,
+      `${count(w.nrPages, 'page')} in ${count(w.nrOps, 'operation')} before the agent's answer`,
+    ]),
+  );
+  if (rows.length === 0) return '';
+  const head = 'Of these in a window of hot-add:';
+  return `${head}\n${formatTable(['', ''], rows, { indent: '  ' })}`;
 }
 
 /** What was refused and who died, in order; where there is too much, what was fatal stays. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { NotModelled } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
 import type { Design } from '../../hooks/design.ts';
+import type { Uevent } from '../../kernel/uevents.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
 import { type Estimate, EstimateSum, estimateStep } from '../../lab/cost/estimate.ts';
 import { figuresOf } from '../../lab/cost/figures.ts';
@@ -72,6 +73,8 @@ interface Ran {
   readonly notModelled: string | undefined;
   readonly stateHash: string;
   readonly estimate: Estimate;
+  /** What the kernel told user space of memory that came and went. */
+  readonly uevents: readonly Uevent[];
   /** Files of /proc and /sys that were asked for. */
   readonly shown: Shown;
 }
@@ -96,7 +99,9 @@ function runAll({ scenario, machine }: LoadedScenario, design: Design, options: 
   }
   if (options.at !== undefined && shown === undefined) throw noSuchStep(options.at, steps.length);
   shown ??= showFiles(session, options);
-  return { steps, notModelled, stateHash: session.hash(), estimate: time.estimate, shown };
+  const { uevents } = session.kernel;
+  const stateHash = session.hash();
+  return { steps, notModelled, stateHash, estimate: time.estimate, uevents, shown };
 }
 
 function run(io: Io, name: string, options: RunOptions): void {
@@ -136,6 +141,7 @@ function jsonOf(
     ...(unjudged === undefined ? {} : { unjudged }),
     ...(ran.notModelled === undefined ? {} : { notModelled: ran.notModelled }),
     estimate: ran.estimate,
+    uevents: ran.uevents,
     stateHash: ran.stateHash,
     ...(ran.shown.files.size === 0 ? {} : { files: Object.fromEntries(ran.shown.files) }),
   };

@@ -11,12 +11,10 @@ import { buildPreset } from './preset.ts';
 
 const DEVICE_NODES = [2, 3, 4];
 
-export const thread = (): Machine =>
+const sample = (name: string, note: string, hasLateDevices: boolean): Machine =>
   buildPreset({
-    name: 'thread',
-    note:
-      'The five-node sample of the CDM V3 thread (Khandual, 2017-03-08): nodes 0 and 1 RAM, ' +
-      'nodes 2-4 coherent device memory; sizes, CPUs and distances chosen.',
+    name,
+    note,
     arch: 'ppc64',
     pageBytes: '64KiB',
     nodes: [
@@ -27,6 +25,7 @@ export const thread = (): Machine =>
         memory: '4GiB',
         memoryZone: 'movable' as const,
         device: `gpu${id - 2}`,
+        ...(hasLateDevices ? { offlineAtStart: true } : {}),
       })),
     ],
     distances: [
@@ -42,3 +41,20 @@ export const thread = (): Machine =>
       homeNode: 0,
     })),
   });
+
+export const thread = (): Machine =>
+  sample(
+    'thread',
+    'The five-node sample of the CDM V3 thread (Khandual, 2017-03-08): nodes 0 and 1 RAM, ' +
+      'nodes 2-4 coherent device memory; sizes, CPUs and distances chosen.',
+    false,
+  );
+
+/** The same before a driver has found its device: nodes are there, and their memory is offline. */
+export const threadLate = (): Machine =>
+  sample(
+    'thread-late',
+    'The sample of the thread before drivers have plugged in the memory of nodes 2-4, as POWER ' +
+      'boots nodes without memory to hotplug it later (Khandual, 2017-03-06).',
+    true,
+  );
