@@ -9,6 +9,7 @@ import { deviceQuota } from './device_quota.ts';
 import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
+import { hmmFiles } from './hmm_files.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
 import { privateNode } from './private_node.ts';
@@ -26,6 +27,7 @@ export const DESIGNS: readonly Design[] = [
   driver,
   hmm,
   hmmCoherent,
+  hmmFiles,
   privateNode,
   privateNodeV4,
   cpuset,
