@@ -323,3 +323,12 @@ test('[HWP6] a link failure takes pages of files and huge ones too', () => {
     sys cached F -> nodes 0:8`);
   expect([kernel.huge.nrOf[2], kernel.huge.freeOf[2]]).toEqual([1, 0]);
 });
+
+test('[HUG3] regression: parts of an area of a shared file go at once, and the file with them', () => {
+  const { kernel } = run(`sys write /proc/sys/vm/nr_hugepages 6
+    T0 mmap R0 4 hugetlb-shared
+    T0 touch R0 2 2
+    T0 mbind R0 0 3 bind 1 move
+    T0 munmap R0 0 4 -> 0`);
+  expect([kernel.huge.free, kernel.huge.reserved]).toEqual([6, 0]);
+});

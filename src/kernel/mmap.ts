@@ -114,8 +114,8 @@ export function munmap(k: Kernel, task: Task, startVpn: number, nrPages: number)
   if (cutsHugePage(task, startVpn) || cutsHugePage(task, endVpn)) return -EINVAL;
   const removed = mm.remove(startVpn, endVpn);
   if (removed.length === 0) return 0;
+  for (const vma of removed) zapPages(k, task, vma, vma.startVpn, vma.endVpn);
   for (const vma of removed) {
-    zapPages(k, task, vma, vma.startVpn, vma.endVpn);
     if (isHuge(vma)) closeArea(k, vma);
     else releaseArea(k, vma);
   }
