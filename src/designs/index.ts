@@ -11,6 +11,7 @@ import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { memoryTiers } from './memory_tiers.ts';
 import { privateNode } from './private_node.ts';
 import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
@@ -30,6 +31,7 @@ export const DESIGNS: readonly Design[] = [
   privateNodeV4,
   cpuset,
   cpusetV1,
+  memoryTiers,
   deviceQuota,
   skeleton,
 ];
