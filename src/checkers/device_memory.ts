@@ -3,10 +3,10 @@
 // Holds    ZDV1 zones of such memory are not managed and in no zonelist, and their nodes have no
 //          N_MEMORY. ZDV2 a pool counts what is in it. ZDV4 its pages are on no list of reclaim.
 //          ZDV5 an entry stands for a page that CPUs cannot map exactly where that is so. ZDV7 only
-//          private pages of programs lie there; no long-term pin holds one.
+//          pages of programs and buffers lie there; no long-term pin holds one.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { ANON, DRIVER, deviceMapOf, readEntry } from './read_state.ts';
+import { ANON, DRIVER, deviceMapOf, FILE, readEntry, SHMEM } from './read_state.ts';
 
 const ZONE_DEVICE = 4;
 const LISTED = 0x1;
@@ -43,7 +43,8 @@ function checkPools(k: Kernel, findings: Findings): void {
         }
         if (free.has(f)) continue;
         const kind = map.kind[f] as number;
-        const isRight = kind === DRIVER || (kind === ANON && type !== 'none');
+        const isUsers = kind === ANON || kind === SHMEM || kind === FILE;
+        const isRight = kind === DRIVER || (isUsers && type !== 'none');
         if (!isRight) findings.add(`frame ${f} of a driver is of kind ${kind}`);
       }
     }

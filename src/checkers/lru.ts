@@ -111,6 +111,7 @@ export function checkLru(k: Kernel): readonly string[] {
     for (const f of userFrames(k)) {
       const kind = map.kind[f];
       if ((kind !== ANON && kind !== SHMEM) || deviceMapOf(k, f) !== undefined) continue;
+      if (k.mem.held.isPoisoned(f)) continue;
       findings.expect(listOfPage.has(f), () => `frame ${f} is a user's and on no list`);
     }
   }

@@ -25,6 +25,7 @@ export const driver: Design = {
   promise: {
     text: 'Only buffers that a program allocated from the driver are in the memory of a device.',
     isolated: (view) => view.device.andNot(view.cpu),
+    inDriverMemory: { privatePages: false, filePages: false },
   },
   decisionPoints: [
     {

@@ -22,6 +22,7 @@ export const hmm: Design = {
   promise: {
     text: 'Only private pages that a device used or that its driver was asked for are on a device.',
     isolated: (view) => view.device.andNot(view.cpu),
+    inDriverMemory: { privatePages: true, filePages: false },
   },
   decisionPoints: [
     {

@@ -9,6 +9,7 @@ import { deviceQuota } from './device_quota.ts';
 import { driver } from './driver.ts';
 import { hmm } from './hmm.ts';
 import { hmmCoherent } from './hmm_coherent.ts';
+import { hmmFiles } from './hmm_files.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
 import { memoryTiers } from './memory_tiers.ts';
@@ -27,6 +28,7 @@ export const DESIGNS: readonly Design[] = [
   driver,
   hmm,
   hmmCoherent,
+  hmmFiles,
   privateNode,
   privateNodeV4,
   cpuset,

@@ -40,7 +40,7 @@ const machine: Machine = buildMachine(
   },
 );
 
-const DESIGNS = ['stock', 'allocator-gate', 'hmm', 'hmm-coherent', 'driver'] as const;
+const DESIGNS = ['stock', 'allocator-gate', 'hmm', 'hmm-coherent', 'hmm-files', 'driver'] as const;
 
 const task = fc.constantFrom('T0', 'T0', 'T1');
 const region = fc.constantFrom('R0', 'R1', 'R2');
@@ -121,6 +121,16 @@ const anyLine = fc.oneof(
   { weight: 2, arbitrary: line('fork', 'T0', 'T1') },
   { weight: 1, arbitrary: line('T1', 'exit') },
   { weight: 1, arbitrary: line('sys', 'swapon', '4000') },
+  { weight: 1, arbitrary: line('sys mkfile data 600') },
+  {
+    weight: 2,
+    arbitrary: line(task, 'mmap', region, '600', fc.constantFrom('file:data', 'file-private:data')),
+  },
+  { weight: 1, arbitrary: line(task, fc.constantFrom('readfile', 'writefile'), 'data') },
+  {
+    weight: 1,
+    arbitrary: line('sys', fc.constantFrom('drop_caches', 'sync', 'truncate data 100')),
+  },
   { weight: 1, arbitrary: line('sys', fc.constantFrom('offline_node', 'online_node'), '3') },
   { weight: 1, arbitrary: line('sys link_failure 3') },
 );

@@ -18,7 +18,7 @@ import { isOfDevice } from '../kernel/device_file.ts';
 import { allocTables, FAULT, type FaultRun, touchPages } from '../kernel/fault.ts';
 import { isHuge } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { migrateFrames, targetOn } from '../kernel/migrate.ts';
+import { migrateFrames, type TargetSource, targetOn } from '../kernel/migrate.ts';
 import { type FrameSpan, frameSpanOf, insertVma, migrateVma } from '../kernel/migrate_vma.ts';
 import {
   anyFrameOf,
@@ -333,8 +333,24 @@ export class Driver {
       if (run.nrLeft === 0) break;
       if (!this.#makeRoom(task, slot, run.nrLeft)) return;
     }
-    // Only anonymous pages go to memory that drivers keep (migrate_vma_pages).
-    if (this.frames.type === undefined) this.#bringOthers(task, startVpn, endVpn);
+    if (this.#takesOthers()) this.#bringOthers(task, startVpn, endVpn);
+  }
+
+  /** Pages of files and of shared memory do not go to memory that drivers keep, as 6.1 has it. */
+  #takesOthers(): boolean {
+    const { design, states } = this.k;
+    if (this.frames.type === undefined) return true;
+    return design.answers.migrateVmaPages?.(this.nid, states) ?? false;
+  }
+
+  /** One frame of the device, for a page that moves there by itself. */
+  #targetHere(task: Task): TargetSource {
+    if (this.frames.type === undefined) {
+      return targetOn(this.k, task, this.nid, 'node named', 'owner');
+    }
+    const one = new Int32Array(1);
+    return () =>
+      this.frames.take(task, 1, one, 'migration target') === 0 ? undefined : (one[0] as Frame);
   }
 
   /** Brings pages of shared objects that nobody else maps. */
@@ -345,15 +361,14 @@ export class Driver {
       task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
         if (!pteIsPage(pte)) return;
         const f = pteFrame(pte);
-        if (this.isHere(f) || this.k.thp.isPart(f)) return;
+        if (this.isHere(f) || this.k.thp.isPart(f) || this.k.mem.deviceMemory.has(f)) return;
         if (map.mapcount[f] === 1) frames.push(f);
       });
       return frames;
     };
     const frames = away();
     if (frames.length === 0) return;
-    const target = targetOn(this.k, task, this.nid, 'node named', 'owner');
-    migrateFrames(this.k, frames, target, 'device');
+    migrateFrames(this.k, frames, this.#targetHere(task), 'device');
     this.nrBrought += frames.length - away().length;
   }
 

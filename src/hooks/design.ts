@@ -141,6 +141,11 @@ export interface DesignAnswers {
    * allocator, and as what (memremap_pages)? No answer: it is memory like any other.
    */
   readonly memremapPages?: (nid: NodeId, view: NodesView) => DeviceMemoryType | undefined;
+  /**
+   * When a driver moves pages to memory that it keeps: may those of files and of shared memory go
+   * there (migrate_vma_pages)? No answer: private pages only.
+   */
+  readonly migrateVmaPages?: (nid: NodeId, view: NodesView) => boolean;
   /** In advance, while a FALLBACK list is built: may `candidate` follow in the list of `owner`? */
   readonly fallbackListHolds?: (owner: NodeId, candidate: NodeId, view: NodesView) => boolean;
   /** While a list is walked: zones kept from requests that did not ask. */
@@ -279,6 +284,15 @@ export interface DesignPromise {
    * nothing.
    */
   isolated(view: NodesView): Nodemask;
+  /** What may lie in memory that drivers keep, beside their buffers; for designs that let them. */
+  readonly inDriverMemory?: DriverMemoryPromise | undefined;
+}
+
+/** Kinds of pages of programs that may be in memory which a driver keeps. */
+export interface DriverMemoryPromise {
+  readonly privatePages: boolean;
+  /** Of files and of shared memory. */
+  readonly filePages: boolean;
 }
 
 export interface Design {

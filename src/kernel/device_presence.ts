@@ -6,6 +6,7 @@
 //          mm/memory-failure.c: memory_failure_dev_pagemap.
 // Omits    waiting for those who hold pages: the answer is EBUSY at once.
 // Holds    ZDV10 memory that is not there is handed out to nobody, and no page lies in it.
+import { NotModelled } from '../base/assert.ts';
 import { EBUSY, EIO, ENXIO } from '../base/errno.ts';
 import type { Frame } from '../base/ids.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
@@ -17,7 +18,7 @@ import { anyFrameOf, PTE_POISON } from './page_table.ts';
 import { allocOnNode } from './policy_alloc.ts';
 import { nodeTold } from './zone_device.ts';
 
-/** Private pages that lie in such memory, ascending, and where they are used. */
+/** Pages of programs that lie in such memory, ascending. */
 function pagesIn(k: Kernel, map: DevicePagemap): Frame[] {
   const frames = new Set<Frame>();
   const { kind } = k.mem.map;
@@ -29,7 +30,19 @@ function pagesIn(k: Kernel, map: DevicePagemap): Frame[] {
       });
     }
   }
+  for (const f of filePagesIn(k, map)) frames.add(f);
   return [...frames].sort((a, b) => a - b);
+}
+
+/** Pages of files and of shared memory that lie in such memory, mapped or not. */
+function filePagesIn(k: Kernel, map: DevicePagemap): Frame[] {
+  const frames: Frame[] = [];
+  const note = (_index: number, f: Frame): void => {
+    if (k.mem.deviceMemory.mapOf(f) === map) frames.push(f);
+  };
+  for (const object of k.objects.values()) object.forEachPage(note);
+  for (const inode of k.inodes.values()) inode.forEachPage(note);
+  return frames;
 }
 
 const holdsBuffers = (k: Kernel, { nid }: DevicePagemap): boolean =>
@@ -74,6 +87,9 @@ export interface LostDeviceMemory {
 
 /** The link is down: whoever touches what was there gets SIGBUS, and the driver has no memory. */
 export function loseDeviceMemory(k: Kernel, map: DevicePagemap): LostDeviceMemory {
+  if (filePagesIn(k, map).length > 0) {
+    throw new NotModelled('a link failure under pages of files in memory that a driver keeps');
+  }
   const nrFree = map.ops?.nrFree ?? 0;
   let nrUsed = 0;
   const lost = new Set<number>(pagesIn(k, map));

@@ -88,6 +88,7 @@ export function forkTask(k: Kernel, parent: Task, name: string): Forked {
   child.mm.pgd = pgd;
   k.mem.map.link[pgd] = child.mm.id;
   k.ksm.fork(parent.mm, child.mm);
+  k.khugepaged.fork(parent.mm.id, child.mm.id);
   if (!takeKernelPages(k, parent, KERNEL_PAGES_OF_PARENT) || !copyAreas(k, parent, child)) {
     exitTask(k, child, 'exit');
     k.tasks.pop();

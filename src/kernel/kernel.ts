@@ -20,6 +20,7 @@ import type { DriverBuffer } from './device_file.ts';
 import type { FileInode } from './file_inode.ts';
 import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import { Khugepaged } from './khugepaged.ts';
 import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
 import { MemoryTiers } from './memory_tiers.ts';
@@ -114,6 +115,8 @@ export class Kernel {
   readonly numa: NumaBalancing;
   /** KSM, running or not. */
   readonly ksm: Ksm;
+  /** khugepaged, with something to do or not. */
+  readonly khugepaged: Khugepaged;
   /** What is in users' pages, once something looks at it. */
   contents: Contents | undefined;
   /** Tiers of memory. */
@@ -151,6 +154,7 @@ export class Kernel {
     this.numa = new NumaBalancing(this);
     this.numa.mode = options.numaBalancing ?? 0;
     this.ksm = new Ksm(this);
+    this.khugepaged = new Khugepaged(this);
     this.tiers = new MemoryTiers(this);
     this.placements = new PlacementCount(this.mem.nrNodeIds);
     this.maxNodes = options.maxNodes ?? MAX_NUMNODES;

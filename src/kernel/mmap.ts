@@ -31,7 +31,7 @@ import { coldOrPageout, giveUp } from './reclaim.ts';
 import type { ShmemObject } from './shmem.ts';
 import { dropPage, dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
-import type { ThpAdvice } from './thp.ts';
+import { hasRoomForThp, type ThpAdvice } from './thp.ts';
 import { collapseRange } from './thp_collapse.ts';
 import { zapThps } from './thp_fault.ts';
 import { splitFreed } from './thp_split.ts';
@@ -249,7 +249,7 @@ export function madvise(
       return walkVmas(task, startVpn, endVpn, (...part) => freeLazily(k, task, ...part));
     case 'hugepage':
     case 'nohugepage':
-      return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(task, ...part, advice));
+      return walkVmas(task, startVpn, endVpn, (...part) => adviseThp(k, task, ...part, advice));
     case 'cold':
     case 'pageout':
       return walkVmas(task, startVpn, endVpn, (vma, start, end) =>
@@ -326,12 +326,21 @@ function freeLazily(k: Kernel, task: Task, vma: Vma, start: number, end: number)
 }
 
 /** Notes whether an area is to have transparent huge pages (hugepage_madvise). */
-function adviseThp(task: Task, vma: Vma, start: number, end: number, advice: ThpAdvice): number {
+function adviseThp(
+  k: Kernel,
+  task: Task,
+  vma: Vma,
+  start: number,
+  end: number,
+  advice: ThpAdvice,
+): number {
   if (vma.thp === advice) return 0;
   if (cutsHugePage(task, start) || cutsHugePage(task, end)) return -EINVAL;
   task.mm.change(start, end, (v) => {
     v.thp = advice;
   });
+  const isWanted = vma.hasAnonVma && hasRoomForThp(vma) && k.thp.allows({ ...vma, thp: advice });
+  if (isWanted) k.khugepaged.enter(task.mm.id);
   return 0;
 }
 

@@ -80,6 +80,7 @@ export function readServiceFile(k: Kernel, path: string): string | number {
 export function passTime(k: Kernel, ms: number): void {
   k.nowMs += ms;
   k.ksm.pass(ms);
+  k.khugepaged.pass();
 }
 
 /**

@@ -113,6 +113,7 @@ function addThps(h: StateHash, task: Task, vma: Vma): void {
 function addThpState(h: StateHash, k: Kernel): void {
   const { thp } = k;
   h.addText(`${thp.enabled}/${thp.defrag}/${thp.usesZeroPage}`);
+  h.addColumn(k.khugepaged.columns);
   h.addColumn([thp.zeroFrame ?? -1, ...thp.zeroUsers, ...thp.splitQueue]);
   thp.forEach((head, page) => {
     h.addColumn([head, page.pmdMaps, page.refs]);

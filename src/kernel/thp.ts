@@ -4,7 +4,7 @@
 //          put_huge_zero_page, deferred_split_huge_page, free_transhuge_page; mm/rmap.c:
 //          page_add_anon_rmap, page_remove_rmap, page_remove_anon_compound_rmap as far as counting
 //          goes.
-// Omits    khugepaged; reclaim of huge pages, which stand on no list; huge pages of shared memory
+// Omits    reclaim of huge pages, which stand on no list; huge pages of shared memory
 //          and of files; which of several deposited tables a split takes; huge pages on machines
 //          whose pages are not of 4 KiB.
 // State    one record a huge page, by its first frame: entries of the pmd level that map it, and
@@ -50,6 +50,10 @@ export interface HugePage {
 /** First page of the huge page that would hold a virtual page. */
 export const thpStart = (vpn: number): number => vpn - (vpn % THP_PAGES);
 
+/** Does a whole huge page's place lie in an area (transhuge_vma_suitable)? */
+export const hasRoomForThp = ({ startVpn, endVpn }: Vma): boolean =>
+  thpStart(endVpn) - THP_PAGES >= startVpn;
+
 export class TransparentHuge {
   readonly #mem: Memory;
   #enabled: ThpEnabled = 'never';
@@ -58,7 +62,7 @@ export class TransparentHuge {
   usesZeroPage = true;
   /** Static key: huge pages have been allowed at some time, so there may be some. */
   isInUse = false;
-  /** Settings of khugepaged, which are kept and do nothing. */
+  /** Settings of khugepaged that were changed. */
   readonly khugepaged = new Map<string, number>();
   readonly #pages = new Map<Frame, HugePage>();
   /** Huge pages of which a part is mapped nowhere any more, in the order in which that came. */

@@ -2,7 +2,7 @@
 // Models   linux@v6.1 mm/khugepaged.c: madvise_collapse, hpage_collapse_scan_pmd,
 //          hpage_collapse_find_target_node, collapse_huge_page, __collapse_huge_page_isolate,
 //          madvise_collapse_errno.
-// Omits    khugepaged itself, which does the same every ten seconds; files and shared memory.
+// Omits    files and shared memory. khugepaged does the same by itself: khugepaged.ts.
 // Hooks    collapseScan (hpage_collapse_scan_pmd).
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
@@ -13,7 +13,7 @@ import { Nodemask } from '../base/nodemask.ts';
 import { GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { KIND_KERNEL } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
-import type { Vma } from './address_space.ts';
+import type { AddressSpace, Vma } from './address_space.ts';
 import { touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import { chargeGiven } from './memcg.ts';
@@ -30,7 +30,7 @@ import {
 import { allocOnNode } from './policy_alloc.ts';
 import { privateFlag } from './private_nodes.ts';
 import type { Task } from './task.ts';
-import { THP_ORDER, THP_PAGES } from './thp.ts';
+import { hasRoomForThp, THP_ORDER, THP_PAGES } from './thp.ts';
 import { isZoneDevice } from './zone_device.ts';
 
 /**
@@ -44,14 +44,13 @@ export function collapseRange(
   startVpn: number,
   endVpn: number,
 ): number {
-  const isSuitable = Math.floor(vma.endVpn / THP_PAGES) * THP_PAGES - THP_PAGES >= vma.startVpn;
   const isAnon = vma.object === null && vma.file === null && vma.huge === null && vma.hasAnonVma;
-  if (!isAnon || !isSuitable || vma.thp === 'nohugepage') return -EINVAL;
+  if (!isAnon || !hasRoomForThp(vma) || vma.thp === 'nohugepage') return -EINVAL;
   const first = Math.ceil(startVpn / THP_PAGES) * THP_PAGES;
   const end = Math.floor(endVpn / THP_PAGES) * THP_PAGES;
   let error = end < first ? -EINVAL : 0;
   for (let vpn = first; vpn < end; vpn += THP_PAGES) {
-    const result = collapse(k, task, vpn);
+    const result = collapsePlace(k, task, task.mm, vpn, GFP_TRANSHUGE);
     if (result === -ENOMEM) return result;
     if (result !== 0) error = result;
   }
@@ -77,9 +76,19 @@ function fetchPrivate(k: Kernel, task: Task, start: number): void {
   for (const vpn of away) touchPages(k, task, vpn, 1, false, 'gup');
 }
 
-/** Collapses the small pages of one huge page's place. */
-function collapse(k: Kernel, task: Task, start: number): number {
-  const { pageTable } = task.mm;
+/**
+ * Collapses the small pages of one huge page's place.
+ * @param task who asks for the block, with these flags.
+ * @returns 0, -EINVAL, -EAGAIN while a pin holds a page, -ENOMEM.
+ */
+export function collapsePlace(
+  k: Kernel,
+  task: Task,
+  mm: AddressSpace,
+  start: number,
+  gfp: number,
+): number {
+  const { pageTable } = mm;
   if (pageTable.getThp(start) !== PTE_NONE) return 0;
   if (pageTable.leafOf(start) === undefined) return -EINVAL;
   const frames: Frame[] = [];
@@ -106,7 +115,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   const head = allocOnNode(
     k,
     task,
-    GFP_TRANSHUGE | privateFlag(k, 'collapse', wanted),
+    gfp | privateFlag(k, 'collapse', wanted),
     target,
     'migration target',
     'node named',
@@ -129,7 +138,7 @@ function collapse(k: Kernel, task: Task, start: number): number {
   const to = k.allocator.nidOf(head);
   for (const [nid, n] of load) k.moves.count('collapse', nid, to, n);
   for (const f of frames) unmapPrivate(k, f);
-  k.thp.claim(head, task.mm.id, start, { pmdMaps: 1, refs: 1 });
+  k.thp.claim(head, mm.id, start, { pmdMaps: 1, refs: 1 });
   pageTable.setThp(start, makePte(head, true), table);
   return 0;
 }

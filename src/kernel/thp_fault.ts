@@ -114,6 +114,7 @@ function faultOnce(
   if (tables !== FAULT.OK) return tables;
   if (start < vma.startVpn || start + THP_PAGES > vma.endVpn) return FALLBACK;
   vma.hasAnonVma = true;
+  k.khugepaged.enter(task.mm.id);
   if (!isWrite && k.thp.usesZeroPage) return mapZeroPage(k, task, start);
   const found = policyOfPage(task, vma, start);
   const head = allocThp(k, task, k.thp.gfpMask(vma), found, vma, start, 'page fault');

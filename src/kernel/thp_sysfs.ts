@@ -2,26 +2,27 @@
 // Models   linux@v6.1 mm/huge_memory.c: enabled_store, defrag_store, use_zero_page_store,
 //          hpage_pmd_size_show; mm/shmem.c: shmem_enabled_store; mm/khugepaged.c: its settings,
 //          start_stop_khugepaged, set_recommended_min_free_kbytes.
-// Omits    shmem_enabled but never and deny; what khugepaged would do with its settings.
+// Omits    shmem_enabled but never and deny.
 // Holds    THP13 with huge pages allowed, min_free_kbytes is at least what keeps page blocks of
 //          each type free in every zone that is not Movable, up to a twentieth of that memory.
 import { NotModelled } from '../base/assert.ts';
 import { EACCES, EINVAL, ENOENT } from '../base/errno.ts';
 import type { Kernel } from './kernel.ts';
+import { KHUGEPAGED_DEFAULTS } from './khugepaged.ts';
 import { THP_DEFRAG, THP_ENABLED, THP_PAGES } from './thp.ts';
 
 const DIR = '/sys/kernel/mm/transparent_hugepage/';
 const SHMEM_ENABLED = ['always', 'within_size', 'advise', 'never', 'deny', 'force'] as const;
 
-/** Settings of khugepaged with their values at boot, and the most that each takes. */
-const KHUGEPAGED: Readonly<Record<string, readonly [value: number, most: number]>> = {
-  alloc_sleep_millisecs: [60_000, 2 ** 32 - 1],
-  defrag: [1, 1],
-  max_ptes_none: [THP_PAGES - 1, THP_PAGES - 1],
-  max_ptes_shared: [THP_PAGES / 2, THP_PAGES - 1],
-  max_ptes_swap: [THP_PAGES / 8, THP_PAGES - 1],
-  pages_to_scan: [8 * THP_PAGES, 2 ** 32 - 1],
-  scan_sleep_millisecs: [10_000, 2 ** 32 - 1],
+/** The most that each setting of khugepaged takes. */
+const MOST: Readonly<Record<string, number>> = {
+  alloc_sleep_millisecs: 2 ** 32 - 1,
+  defrag: 1,
+  max_ptes_none: THP_PAGES - 1,
+  max_ptes_shared: THP_PAGES - 1,
+  max_ptes_swap: THP_PAGES - 1,
+  pages_to_scan: 2 ** 32 - 1,
+  scan_sleep_millisecs: 2 ** 32 - 1,
 };
 
 /** Is this a file of transparent huge pages? */
@@ -33,7 +34,7 @@ const shown = (words: readonly string[], chosen: string): string =>
 
 const khugepagedName = (name: string): string | undefined => {
   const own = name.startsWith('khugepaged/') ? name.slice('khugepaged/'.length) : '';
-  return Object.hasOwn(KHUGEPAGED, own) ? own : undefined;
+  return Object.hasOwn(MOST, own) ? own : undefined;
 };
 
 /** Value of a file, or -ENOENT. */
@@ -55,8 +56,9 @@ export function readThpFile(k: Kernel, path: string): string | number {
       break;
   }
   const own = khugepagedName(name);
-  if (own !== undefined) return String(thp.khugepaged.get(own) ?? KHUGEPAGED[own]?.[0]);
-  if (name === 'khugepaged/pages_collapsed' || name === 'khugepaged/full_scans') return '0';
+  if (own !== undefined) return String(thp.khugepaged.get(own) ?? KHUGEPAGED_DEFAULTS[own]);
+  if (name === 'khugepaged/pages_collapsed') return String(k.khugepaged.nrCollapsed);
+  if (name === 'khugepaged/full_scans') return String(k.khugepaged.nrFullScans);
   return -ENOENT;
 }
 
@@ -109,8 +111,7 @@ export function writeThpFile(k: Kernel, path: string, value: string): number {
 function writeOther(k: Kernel, path: string, name: string, text: string): number {
   const own = khugepagedName(name);
   if (own === undefined) return typeof readThpFile(k, path) === 'string' ? -EACCES : -ENOENT;
-  const [, most] = KHUGEPAGED[own] as readonly [number, number];
-  const number = readNumber(text, most);
+  const number = readNumber(text, MOST[own] as number);
   if (number === undefined || (own === 'pages_to_scan' && number === 0)) return -EINVAL;
   k.thp.khugepaged.set(own, number);
   return 0;

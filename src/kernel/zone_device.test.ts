@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { bench, bootDevice, play } from '../../test/support/play.ts';
 import { checkAll } from '../checkers/index.ts';
+import { driver } from '../designs/driver.ts';
 import { hmm } from '../designs/hmm.ts';
 import { hmmCoherent } from '../designs/hmm_coherent.ts';
+import { hmmFiles } from '../designs/hmm_files.ts';
 import type { Machine } from '../machine/machine.ts';
 import { findPreset } from '../machine/presets/index.ts';
 import { ZONE_DEVICE } from '../mm/gfp.ts';
@@ -284,5 +286,83 @@ describe('coherent memory', () => {
       { design: hmmCoherent },
     );
     expect(checkAll(kernel)).toEqual([]);
+  });
+});
+
+describe('coherent memory that takes pages of files (hmm-files)', () => {
+  test('[ZDV13] pages of files and of shared memory go there, and live on in their file', () => {
+    const { kernel } = play(
+      `
+      T0 mmap R0 16 shared
+      T0 touch R0
+      T0 device_compute gpu0 R0 -> local 16; moved 16
+      T0 where R0 -> nodes ENOENT:16
+      T0 touch R0
+      sys mkfile data 32
+      T0 mmap R1 32 file:data
+      T0 touch R1 0 8
+      T0 device_compute gpu0 R1 -> local 32; moved 32
+      T0 readfile data -> read 32
+      T0 writefile data 0 4 -> written 4
+      sys sync
+      fork T0 T1
+      T1 touch R0 0 4
+      T1 exit
+      T0 pin R0 0 4 longterm -> 0
+      T0 where R0 -> nodes 0:4 ENOENT:12
+      T0 unpin R0 0 4
+      T0 munmap R0
+      T0 device_policy gpu0 migrate-back
+      T0 touch R1 4 4
+      T0 where R1 -> nodes 0:4 ENOENT:28
+      T0 munmap R1
+      sys drop_caches
+      sys rmfile data
+    `,
+      { design: hmmFiles },
+    );
+    expect(kernel.mem.deviceMemory.ofNode(2)?.ops?.nrFree).toBe(16384);
+    expect(checkAll(kernel)).toEqual([]);
+  });
+
+  test('[ZDV13] a file in use keeps its driver, and a lost link with files is not modelled', () => {
+    const { kernel, more } = play(
+      `
+      sys mkfile data 32
+      T0 readfile data
+      T0 mmap R1 32 file:data
+      T0 device_compute gpu0 R1 reading -> local 32; moved 32
+      T0 munmap R1
+      sys cached data -> nodes 2:32
+      sys offline_node 2 -> 0
+      sys cached data -> nodes 0:32
+    `,
+      { design: hmmFiles },
+    );
+    expect(checkAll(kernel)).toEqual([]);
+    expect(more('sys online_node 2').ret).toBe(0);
+  });
+
+  test('[PRM2] the promise names what may lie there, and a page of another kind breaks it', () => {
+    for (const [design, isKept] of [
+      [hmmFiles, true],
+      [{ ...hmmFiles, promise: hmmCoherent.promise }, false],
+    ] as const) {
+      const { kernel } = play(
+        `
+        T0 mmap R0 16 shared
+        T0 touch R0
+        T0 device_compute gpu0 R0 -> local 16
+      `,
+        { design },
+      );
+      const found = checkAll(kernel);
+      expect(found.length).toBe(isKept ? 0 : 1);
+      if (!isKept) expect(found[0]).toMatch(/^promise: 16 pages of files are in memory of node 2/);
+    }
+    const { kernel } = play('T0 mmap R0 4 anon\nT0 device_compute gpu0 R0 -> local 4', {
+      design: { ...hmmCoherent, promise: driver.promise },
+    });
+    expect(checkAll(kernel)).toEqual([expect.stringMatching(/^promise: 4 pages of programs/)]);
   });
 });

@@ -7,11 +7,12 @@
 //          that CPUs cannot map without mapping it.
 import type { Frame, NodeId } from '../base/ids.ts';
 import { LRU_DIRTY, LRU_SWAPBACKED } from '../mm/lru.ts';
+import { KIND_FILE } from '../mm/memmap.ts';
 import type { Kernel } from './kernel.ts';
 import { LOCKED_PAGE, unlockUnlessOthers } from './lru_track.ts';
 import { makeDevicePte, makePte } from './page_table.ts';
 
-/** Flags of a page whose contents a device had. */
+/** Flags of a page that was first made on a device. */
 const LRU_FROM_DEVICE = LRU_SWAPBACKED | LRU_DIRTY;
 
 /** The entry for a frame that a page table is to have. */
@@ -38,23 +39,21 @@ export function nodeTold(k: Kernel, f: Frame): NodeId {
 
 /**
  * Contents have moved, and all entries with them: the lists of reclaim follow. Device memory is on
- * none; what comes from there joins one.
+ * none; what comes from there joins one, with the flags that it left with.
  */
 export function moveOnLists(k: Kernel, old: Frame, fresh: Frame): void {
-  const { lru, deviceMemory } = k.mem;
+  const { lru, deviceMemory, map } = k.mem;
   if (!lru.isInUse) return;
-  if (deviceMemory.has(fresh)) {
-    lru.forget(old);
-    lru.handOver(old, fresh);
-    return;
-  }
-  if (!deviceMemory.has(old)) {
+  const isFromDevice = deviceMemory.has(old);
+  if (!isFromDevice && !deviceMemory.has(fresh)) {
     lru.migrate(old, fresh);
     return;
   }
-  lru.forget(old);
-  lru.handOver(old, fresh);
-  if (!lru.isTracking) return;
-  lru.addNew(fresh, LRU_FROM_DEVICE | LOCKED_PAGE);
+  lru.park(old, fresh);
+  const isOfFile = map.kind[fresh] === KIND_FILE;
+  if (!isFromDevice || deviceMemory.has(fresh) || !(lru.isTracking || isOfFile)) return;
+  if (!isOfFile && lru.flags[fresh] === 0) lru.set(fresh, LRU_FROM_DEVICE);
+  if (lru.isTracking) lru.set(fresh, LOCKED_PAGE);
+  lru.add(fresh);
   unlockUnlessOthers(k, fresh);
 }

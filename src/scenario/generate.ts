@@ -6,6 +6,17 @@ import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
 import { memcgDrafts } from './generate_memcg.ts';
+import {
+  adviceFor,
+  beginPools,
+  breakStep,
+  hugeTlbRegion,
+  mbindFlags,
+  type PageRange,
+  plugStep,
+  poolStep,
+  stretchOf,
+} from './generate_memory.ts';
 import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { PolicyDraw } from './generate_policy.ts';
 import { beginService, scansOfKsm } from './generate_services.ts';
@@ -28,20 +39,14 @@ export interface GenerateOptions extends MachineNodes {
 const MOST_TASKS = 4;
 const MOST_REGIONS = 8;
 const MOST_PINS = 8;
-const MOST_HUGE_REGIONS = 4;
+const MOST_OF: Readonly<Partial<Record<Family, number>>> = { thp: 4, balance: 1 };
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
-/** Files of version 1 that say where pages go. */
 const FLAGS = ['memory_migrate', 'memory_migrate', 'mem_hardwall', 'mem_exclusive'];
 
 /** How many regions of a hundred are shared memory. */
-const SHARING: Partial<Record<Family, number>> = { shared: 75, mixed: 25, pins: 25 };
+const SHARING: Partial<Record<Family, number>> = { shared: 75, mixed: 25, pins: 25, faults: 25 };
 
-interface PageRange {
-  readonly region: string;
-  readonly offset: number;
-  readonly nrPages: number;
-}
 /** Contents of pages: few, so that many pages are equal, and some equal to a touched one. */
 const NUMBERS = [1, 1, 2, 3, 257];
 
@@ -62,12 +67,19 @@ class Workload {
   readonly #pins: { readonly task: LiveTask; readonly range: PageRange }[] = [];
   #nrTasks = 1;
   readonly #files: MadeFile[] = [];
+  readonly #memory: readonly number[];
+  readonly #plugged: readonly number[];
+  /** Transparent huge pages are allowed, and regions have room for some. */
+  #hasThps: boolean;
 
   constructor(options: GenerateOptions) {
     this.#prng = new Prng(`generate/${options.family}/${options.seed}`);
     this.#draw = new PolicyDraw(this.#prng, options, options.family);
     this.#family = options.family;
     this.#cpus = Object.values(options.cpusByNode).flat();
+    this.#memory = options.memoryNodes;
+    this.#plugged = options.pluggedNodes ?? [];
+    this.#hasThps = options.family === 'thp';
     if (this.#cpus.length === 0 || options.memoryNodes.length === 0) {
       throw new UserError('generate needs a machine with a CPU and a node with memory');
     }
@@ -97,7 +109,12 @@ class Workload {
   begin(): void {
     if (this.#family === 'files') this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
     for (const act of beginService(this.#prng, this.#family)) this.#sys(act);
-    if (this.#family === 'thp') for (const act of allowHugePages(this.#prng)) this.#push(act);
+    for (const act of beginPools(this.#prng, this.#family, this.#memory)) this.#sys(act);
+    if (this.#family === 'faults') {
+      this.#fileStep(this.#alive[0] as LiveTask, 'mkfile');
+      this.#hasThps = this.#prng.chance(50);
+    }
+    if (this.#hasThps) for (const act of allowHugePages(this.#prng)) this.#push(act);
     else this.#makeGroups();
   }
 
@@ -175,6 +192,12 @@ class Workload {
       case 'scans':
         this.#scans();
         return true;
+      case 'pool':
+        this.#sys(poolStep(this.#prng, this.#memory));
+        return true;
+      case 'plug':
+        this.#sys(plugStep(this.#prng, this.#plugged));
+        return true;
       default:
         return this.#fileStep(task, action);
     }
@@ -226,6 +249,9 @@ class Workload {
       case 'pin':
         this.#pin(task, range, mapped.kind);
         break;
+      case 'break':
+        for (const act of breakStep(this.#prng, task.name, range)) this.#push(act);
+        break;
       default:
         this.#munmap(task, range);
     }
@@ -241,28 +267,15 @@ class Workload {
   /** A stretch of a region; where huge pages matter, one that begins or ends with one at times. */
   #rangeOf(mapped: Mapped): { offset: number; nrPages: number } {
     const { nrPages, shift } = mapped;
-    if (this.#family !== 'thp') return this.#range(nrPages);
+    if (!this.#hasThps || nrPages < 64) return stretchOf(this.#prng, nrPages);
     if (!this.#prng.chance(30)) return stretchOfHuge(this.#prng, mapped);
-    const any = this.#range(nrPages);
+    const any = stretchOf(this.#prng, nrPages);
     return { ...any, offset: shift + any.offset };
-  }
-
-  /** A stretch of a region, at its very start or end more often than chance has it. */
-  #range(size: number): { offset: number; nrPages: number } {
-    const p = this.#prng;
-    const nrPages = p.chance(10) ? size : p.between(1, Math.min(size, 16));
-    const last = size - nrPages;
-    const offset = p.chance(15) ? 0 : p.chance(15) ? last : p.between(0, last);
-    return { offset, nrPages };
   }
 
   #mmap(task: LiveTask): void {
     const free = [];
-    const counts: Readonly<Partial<Record<Family, number>>> = {
-      thp: MOST_HUGE_REGIONS,
-      balance: 1,
-    };
-    const most = counts[this.#family] ?? MOST_REGIONS;
+    const most = MOST_OF[this.#family] ?? MOST_REGIONS;
     for (let i = 0; i < most; i++) if (!task.regions.has(`R${i}`)) free.push(`R${i}`);
     if (free.length === 0) {
       this.#look(task);
@@ -272,15 +285,18 @@ class Workload {
     const sharing = SHARING[this.#family] ?? 0;
     const kind: MmapKind = this.#prng.chance(sharing) ? this.#prng.pick(['shared', 'shm']) : 'anon';
     const nrPages = this.#prng.between(8, 64);
-    if (this.#family === 'files' && this.#prng.chance(80)) {
+    const ofFiles = this.#family === 'files' ? 80 : this.#family === 'faults' ? 25 : 0;
+    if (ofFiles > 0 && this.#prng.chance(ofFiles)) {
       const args = mapFileArgs(this.#prng, this.#prng.pick(this.#files));
       task.regions.set(region, { nrPages, kind: args.kind, shift: 0 });
       this.#task(task.name, { verb: 'mmap', region, nrPages, ...args, shift: 0 });
       return;
     }
     const shift = this.#prng.chance(8) ? this.#prng.between(1, 5) : 0;
-    const isThp = this.#family === 'thp';
-    const mapped = isThp ? hugeRegion(this.#prng) : { nrPages, kind, shift };
+    const isThp = this.#hasThps;
+    const isOfPool = this.#family === 'hugetlb';
+    const small = isOfPool ? hugeTlbRegion(this.#prng) : { nrPages, kind, shift };
+    const mapped = isThp ? hugeRegion(this.#prng) : small;
     task.regions.set(region, mapped);
     this.#task(task.name, { verb: 'mmap', region, ...mapped });
     const isAdvised = isThp ? this.#prng.chance(40) : this.#family === 'ksm';
@@ -334,7 +350,7 @@ class Workload {
       this.#task(task.name, { verb: 'get_mempolicy' });
     } else {
       const { nrPages, shift } = task.regions.get(region) as Mapped;
-      const offset = this.#prng.below(nrPages) + (this.#family === 'thp' ? shift : 0);
+      const offset = this.#prng.below(nrPages) + (this.#hasThps ? shift : 0);
       const asked = verb === 'policy' ? 'policy_at' : 'node_at';
       this.#task(task.name, { verb: asked, region, offset });
     }
@@ -342,24 +358,12 @@ class Workload {
 
   #mbind(task: LiveTask, range: { region: string; offset: number; nrPages: number }): void {
     const p = this.#prng;
-    const words: string[] = [];
-    if (p.chance(30)) words.push(p.chance(75) ? 'move' : 'moveall');
-    if (p.chance(18)) words.push('strict');
-    const rawFlags = p.chance(1) ? p.pick([0x10, 0x80]) : 0;
-    const addressOffsetBytes = p.chance(1) ? 1 : 0;
-    const policy = this.#draw.policy();
-    this.#task(task.name, {
-      verb: 'mbind',
-      ...range,
-      ...policy,
-      words,
-      rawFlags,
-      addressOffsetBytes,
-    });
+    const how = mbindFlags(p);
+    this.#task(task.name, { verb: 'mbind', ...range, ...this.#draw.policy(), ...how });
     if (p.chance(35)) {
       this.#task(task.name, { verb: 'policy_at', region: range.region, offset: range.offset });
     }
-    if (words.length > 0 && p.chance(50)) {
+    if (how.words.length > 0 && p.chance(50)) {
       this.#task(task.name, { verb: 'where', region: range.region });
     }
   }
@@ -392,12 +396,7 @@ class Workload {
     range: { region: string; offset: number; nrPages: number },
     kind: MmapKind,
   ): void {
-    const common = ['dontneed', 'populate_read', 'populate_write'];
-    const isAnon = kind.startsWith('anon');
-    const more = isAnon ? ['free', 'dontneed'] : ['remove', 'remove'];
-    if (this.#family === 'thp') more.push('hugepage', 'nohugepage', 'hugepage', 'collapse');
-    if (this.#family === 'pins') more.push('dontneed_locked', 'dontneed');
-    const advice = this.#prng.pick([...common, ...more]);
+    const advice = adviceFor(this.#prng, this.#family, kind);
     this.#task(task.name, { verb: 'madvise', ...range, advice });
   }
 

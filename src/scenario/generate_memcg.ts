@@ -58,15 +58,14 @@ class MemcgWorkload {
     for (const child of TASKS.slice(1)) {
       this.drafts.push({ act: { on: 'fork', parent: 'T0', child }, expect: [] });
     }
-    for (const task of TASKS) {
-      this.#task(task, { verb: 'cpu', cpu: p.pick(this.#cpus) });
-      this.#move(task);
-    }
+    for (const task of TASKS) this.#move(task);
     for (const group of this.#limited) this.#limit(group);
   }
 
   #move(task: string): void {
     this.#sys({ verb: 'move', task, cgroup: ROOT + this.#p.pick(this.#leaves) });
+    // Whoever comes into a cpuset may run on all of its CPUs again.
+    this.#task(task, { verb: 'cpu', cpu: this.#p.pick(this.#cpus) });
   }
 
   #limit(group: string): void {

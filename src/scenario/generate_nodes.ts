@@ -9,6 +9,8 @@ export interface MachineNodes {
   readonly memoryNodes: readonly number[];
   /** Nodes whose memory belongs to a device; named more often than others. */
   readonly deviceNodes: readonly number[];
+  /** Nodes whose memory was plugged in, and may go. */
+  readonly pluggedNodes?: readonly number[] | undefined;
   /** CPUs by node; nodes without CPUs may be absent. */
   readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
 }
@@ -21,6 +23,7 @@ export function machineNodes(machine: Machine): MachineNodes {
     nodes: ids(machine.nodes),
     memoryNodes: ids(hasMemory),
     deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
+    pluggedNodes: ids(hasMemory.filter((node) => node.memoryZone === 'movable')),
     cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
   };
 }

@@ -15,6 +15,9 @@ export const FAMILIES = [
   'balance',
   'files',
   'memcg',
+  'hugetlb',
+  'hotplug',
+  'faults',
 ] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -47,7 +50,10 @@ export type Action =
   | 'work'
   | 'mkfile'
   | 'file'
-  | 'filesys';
+  | 'filesys'
+  | 'pool'
+  | 'plug'
+  | 'break';
 
 export type Weights = Readonly<Partial<Record<Action, number>>>;
 
@@ -240,5 +246,60 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     pin: 12,
     unpin: 5,
     lockall: 2,
+  },
+  hugetlb: {
+    mmap: 8,
+    touch: 16,
+    read: 4,
+    where: 8,
+    look: 4,
+    set_mempolicy: 7,
+    mbind: 10,
+    move_pages: 6,
+    migrate_pages: 3,
+    madvise: 5,
+    munmap: 5,
+    cpu: 4,
+    fork: 5,
+    exit: 1,
+    pool: 8,
+  },
+  hotplug: {
+    mmap: 5,
+    touch: 16,
+    read: 2,
+    where: 8,
+    look: 8,
+    set_mempolicy: 9,
+    mbind: 9,
+    set_home: 1,
+    move_pages: 6,
+    migrate_pages: 3,
+    madvise: 2,
+    munmap: 2,
+    cpu: 4,
+    fork: 3,
+    exit: 1,
+    plug: 12,
+  },
+  faults: {
+    mmap: 6,
+    mkfile: 1,
+    file: 4,
+    touch: 16,
+    read: 6,
+    where: 12,
+    look: 4,
+    mbind: 6,
+    move_pages: 6,
+    migrate_pages: 2,
+    madvise: 6,
+    munmap: 3,
+    cpu: 3,
+    fork: 5,
+    exit: 1,
+    pin: 3,
+    unpin: 2,
+    break: 14,
   },
 };

@@ -169,7 +169,7 @@ function readDeviceAlloc(r: Reader, pages: PageSizes): TaskAct {
   const file = readFreeWord(r, 'DEVICE');
   const region = r.name('R', 'R');
   const nrPages = r.number('PAGES, a number of pages,', { pageBytes: pages.base });
-  return { verb: 'mmap', region, nrPages, kind: 'device', shift: 0, file };
+  return { verb: 'mmap', region, nrPages, kind: 'device', shift: 0, file, at: 0 };
 }
 
 /** A word of the person's own: the name of a device or of a driver's policy. */

@@ -15,9 +15,13 @@ export interface Workload {
   readonly nrOps: number;
 }
 
-/** A random workload; transparent huge pages are modelled for pages of 4 KiB only. */
+/** Families with huge pages, which are modelled for pages of 4 KiB only, or nearly so. */
+const OF_SMALL_PAGES: readonly Family[] = ['thp', 'hugetlb', 'faults'];
+
+/** A random workload that the machine can have. */
 export function scenarioFor(machine: Machine, w: Workload): Scenario {
-  const family = machine.pageBytes !== 4096 && w.family === 'thp' ? 'mbind' : w.family;
+  const isOther = machine.pageBytes !== 4096 && OF_SMALL_PAGES.includes(w.family);
+  const family = isOther ? 'mbind' : w.family;
   return generateScenario({ seed: w.seed, ops: w.nrOps, family, ...machineNodes(machine) });
 }
 
