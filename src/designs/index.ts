@@ -12,6 +12,7 @@ import { hmmCoherent } from './hmm_coherent.ts';
 import { hmmFiles } from './hmm_files.ts';
 import { limitedNode } from './limited_node.ts';
 import { markedAreas } from './marked_areas.ts';
+import { memoryTiers } from './memory_tiers.ts';
 import { privateNode } from './private_node.ts';
 import { privateNodeV4 } from './private_node_v4.ts';
 import { stock } from './stock.ts';
@@ -32,6 +33,7 @@ export const DESIGNS: readonly Design[] = [
   privateNodeV4,
   cpuset,
   cpusetV1,
+  memoryTiers,
   deviceQuota,
   skeleton,
 ];

@@ -89,6 +89,21 @@ export interface AreaView {
 export const DEVICE_MEMORY_TYPES = ['private', 'coherent', 'none'] as const;
 export type DeviceMemoryType = (typeof DEVICE_MEMORY_TYPES)[number];
 
+/** What firmware tells of memory, as CPUs see it. */
+export interface MemorySpeed {
+  readonly latencyNs: number;
+  readonly bandwidthBytesPerS: number;
+}
+
+/** A node whose memory is to get its place among the tiers. */
+export interface TieredMemory {
+  readonly nid: NodeId;
+  /** As its nearest CPUs see it; undefined unless the machine tells latency and bandwidth. */
+  readonly speed: MemorySpeed | undefined;
+  /** The same of the first node with CPUs. */
+  readonly dram: MemorySpeed | undefined;
+}
+
 /** What a policy asks of policy_node, before the answer. */
 export interface PolicyNodeRequest {
   readonly mode: number;
@@ -196,6 +211,8 @@ export interface DesignAnswers {
   readonly ksmMadvise?: (area: AreaView) => boolean;
   /** When ksmd comes to a page: may pages of the node be merged (cmp_and_merge_page)? */
   readonly cmpAndMergePage?: (nid: NodeId, view: NodesView) => boolean;
+  /** When tiers are asked for: the abstract distance of a node's memory (mt_calc_adistance). */
+  readonly mtCalcAdistance?: (memory: TieredMemory, view: NodesView) => number;
   /** In advance: is a node of private memory in a tier (set_node_memory_tier)? No answer: no. */
   readonly setNodeMemoryTier?: (nid: NodeId, view: NodesView) => boolean;
   /** In advance: may pages of a node be demoted to another (establish_demotion_targets)? */

@@ -2,15 +2,17 @@
 // Models   linux@v6.1 mm/memory-tiers.c: set_node_memory_tier, establish_demotion_targets,
 //          node_is_toptier, next_demotion_node, node_get_allowed_targets, demotion_enabled_store;
 //          drivers/dax/kmem.c as far as the distance of its memory goes.
-// Omits    distances that firmware tells (HMAT, from 6.7 on): here memory is the default kind, or
-//          that of a device driver that gives it to the kernel.
-// Hooks    setNodeMemoryTier (set_node_memory_tier), demotionTarget (establish_demotion_targets).
+// Omits    distances that firmware tells (HMAT, from 6.7 on), unless a design asks for them: here
+//          memory is the default kind, or that of a device driver that gives it to the kernel.
+// Hooks    mtCalcAdistance (mt_calc_adistance), setNodeMemoryTier (set_node_memory_tier),
+//          demotionTarget (establish_demotion_targets).
 // State    nothing of its own but the switch and the turn: tiers follow from the nodes' states.
 // Holds    TIR1 a node with memory is in one tier, by its abstract distance. TIR2 a node's targets
 //          are the nearest nodes of the next lower tier. TIR3 from tiers at or above the lowest one
 //          with CPUs nothing is promoted.
 import type { NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
+import type { MemorySpeed } from '../hooks/design.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Abstract distances in one tier (MEMTIER_CHUNK_SIZE). */
@@ -39,9 +41,29 @@ export class MemoryTiers {
 
   /** The number of the tier that a node's memory belongs to. */
   #tierOf(nid: number): number {
-    const node = this.#k.machine.nodes.find((n) => n.id === nid);
+    const { machine, design, states } = this.#k;
+    const answer = design.answers.mtCalcAdistance;
+    if (answer !== undefined) {
+      const speed = this.#speedOf(nid as NodeId);
+      const dram = this.#speedOf(states.cpu.first());
+      return Math.floor(answer({ nid: nid as NodeId, speed, dram }, states) / CHUNK);
+    }
+    const node = machine.nodes.find((n) => n.id === nid);
     const distance = node?.isKmem === true ? ADISTANCE_KMEM : ADISTANCE_DRAM;
     return Math.floor(distance / CHUNK);
+  }
+
+  /** What the machine tells of a node's memory, as the nearest node with CPUs sees it. */
+  #speedOf(nid: NodeId): MemorySpeed | undefined {
+    const { machine, states, mem } = this.#k;
+    const near = states.cpu.toArray().sort((a, b) => mem.distance(a, nid) - mem.distance(b, nid));
+    for (const cpu of near) {
+      const link = machine.links.find((l) => l.from === `node:${cpu}` && l.to === `node:${nid}`);
+      const { latencyNs, bandwidthBytesPerS } = link ?? {};
+      if (latencyNs === undefined || bandwidthBytesPerS === undefined) continue;
+      return { latencyNs, bandwidthBytesPerS };
+    }
+    return undefined;
   }
 
   /** Nodes in tiers: those with memory, and those with private memory that the design lets in. */
