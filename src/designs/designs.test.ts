@@ -18,6 +18,7 @@ import { MASK_CPUSET, MASK_NONE, MASK_REQUEST } from '../hooks/design.ts';
 import { MPOL_BIND, MPOL_PREFERRED } from '../hooks/policy_modes.ts';
 import { stateHash } from '../kernel/state_hash.ts';
 import type { Machine } from '../machine/machine.ts';
+import { Memory } from '../mm/memory.ts';
 import { NodeStates } from '../mm/node_states.ts';
 import { FAMILIES } from '../scenario/generate_weights.ts';
 import { Runner } from '../scenario/runner.ts';
@@ -48,6 +49,10 @@ describe('a design that is not in use', () => {
     (design) => {
       check(fc.tuple(withoutDevices, workload), share(105, DESIGNS.length), ([shape, w]) => {
         const machine = machineOf(shape);
+        // A node without memory has a directory for huge pages, unless directories go by the pool.
+        const { cpu, normalMemory } = new Memory(machine, stock).states;
+        const lacksMemory = !cpu.isSubsetOf(normalMemory);
+        if (design.answers.hugetlbNodes && lacksMemory && w.family === 'hugetlb') return;
         expect(hashes(machine, design, w)).toEqual(hashes(machine, stock, w));
       });
     },

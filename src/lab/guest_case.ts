@@ -33,6 +33,10 @@ export type RecordedCase =
 const maxNodesOf = (kernel: string): number =>
   /-(amd64|generic)$|\.(fc|el)\d+|-default$/.test(kernel) ? 1024 : 64;
 
+/** Did the kernel stop since nobody was left whom the OOM killer may take (out_of_memory)? */
+const isDeadlocked = (boot: Boot): boolean =>
+  boot.tail.some((line) => line.includes('System is deadlocked on memory'));
+
 /** The record of one case of a boot. */
 export function recordCase(
   boot: Boot,
@@ -46,6 +50,10 @@ export function recordCase(
   const ops: OracleOp[] = [];
   for (const [i, op] of given.lines.entries()) {
     const result = ran.results[i];
+    if (result === undefined && isDeadlocked(boot)) {
+      ops.push({ op, result: { ret: 'PANIC' } });
+      break;
+    }
     if (result === undefined) {
       const error = ran.errors.get(i);
       const said = error === undefined ? why : `the test program says: ${error}`;

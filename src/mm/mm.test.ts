@@ -224,7 +224,7 @@ describe('the record of decisions', () => {
     expect(log.isContextOf(task, 'page fault', policy, 1, mask, 5)).toBe(false);
     expect(log.isContextOf(task, 'page fault', policy, 1, mask, 5)).toBe(true);
     expect(log.isContextOf(task, 'page table', policy, 1, mask, 5)).toBe(false);
-    expect(log.isContextOf(task, 'page table', policy, 1, Nodemask.of(1), 5)).toBe(false);
+    expect(log.isContextOf(task, 'page table', policy, 1, Nodemask.of(1, 2), 5)).toBe(false);
     log.forgetContext();
     expect(log.isContextOf(task, 'page table', policy, 1, mask, 5)).toBe(false);
   });
