@@ -89,11 +89,15 @@ describe('page tables', () => {
       while (table.missing(vpn) > 0) table.addLevel(vpn, frame(9));
       table.set(vpn, PTE_ZERO_PAGE);
     }
-    const visited: number[] = [];
-    table.walk(0, 2000, (vpn) => {
-      visited.push(vpn);
-      return vpn < 512;
-    });
-    expect(visited).toEqual([3, 512]);
+    // A wide range goes by the tables there are, a narrow one by place.
+    for (const endVpn of [2000, 2 ** 36]) {
+      const visited: number[] = [];
+      table.walk(0, endVpn, (vpn) => {
+        visited.push(vpn);
+        return vpn < 512;
+      });
+      expect(visited).toEqual([3, 512]);
+      expect([...table.tablesIn(1, endVpn)]).toEqual([1, 512]);
+    }
   });
 });

@@ -282,6 +282,12 @@ export class PageTable {
    * present entries or none.
    */
   *tablesIn(startVpn: number, endVpn: number): IterableIterator<number> {
+    if (this.#isSparse(startVpn, endVpn)) {
+      for (const key of this.#keysIn(startVpn, endVpn)) {
+        yield Math.max(key * PTRS_PER_LEAF, startVpn);
+      }
+      return;
+    }
     const first = startVpn - (startVpn % PTRS_PER_LEAF);
     for (let vpn = first; vpn < endVpn; vpn += PTRS_PER_LEAF) {
       const isThere = this.leafOf(vpn) !== undefined || this.getThp(vpn) !== PTE_NONE;
@@ -294,20 +300,52 @@ export class PageTable {
    * of a transparent huge page are told one by one, but cannot be set.
    */
   walk(startVpn: number, endVpn: number, visit: (vpn: number, pte: number) => unknown): void {
+    if (!this.#isSparse(startVpn, endVpn)) {
+      this.#walkDense(startVpn, endVpn, visit);
+      return;
+    }
+    for (const key of this.#keysIn(startVpn, endVpn)) {
+      const start = Math.max(key * PTRS_PER_LEAF, startVpn);
+      const end = Math.min((key + 1) * PTRS_PER_LEAF, endVpn);
+      if (!this.#walkDense(start, end, visit)) return;
+    }
+  }
+
+  /** Are there far fewer tables than the range has room for? */
+  #isSparse(startVpn: number, endVpn: number): boolean {
+    const nrTables = this.#leaves.size + this.#thps.size;
+    return (endVpn - startVpn) / PTRS_PER_LEAF > 64 + 4 * nrTables;
+  }
+
+  /** Numbers of the leaves and transparent huge pages that reach into a range, in order. */
+  #keysIn(startVpn: number, endVpn: number): number[] {
+    const first = Math.floor(startVpn / PTRS_PER_LEAF);
+    const end = Math.ceil(endVpn / PTRS_PER_LEAF);
+    const keys = [...this.#leaves.keys(), ...this.#thps.keys()];
+    return keys.filter((key) => key >= first && key < end).sort((a, b) => a - b);
+  }
+
+  /** @returns false when the visitor wants no more. */
+  #walkDense(
+    startVpn: number,
+    endVpn: number,
+    visit: (vpn: number, pte: number) => unknown,
+  ): boolean {
     for (let vpn = startVpn; vpn < endVpn; ) {
       const leafEnd = (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF;
       const end = Math.min(endVpn, leafEnd);
       const leaf = this.leafOf(vpn);
       if (leaf === undefined) {
-        if (this.#thps.size > 0 && !this.#walkThp(vpn, end, visit)) return;
+        if (this.#thps.size > 0 && !this.#walkThp(vpn, end, visit)) return false;
         vpn = end;
         continue;
       }
       for (; vpn < end; vpn++) {
         const pte = leaf.entries[leaf.base + (vpn % PTRS_PER_LEAF)] as number;
-        if (pte !== PTE_NONE && visit(vpn, pte) === false) return;
+        if (pte !== PTE_NONE && visit(vpn, pte) === false) return false;
       }
     }
+    return true;
   }
 
   #walkThp(
