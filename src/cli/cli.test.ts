@@ -80,7 +80,9 @@ describe('compare', () => {
     expect(c.machine.name).toBe('gh200');
     const { code, out } = cdmlab('compare', '--param', 'SIZE=4MiB', '--machine', 'gh200');
     expect(code).toBe(0);
-    expect(out).toContain('expects what happens on machine thread: on gh200 its 17 expectations');
+    expect(out).toMatch(
+      /expects what happens on machine thread: on gh200 its [1-9]\d* expectations are not judged\./,
+    );
   }, 120_000);
 
   test('--report writes the page of the comparison, whole', () => {

@@ -64,7 +64,7 @@ describe('loadMachine', () => {
   test('an unknown name lists the presets and the near misses', () => {
     expect(errorOf(() => loadMachine('gh20'))).toBe(
       'no machine `gh20`: did you mean gh200? ' +
-        'Presets are thread, ac922, gh200, gb200, mi300a, cxl, pc; ' +
+        'Presets are thread, thread-late, ac922, gh200, gb200, mi300a, cxl, pc; ' +
         'or name a machine file, a text of `numactl -H`, or a directory that holds sys and proc',
     );
     expect(errorOf(() => loadMachine('AC992'))).toContain('did you mean ac922?');

@@ -62,6 +62,9 @@ function record(verb: string, shape: Record<string, unknown>): fc.Arbitrary<Task
 const onRange = (verb: string, more: Record<string, unknown> = {}): fc.Arbitrary<TaskAct> =>
   fc.oneof(record(verb, { ...more, ...where }), record(verb, { ...more, region }));
 
+/** Kinds of mappings with a name behind a colon: of a file, or of a device. */
+const NAMES_ITS_FILE = /^(?:file|text|device)/;
+
 const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
   record('cpu', { cpu: count }),
   record('set_mempolicy', { mode, nodes, maxnode: optional(count) }),
@@ -72,8 +75,16 @@ const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
   record('mmap', {
     region,
     nrPages: count,
-    kind: fc.constantFrom(...MMAP_KINDS.filter((kind) => !/^(?:file|text)/.test(kind))),
+    kind: fc.constantFrom(...MMAP_KINDS.filter((kind) => !NAMES_ITS_FILE.test(kind))),
     shift: fc.nat({ max: 9 }),
+  }),
+  record('mmap', {
+    region,
+    nrPages: count,
+    kind: fc.constantFrom(...MMAP_KINDS.filter((kind) => NAMES_ITS_FILE.test(kind))),
+    shift: fc.nat({ max: 9 }),
+    file: fc.constantFrom('gpu0', 'fa'),
+    at: count,
   }),
   ...['munmap', 'where'].map((verb) => onRange(verb)),
   ...['touch', 'read', 'mlock', 'munlock'].map((verb) => record(verb, where)),

@@ -67,7 +67,7 @@ const listText = (io: Io): string =>
   formatTable(
     ['design', 'what it is', 'answers'],
     DESIGNS.map((d) => [d.id, d.title, Object.keys(d.answers).join(', ') || 'none: stock Linux']),
-    { head: io.colors.bold },
+    { flex: [1, 2], head: io.colors.bold },
   );
 
 function designText(io: Io, d: Design): string {
