@@ -3,8 +3,8 @@
 // Models   linux@v6.1 kernel/cgroup/cpuset.c: update_nodemask, validate_change,
 //          validate_change_legacy, is_cpuset_subset, update_nodemasks_hier, update_tasks_nodemask,
 //          cpuset_change_task_nodemask, cpuset_attach, guarantee_online_mems,
-//          nearest_hardwall_ancestor, check_insane_mems_config, cpuset_hotplug_workfn,
-//          hotplug_update_tasks.
+//          nearest_hardwall_ancestor, check_insane_mems_config. When memory comes and goes:
+//          cpuset_hotplug.ts.
 // Omits    cpuset.cpus of version 2 and partitions.
 // Holds    CPS1 effective mems are the requested ones cut to the parent's, or the parent's when
 //          that is empty. CPS2 a task's mems_allowed are its cpuset's effective mems. CPS9 in
@@ -209,7 +209,7 @@ export function writeMems(k: Kernel, group: Cpuset, text: string): number {
  * Does the list of the first node hold no zone of these nodes that the kernel itself could use?
  * (movable_only_nodes)
  */
-function isMovableOnly(k: Kernel, mems: Nodemask): boolean {
+export function isMovableOnly(k: Kernel, mems: Nodemask): boolean {
   if (mems.isEmpty()) return false;
   const list = k.mem.lists.fallback[mems.first()];
   const { type, nid } = k.mem.zones;
@@ -233,7 +233,7 @@ function updateHierarchy(k: Kernel, group: Cpuset): void {
  * Tasks of a group, their policies and, below the root, their pages follow to new mems
  * (update_tasks_nodemask).
  */
-function updateTasks(k: Kernel, group: Cpuset, mems: Nodemask): void {
+export function updateTasks(k: Kernel, group: Cpuset, mems: Nodemask): void {
   for (const task of tasksOf(k, group)) {
     changeTaskMems(k, task, mems);
     const userPrivate = userPrivateNodes(k);
@@ -245,29 +245,8 @@ function updateTasks(k: Kernel, group: Cpuset, mems: Nodemask): void {
   group.oldMems = mems;
 }
 
-/**
- * Memory has come or gone: the root follows N_MEMORY, and every group below takes what is left of
- * its own mems, or its parent's when nothing is (cpuset_hotplug_workfn).
- */
-export function followMemory(k: Kernel): void {
-  const { memory } = k.states;
-  const root = k.rootCpuset;
-  if (root.effectiveMems.equals(memory)) return;
-  root.mems = memory;
-  root.effectiveMems = memory;
-  changeTaskMems(k, k.kthread, memory);
-  updateTasks(k, root, memory);
-  for (const group of root.descendants()) {
-    if (group.parent?.isDelegating !== true) continue;
-    const own = group.mems.and(group.parent.effectiveMems);
-    if (own.equals(group.effectiveMems)) continue;
-    if (isMovableOnly(k, own)) k.allocator.cpusetsInsane = true;
-    group.effectiveMems = own.isEmpty() ? group.parent.effectiveMems : own;
-    updateTasks(k, group, group.effectiveMems);
-  }
-}
-
-function changeTaskMems(k: Kernel, task: Task, mems: Nodemask): void {
+/** A task may use other nodes from now on, and its policy follows (cpuset_change_task_nodemask). */
+export function changeTaskMems(k: Kernel, task: Task, mems: Nodemask): void {
   rebindPolicy(task.mempolicy, mems, userPrivateNodes(k));
   task.memsAllowed = mems;
 }

@@ -4,7 +4,7 @@
 //          cpuset_write_u64, cpuset_read_u64, cpuset_css_online, cpuset_can_attach,
 //          cpuset_cpus_allowed; kernel/sched/core.c: select_fallback_rq;
 //          kernel/cgroup/cgroup-v1.c: cgroup_clone_children_write.
-// Omits    memory_pressure, sched_relax_domain_level, hot-plug. memory_spread_page is about the
+// Omits    memory_pressure, sched_relax_domain_level. memory_spread_page is about the
 //          page cache and memory_spread_slab about slabs, neither of which is there: they are
 //          kept and read back. sched_load_balance is kept too: tasks stay on their CPU.
 // Notes    A task whose CPU is taken away goes to the lowest that is left on its node, or the

@@ -98,9 +98,10 @@ describe.each(DESIGNS)('$id', (design) => {
       fc.tuple(growing, fc.integer({ min: 0, max: 6 })),
       share(120, DESIGNS.length),
       ([lines, overcommit]) => {
-        const runner = new Runner(bench(), design, NAMES);
         const first = [...FIRST, `sys write ${POOL}/nr_overcommit_hugepages ${overcommit}`];
-        for (const op of parse([...first, ...lines])) {
+        const ops = parse([...first, ...lines]);
+        const runner = new Runner(bench(), design, { ...NAMES, ops });
+        for (const op of ops) {
           runner.run(op);
           const { huge } = runner.kernel;
           expect(huge.surplus).toBeLessThanOrEqual(overcommit);
@@ -112,9 +113,10 @@ describe.each(DESIGNS)('$id', (design) => {
 
   test('[HUG1] when all are gone, nothing is promised and the pool is whole again', () => {
     check(work, share(120, DESIGNS.length), (lines) => {
-      const runner = new Runner(bench(), design, NAMES);
       const noSegments = lines.map((text) => text.replace('shm-hugetlb', 'hugetlb-shared'));
-      for (const op of parse([...FIRST, ...noSegments])) runner.run(op);
+      const ops = parse([...FIRST, ...noSegments]);
+      const runner = new Runner(bench(), design, { ...NAMES, ops });
+      for (const op of ops) runner.run(op);
       const { kernel } = runner;
       for (const last of kernel.liveTasks()) exitTask(kernel, last, 'exit');
       expect(kernel.huge.reserved).toBe(0);

@@ -322,6 +322,29 @@ describe('cpusets and policies', () => {
   });
 });
 
+test('[HOT15] a group of version 1 loses what goes for good; tasks leave one that is empty', () => {
+  run(`
+    sys mkdir /cpuset/a
+    sys write /cpuset/a/cpuset.cpus 0-1
+    sys write /cpuset/a/cpuset.mems 0,2-3
+    sys mkdir /cpuset/a/b
+    sys write /cpuset/a/b/cpuset.cpus 0-1
+    sys write /cpuset/a/b/cpuset.mems 2
+    sys move T0 /cpuset/a/b -> 0
+    T0 mems_allowed -> nodes 2
+    sys offline_node 2
+    sys read /cpuset/a/cpuset.mems -> value 0,3
+    sys read /cpuset/a/cpuset.effective_mems -> value 0,3
+    sys read /cpuset/a/b/cpuset.mems -> value ""
+    T0 mems_allowed -> nodes 0,3
+    sys online_node 2 MOVABLE
+    sys read /cpuset/cpuset.mems -> value 0-3
+    sys read /cpuset/a/cpuset.mems -> value 0,3
+    sys read /cpuset/a/b/cpuset.mems -> value ""
+    T0 mems_allowed -> nodes 0,3
+  `);
+});
+
 /** Something that happens: memory switched, or pages used. */
 const happening = fc.oneof(
   fc.record({

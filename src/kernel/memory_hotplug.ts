@@ -31,7 +31,7 @@ import {
   zoneForBlock,
 } from '../mm/memory_hotplug.ts';
 import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
-import { followMemory } from './cpuset.ts';
+import { followMemory } from './cpuset_hotplug.ts';
 import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
 import { migrateFrames } from './migrate.ts';

@@ -14,7 +14,7 @@ import type { NodeId } from '../base/ids.ts';
 import { ZONE_MOVABLE } from '../mm/gfp.ts';
 import type { MemoryBlock } from '../mm/memory_block.ts';
 import { type OnlineType, onlineBlockIn, zoneForBlock } from '../mm/memory_hotplug.ts';
-import { followMemory } from './cpuset.ts';
+import { followMemory } from './cpuset_hotplug.ts';
 import type { Kernel } from './kernel.ts';
 import { type NodeChange, offlineBlock, onlineBlock } from './memory_hotplug.ts';
 

@@ -8,7 +8,7 @@
 //          may hear of memory a few operations late, as on a real kernel.
 import { NotModelled } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
-import { followMemory } from '../kernel/cpuset.ts';
+import { followMemory } from '../kernel/cpuset_hotplug.ts';
 import { isTextFile } from '../observe/files.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';

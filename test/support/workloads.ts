@@ -50,13 +50,16 @@ export const isKernelPageOfAskingTask = (finding: string): boolean =>
 export const isMovedByCpuset = (finding: string): boolean =>
   /^promise: \d+ pages \(migration target, policy: cpuset\)/.test(finding);
 
-/** Runs operations and judges after each; the first findings, or none. */
+/**
+ * Runs operations and judges after each; the first findings, or none. An agent knows from them, as
+ * in a scenario, which hierarchy of cpusets there is and who is to use devices.
+ */
 export function judge(
   input: JudgedRun,
   names: Pick<Scenario, 'tasks' | 'regions'>,
   ops: readonly Op[],
 ): readonly string[] {
-  const runner = new Runner(input.machine, input.design, names, input.options);
+  const runner = new Runner(input.machine, input.design, { ...names, ops }, input.options);
   const fresh = new FreshPages();
   const k = runner.kernel;
   fresh.note(k);
