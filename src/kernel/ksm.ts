@@ -19,6 +19,7 @@ import { Contents } from './contents.ts';
 import { policyOfPage } from './fault.ts';
 import type { Kernel } from './kernel.ts';
 import { KsmTree, type RmapItem } from './ksm_tree.ts';
+import { joinLru } from './lru_track.ts';
 import { makePte, pteFrame, pteIsPage } from './page_table.ts';
 import { allocUserPages } from './policy_alloc.ts';
 import type { Task } from './task.ts';
@@ -206,6 +207,7 @@ export class Ksm {
     k.contents?.copy(f, old);
     this.tree.replace(mm, vpn, old, makePte(f, true));
     k.mem.map.claim(f, KIND_ANON, mm.id, vpn, 1);
+    joinLru(k.mem.lru, f, vma);
     return true;
   }
 
