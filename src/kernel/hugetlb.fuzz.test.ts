@@ -83,10 +83,7 @@ const parse = (lines: readonly string[]) =>
 /** A pool on a device serves whoever walks there: no gate stands before it (HUG5). */
 const isPromise = (finding: string): boolean => finding.startsWith('promise: ');
 
-/** A kernel has its cpusets in one hierarchy, and these runs write to groups of version 2. */
-const ofVersion2 = DESIGNS.filter(({ id }) => id !== 'cpuset-v1');
-
-describe.each(ofVersion2)('$id', (design) => {
+describe.each(DESIGNS)('$id', (design) => {
   test('[HUG1] [HUG2] pools, promises and frames add up, whatever happens', () => {
     check(work, share(200, DESIGNS.length), (lines) => {
       const input = { machine: bench(), design, isExpected: isPromise };

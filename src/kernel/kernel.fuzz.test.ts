@@ -51,9 +51,7 @@ describe.each(DESIGNS)('$id', (design) => {
     });
   });
 
-  // A kernel has its cpusets in one hierarchy, and these operations name groups of both.
-  const hasVersion1 = design.id === 'cpuset-v1';
-  test.skipIf(hasVersion1)('[FRM1] [FRM3] nor when operations make no sense', () => {
+  test('[FRM1] [FRM3] nor when operations make no sense', () => {
     const drawn = fc.record({
       shape: machineShape({ maxNodes: 5 }),
       acts: fc.array(anyAct, { minLength: 1, maxLength: 60 }),

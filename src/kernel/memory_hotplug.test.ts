@@ -372,10 +372,7 @@ const lineOf = (what: typeof happening extends fc.Arbitrary<infer T> ? T : never
   return `T0 mbind ${region} 0 200 ${mode} ${nodes}\nT0 touch ${region} 0 90`;
 };
 
-/** Not of kept memory, nor of version 1, whose groups keep their own mems here when memory goes. */
-const ofMemory = DESIGNS.filter(
-  ({ id, answers }) => answers.memremapPages === undefined && id !== 'cpuset-v1',
-);
+const ofMemory = DESIGNS.filter(({ answers }) => answers.memremapPages === undefined);
 
 describe.each(ofMemory)('$id', (of) => {
   test('[HOT11] no frame is lost and no rule is broken, however memory comes and goes', () => {
