@@ -211,6 +211,15 @@ describe('scenarios for guests', () => {
     return guestScenario(scenario, guest).ops.map((op) => op.text);
   };
 
+  test('[GST5] CPUs of a cpuset are there as those of a task are', () => {
+    expect([
+      ...usedCpus(parse('task app\napp cpu 3\nsys write /cpuset/a/cpuset.cpus 0-1\n')),
+    ]).toEqual([3, 0, 1]);
+    expect(lower('sys write /cpuset/a/cpuset.cpus 1-2\n')).toEqual([
+      'sys write /cpuset/a/cpuset.cpus 0-1',
+    ]);
+  });
+
   test('[GST5] names become slots, nodes and CPUs become those of the guest', () => {
     expect(
       lower(`task app

@@ -11,11 +11,14 @@ import { kernelLines, printAct } from '../scenario/print.ts';
 import { LAST_LONG_SLOT, LONG_REGION_BYTES, REGION_STRIDE_BYTES } from '../scenario/words.ts';
 import type { GuestMachine } from './guest_machine.ts';
 
-/** CPUs that a scenario's tasks run on, as the machine numbers them. */
+/** CPUs that a scenario's tasks run on and that it gives to cpusets, as the machine numbers them. */
 export function usedCpus(scenario: Scenario): Set<number> {
   const used = new Set<number>();
   for (const { act } of scenario.ops) {
     if (act.on === 'task' && act.act.verb === 'cpu') used.add(act.act.cpu);
+    if (act.on === 'sys' && act.act.verb === 'write' && act.act.path.endsWith('/cpuset.cpus')) {
+      for (const cpu of parseCpuList(act.act.value) ?? []) used.add(cpu);
+    }
   }
   return used;
 }
