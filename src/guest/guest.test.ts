@@ -216,7 +216,7 @@ describe('scenarios for guests', () => {
       ...usedCpus(parse('task app\napp cpu 3\nsys write /cpuset/a/cpuset.cpus 0-1\n')),
     ]).toEqual([3, 0, 1]);
     expect(lower('sys write /cpuset/a/cpuset.cpus 1-2\n')).toEqual([
-      'sys write /cpuset/a/cpuset.cpus 0-1',
+      'sys write /cpuset/a/cpuset.cpus 0,1',
     ]);
   });
 
