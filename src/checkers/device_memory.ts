@@ -3,7 +3,8 @@
 // Holds    ZDV1 zones of such memory are not managed and in no zonelist, and their nodes have no
 //          N_MEMORY. ZDV2 a pool counts what is in it. ZDV4 its pages are on no list of reclaim.
 //          ZDV5 an entry stands for a page that CPUs cannot map exactly where that is so. ZDV7 only
-//          pages of programs and buffers lie there; no long-term pin holds one.
+//          pages of programs, of files where they may, and buffers lie there; no long-term pin
+//          holds one.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { ANON, DRIVER, deviceMapOf, FILE, readEntry, SHMEM } from './read_state.ts';
@@ -13,9 +14,8 @@ const LISTED = 0x1;
 
 function checkZones(k: Kernel, findings: Findings): void {
   const { zones, lists, states } = k.mem;
-  const listed = [...lists.fallback, ...lists.noFallback].flatMap((list) => [
-    ...(list?.zones ?? []),
-  ]);
+  const all = [lists.fallback, lists.noFallback, lists.private, lists.privateNoFallback].flat();
+  const listed = all.flatMap((list) => [...(list?.zones ?? [])]);
   for (let z = 0; z < zones.nr; z++) {
     if (zones.type[z] !== ZONE_DEVICE) continue;
     const nid = zones.nid[z] as number;

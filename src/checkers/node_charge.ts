@@ -1,6 +1,6 @@
-// Judge: pages of counted nodes are counted for whom they are, and nobody has more than allowed.
-// Holds    NCH1, NCH2, NCH4, counted here frame by frame. A limit written below what a group has
-//          takes nothing away; whether such a group grows is for who looks at two states.
+// Judge: pages of counted nodes are counted for whom they are.
+// Holds    NCH1, NCH4, counted here frame by frame. Whether anybody has more than allowed is not
+//          judged: a limit written below what a group has takes nothing away (NCH5).
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import { FREE_BLOCK, nodeOfFrame } from './read_state.ts';

@@ -159,7 +159,8 @@ function answersWith(has: (cap: NpOp) => boolean): DesignAnswers {
 
 /**
  * The design with the opt-ins of a driver's choice, checked as node_private_set_ops does.
- * @throws UserError where they do not go together; NotModelled for PROTECT_WRITE.
+ * @throws UserError where they do not go together; NotModelled for PROTECT_WRITE, COMPACTION and
+ * OOM_ELIGIBLE.
  */
 export function makePrivateNodeV4(id: string, ops: readonly NpOp[]): Design {
   const has = (op: NpOp): boolean => ops.includes(op);
@@ -171,6 +172,9 @@ export function makePrivateNodeV4(id: string, ops: readonly NpOp[]): Design {
     throw new UserError(`${id}: MEMPOLICY and PROTECT_WRITE exclude each other`);
   }
   if (has('PROTECT_WRITE')) throw new NotModelled('memory of a private node that is read only');
+  for (const op of ['COMPACTION', 'OOM_ELIGIBLE'] as const) {
+    if (has(op)) throw new NotModelled(`${op} of a private node`);
+  }
   return {
     id,
     title: 'Private memory node, fourth posting: a flag opens it',

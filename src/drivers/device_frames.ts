@@ -10,6 +10,7 @@ import type { NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import type { DeviceMemoryType } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { chargeGiven, wantWithin } from '../kernel/memcg.ts';
 import type { DeviceFrames } from '../kernel/migrate_vma.ts';
 import type { Purpose } from '../kernel/placement_count.ts';
 import { allocManyOnNode } from '../kernel/policy_alloc.ts';
@@ -102,9 +103,13 @@ export class PoolFrames implements DriverFrames {
     return this.#map.isThere;
   }
 
-  take(_task: Task, want: number, out: Int32Array, why: Purpose): number {
+  take(task: Task, want: number, out: Int32Array, why: Purpose): number {
     if (!this.#map.isThere) return 0;
-    const n = this.#pool.take(Math.min(want, MAX_RUN), out);
+    const most = wantWithin(this.#k, task, Math.min(want, MAX_RUN), why);
+    const given = this.#pool.take(most, out);
+    const { allocator } = this.#k;
+    allocator.out.set(out.subarray(0, given));
+    const n = chargeGiven(this.#k, task, given, 0, GFP_HIGHUSER_MOVABLE, why);
     if (n > 0) this.#k.placements.count(why, 'node named', true, this.nid, n);
     return n;
   }

@@ -1,15 +1,15 @@
 // The driver of a device with coherent memory: where the pages that its device uses are to be, and
 // what it does when they are elsewhere or when there is no room.
 // Models   the public GPU driver (595.45.04): first frames by residency (residency.ts), migration
-//          at the first touch or by access counters, advice, prefetch, __GFP_THISNODE with
-//          __GFP_RETRY_MAYFAIL, no reclaim below 4 % free, eviction of what was used least
-//          recently, whoever's it is, and an end to it when a block only goes to and fro; and the
-//          driver of the thread's flow, which brings pages back when a CPU uses them.
+//          at the first touch or by access counters, advice, prefetch, eviction of what was used
+//          least recently, whoever's it is, and an end to it when a block only goes to and fro; and
+//          the driver of the thread's flow, which brings pages back when a CPU uses them. How it
+//          asks for frames: device_frames.ts.
 //          A transparent huge page is split before it moves (migrate_vma_collect_pmd); one of which
 //          small pages are mapped singly stays where it is.
 // Omits    time: thrashing is counted in returns of a block, not in microseconds. A counter that
 //          reaches its threshold is served at once, not in batches of notifications.
-// Hooks    none: a driver asks with __GFP_THISNODE like any kernel user.
+// Hooks    migrateVmaPages (migrate_vma_pages).
 // Holds    DRV1 a driver changes where pages are, never what is mapped.
 import { NotModelled } from '../base/assert.ts';
 import type { Frame, NodeId } from '../base/ids.ts';

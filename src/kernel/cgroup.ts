@@ -68,7 +68,7 @@ function bringUp(k: Kernel, group: Cpuset, controller: Controller): void {
 function takeDown(group: Cpuset, controller: Controller): void {
   if (controller === 'dmem') group.account = null;
   if (controller !== 'memory') return;
-  if (group.memcg !== null) group.memcg.isGone = true;
+  group.memcg?.goOffline();
   group.memcg = null;
 }
 

@@ -8,8 +8,8 @@
 //          which keep a place as it is. Huge pages of files and shared memory. The time of a scan.
 // Holds    KHP1 it looks at once when the first space comes up, then each scan_sleep_millisecs, at
 //          pages_to_scan pages; after a block that was not to be had alloc_sleep_millisecs later.
-//          KHP2 a place is collapsed when no more of it is empty, shared or swapped out than the
-//          limits say, and one page is writable; where to is as in THP12.
+//          KHP2 a place is collapsed when no more of it is empty or shared than the limits say,
+//          none is swapped out, and one page is writable; where to is as in THP12.
 import { ENOMEM } from '../base/errno.ts';
 import { GFP_TRANSHUGE, GFP_TRANSHUGE_LIGHT } from '../mm/gfp.ts';
 import type { Kernel } from './kernel.ts';
@@ -155,7 +155,7 @@ export class Khugepaged {
       nrThere > 0 &&
       nrSwapped === 0 &&
       nrShared <= this.#setting('max_ptes_shared') &&
-      THP_PAGES - nrThere - nrSwapped <= this.#setting('max_ptes_none')
+      THP_PAGES - nrThere <= this.#setting('max_ptes_none')
     );
   }
 }

@@ -6,7 +6,9 @@ import { bench, play } from '../../test/support/play.ts';
 import { check } from '../../test/support/property.ts';
 import { judge } from '../../test/support/workloads.ts';
 import { checkMemcg } from '../checkers/memcg.ts';
+import { findDesign } from '../designs/index.ts';
 import { stock } from '../designs/stock.ts';
+import { EVENT } from '../mm/vmstat_items.ts';
 import { generateScenario, machineNodes } from '../scenario/generate.ts';
 
 const G = '/sys/fs/cgroup';
@@ -176,9 +178,84 @@ describe('who pays', () => {
       sys move T0 ${G}
       T0 touch R0 0 40
       sys read ${G}/a/memory.current -> value ${43 * 4096}
+      sys mkdir ${G}/b -> 0
+      sys move T0 ${G}/b -> 0
+      T0 touch R0 0 40
+      sys read ${G}/b/memory.current -> value 0
       sys rmdir ${G}/a -> 0
       T0 touch R0
+      sys read ${G}/b/memory.current -> value ${60 * 4096}
     `);
+  });
+
+  test('[MCG3] a page of the root that comes back counts for no group', () => {
+    play(`
+      ${LIMITED}
+      sys swapon 500
+      T1 mmap R1 100 anon
+      T1 touch R1
+      T1 madvise R1 0 100 pageout
+      sys move T1 ${G}/a
+      T1 touch R1 0 100 -> 0
+      sys read ${G}/a/memory.current -> value 0
+    `);
+  });
+
+  test('[MCG3] what khugepaged collapses goes on counting, and one without room is EBUSY', () => {
+    const { kernel } = play(`
+      ${LIMITED}
+      sys write /sys/kernel/mm/transparent_hugepage/enabled madvise
+      T0 mmap R0 600 anon
+      T0 touch R0
+      sys read ${G}/a/memory.current -> value ${604 * 4096}
+      sys write ${G}/a/memory.max 3M -> 0
+      T0 madvise R0 0 512 collapse -> EBUSY
+      sys write ${G}/a/memory.max max -> 0
+      T0 madvise R0 0 600 hugepage
+      sys sleep 60000
+      sys vmstat thp_collapse_alloc
+      sys read ${G}/a/memory.current -> value ${604 * 4096}
+    `);
+    expect(kernel.mem.stat.event(EVENT.thp_collapse_alloc)).toBe(2);
+    expect(checkMemcg(kernel)).toEqual([]);
+  });
+
+  test('[MCG2] a group that is gone is spared no more', () => {
+    play(`
+      ${LIMITED}
+      sys swapon 5000
+      sys write ${G}/a/memory.max max
+      sys write ${G}/a/cgroup.subtree_control +memory -> EBUSY
+      sys move T0 ${G}
+      sys write ${G}/a/cgroup.subtree_control +memory -> 0
+      sys mkdir ${G}/a/c -> 0
+      sys write ${G}/a/c/memory.min 1G -> 0
+      sys move T0 ${G}/a/c -> 0
+      T0 mmap R0 1000 anon
+      T0 touch R0
+      sys write ${G}/a/memory.reclaim 1M -> EAGAIN
+      sys move T0 ${G}
+      sys rmdir ${G}/a/c -> 0
+      sys write ${G}/a/memory.reclaim 1M -> 0
+    `);
+  });
+
+  test.each(['stock', 'hmm', 'hmm-coherent'])('[MCG3] [MCG4] pages on a device count, %s', (id) => {
+    const { kernel } = play(
+      `
+      ${LIMITED}
+      T0 mmap R0 500 anon
+      T0 touch R0 0 300
+      T0 device_compute gpu0 R0
+      sys read ${G}/a/memory.current -> value ${503 * 4096}
+      T0 touch R0
+      sys read ${G}/a/memory.current -> value ${503 * 4096}
+      T0 madvise R0 0 500 dontneed
+      sys read ${G}/a/memory.current -> value ${3 * 4096}
+    `,
+      { design: findDesign(id) },
+    );
+    expect(checkMemcg(kernel)).toEqual([]);
   });
 
   test('[MCG3] +memory is there unless the kernel was booted without', () => {

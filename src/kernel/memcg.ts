@@ -165,10 +165,13 @@ function keepBelowHigh(k: Kernel, task: Task, group: MemCgroup, nrPages: number)
   allocator.lastZone = zone;
 }
 
-/** The group that a page pays for which comes back from a slot; undefined for that of the task. */
-export function payerOfSlot(memcg: MemCgroups, slot: number): MemCgroup | undefined {
+/**
+ * Who pays for a page that comes back from a slot: the group that it counted for, null for the root;
+ * undefined when that group is gone, and the task's pays.
+ */
+export function payerOfSlot(memcg: MemCgroups, slot: number): MemCgroup | null | undefined {
   const group = memcg.groups[memcg.swapOwnerOf(slot)] ?? null;
-  return group === null || group.isGone ? undefined : group;
+  return group?.isGone === true ? undefined : group;
 }
 
 /** Writes memory.max: what is above it is freed, and killed for (memory_max_write). */

@@ -102,7 +102,7 @@ function moveEntries(
   { entries, base }: Leaf,
   cause: MoveCause,
 ): void {
-  const { map, lru, swap, stat } = k.mem;
+  const { map, swap, stat } = k.mem;
   const { contents } = k;
   const from = k.allocator.nidOf(frames[at] as Frame);
   const firstVpn = map.index[frames[at] as Frame] as number;
@@ -115,7 +115,7 @@ function moveEntries(
     contents?.copy(f, old);
     const pte = entries[slot + i] as number;
     entries[slot + i] = entryFor(k, f, (pte & 1) !== 0);
-    if (lru.isInUse) moveOnLists(k, old, f);
+    moveOnLists(k, old, f);
     k.allocator.free(old);
   }
   stat.count(PGMIGRATE_SUCCESS, n);

@@ -7,6 +7,7 @@
 // Holds    MIG1.
 import type { Frame, NodeId } from '../base/ids.ts';
 import { MAX_RUN } from '../mm/internal.ts';
+import { LRU_SWAPCACHE } from '../mm/lru.ts';
 import { KIND_ANON } from '../mm/memmap.ts';
 import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { Vma } from './address_space.ts';
@@ -103,8 +104,10 @@ function collect(
   nid: NodeId,
 ): number {
   const { kind, link, mapcount } = k.mem.map;
-  const { held, deviceMemory } = k.mem;
+  const { held, deviceMemory, lru } = k.mem;
   const space = task.mm.id;
+  // What is in the swap cache too does not go where a driver keeps the memory (migrate_vma_pages).
+  const leavesCached = lru.isInUse && deviceMemory.ofNode(nid) !== undefined;
   const first = startVpn % PTRS_PER_LEAF;
   const end = first + (endVpn - startVpn);
   let nr = 0;
@@ -114,6 +117,7 @@ function collect(
     const f = pteFrame(pte);
     if (kind[f] !== KIND_ANON || mapcount[f] !== 1 || link[f] !== space) continue;
     if (k.allocator.nidOf(f) === nid || held.isPinned(f) || deviceMemory.has(f)) continue;
+    if (leavesCached && lru.has(f, LRU_SWAPCACHE)) continue;
     chosen[nr++] = i;
   }
   return nr;
@@ -130,7 +134,7 @@ function moveEntries(
   { nid, isPrivate }: DeviceFrames,
   cause: MoveCause,
 ): void {
-  const { map, lru } = k.mem;
+  const { map, swap } = k.mem;
   const { contents } = k;
   const { marks } = task.mm.pageTable;
   const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
@@ -144,7 +148,8 @@ function moveEntries(
     map.claim(f, KIND_ANON, task.mm.id, leafVpn + i, 1);
     const isWritable = (pte & 1) !== 0;
     entries[base + i] = isPrivate ? makeDevicePte(f, isWritable) : makePte(f, isWritable);
-    if (lru.isInUse) moveOnLists(k, old, f);
+    swap.migrate(old, f);
+    moveOnLists(k, old, f);
     contents?.copy(f, old);
     marks?.forget(leafVpn + i);
     const was = k.allocator.nidOf(old);

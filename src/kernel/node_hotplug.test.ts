@@ -178,6 +178,11 @@ describe('nodes that vanish and appear', () => {
       sys remove_node 2 -> EBUSY; blocks 4; changed 0
       sys read /sys/devices/system/node/online -> value 0-4`);
     expect(onlineOf(kernel, 2)).toEqual({ movable: 1, kernel: 3 });
+    // Blocks that went and came back tell both (UEV1).
+    const last = new Map(kernel.uevents.map(({ devpath, action }) => [devpath, action]));
+    expect(
+      [...last].filter(([path]) => /memory\d+$/.test(path)).map(([, action]) => action),
+    ).toEqual(['online', 'online', 'online', 'online']);
   });
 });
 

@@ -13,7 +13,7 @@ import { EBUSY, EEXIST, EIO, ENODEV } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { ZONE_MOVABLE } from '../mm/gfp.ts';
 import type { MemoryBlock } from '../mm/memory_block.ts';
-import { type OnlineType, onlineBlockIn, zoneForBlock } from '../mm/memory_hotplug.ts';
+import type { OnlineType } from '../mm/memory_hotplug.ts';
 import { followMemory } from './cpuset_hotplug.ts';
 import type { Kernel } from './kernel.ts';
 import { type NodeChange, offlineBlock, onlineBlock } from './memory_hotplug.ts';
@@ -120,7 +120,7 @@ function offlineAll(k: Kernel, piece: readonly MemoryBlock[]): number {
       gone.push([block, type]);
       continue;
     }
-    for (const [back, was] of gone) onlineBlockIn(k.mem, back, zoneForBlock(k.mem, back, was));
+    for (const [back, was] of gone) onlineBlock(k, back, was);
     return error;
   }
   return 0;

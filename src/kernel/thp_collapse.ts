@@ -7,7 +7,7 @@
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
 import { NotModelled } from '../base/assert.ts';
-import { EAGAIN, EINVAL, ENOMEM } from '../base/errno.ts';
+import { EAGAIN, EBUSY, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { GFP_TRANSHUGE } from '../mm/gfp.ts';
@@ -122,13 +122,13 @@ export function collapsePlace(
     wanted,
     THP_ORDER,
   );
-  const isPaidFor =
-    head !== undefined && chargeGiven(k, task, 1, THP_ORDER, GFP_TRANSHUGE, 'page fault') > 0;
-  if (!isPaidFor) {
+  if (head === undefined) {
     k.mem.stat.count(EVENT.thp_collapse_alloc_failed, 1);
     return -ENOMEM;
   }
   k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
+  const owner = k.liveTasks().find((one) => one.mm === mm) ?? task;
+  if (chargeGiven(k, owner, 1, THP_ORDER, gfp, 'page fault') === 0) return -EBUSY;
   if (isBroken) {
     k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
     k.allocator.freeBlock(head, THP_ORDER);

@@ -134,6 +134,25 @@ describe.each(both)('under $id', (design) => {
     expect(checkAll(kernel)).toEqual([]);
   });
 
+  test('[ZDV4] [SWP2] what is in the swap cache stays, since an area of swap maps it too', () => {
+    const { kernel } = play(
+      `
+      sys swapon 4096
+      T0 mmap R0 64 anon
+      T0 touch R0
+      T0 madvise R0 0 64 pageout -> 0
+      fork T0 T1
+      T0 read R0
+      T0 device_compute gpu0 R0 reading
+      T1 read R0 -> 0
+      T1 where R0 -> nodes 0:64
+      T0 where R0 -> nodes 0:64
+    `,
+      { design },
+    );
+    expect(checkAll(kernel)).toEqual([]);
+  });
+
   test('[ZDV9] without room the driver evicts, and system memory joins the lists again', () => {
     const { kernel } = play(
       `

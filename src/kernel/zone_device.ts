@@ -38,12 +38,16 @@ export function nodeTold(k: Kernel, f: Frame): NodeId {
 }
 
 /**
- * Contents have moved, and all entries with them: the lists of reclaim follow. Device memory is on
+ * Contents have moved, and all entries with them: the lists of reclaim follow, and the memory cgroup
+ * that pays. Device memory is on
  * none; what comes from there joins one, with the flags that it left with.
  */
 export function moveOnLists(k: Kernel, old: Frame, fresh: Frame): void {
   const { lru, deviceMemory, map } = k.mem;
-  if (!lru.isInUse) return;
+  if (!lru.isInUse) {
+    lru.handOver(old, fresh);
+    return;
+  }
   const isFromDevice = deviceMemory.has(old);
   if (!isFromDevice && !deviceMemory.has(fresh)) {
     lru.migrate(old, fresh);

@@ -38,7 +38,6 @@ export const VERDICT = {
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
-export const OUTCOME = { GIVEN: 0, FAILED: 1 } as const;
 /** POOL: not a walk for free memory, but over the pools of huge pages. */
 export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3, POOL: 4 } as const;
 

@@ -11,7 +11,6 @@ export const ZONE_MOVABLE = 3;
 export const ZONE_DEVICE = 4;
 export const MAX_NR_ZONES = 5;
 export const ZONE_NAMES = ['DMA', 'DMA32', 'Normal', 'Movable', 'Device'] as const;
-export type ZoneName = (typeof ZONE_NAMES)[number];
 
 export const __GFP_DMA = 0x1;
 export const __GFP_HIGHMEM = 0x2;

@@ -27,7 +27,6 @@ export const ALLOC_WMARK_MIN = 0;
 export const ALLOC_WMARK_LOW = 1;
 export const ALLOC_WMARK_HIGH = 2;
 export const ALLOC_WMARK_MASK = 3;
-export const ALLOC_NO_WATERMARKS = 0x4;
 export const ALLOC_OOM = 0x8;
 export const ALLOC_HARDER = 0x10;
 export const ALLOC_HIGH = 0x20;

@@ -258,7 +258,6 @@ export class Lru {
    * of its own node at the head; the old one is on none (folio_migrate_flags, putback_lru_page).
    */
   migrate(old: number, fresh: number): void {
-    if (!this.isInUse) return;
     const wasListed = this.has(old, LRU_LISTED);
     if (wasListed) this.remove(old);
     this.flags[fresh] = this.flags[old] as number;
@@ -279,6 +278,7 @@ export class Lru {
     if (this.has(old, LRU_LISTED)) this.remove(old);
     this.flags[fresh] = this.flags[old] as number;
     this.flags[old] = 0;
+    this.handOver(old, fresh);
   }
 
   /** The page that reclaim would look at first, or NIL. */

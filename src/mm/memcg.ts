@@ -53,6 +53,13 @@ export class MemCgroup {
     for (let g: MemCgroup | null = this; g !== null; g = g.parent) g.events[event]++;
   }
 
+  /** The control group is gone: what it has left is spared no more (mem_cgroup_css_offline). */
+  goOffline(): void {
+    this.isGone = true;
+    this.min = 0;
+    this.low = 0;
+  }
+
   isWithin(above: MemCgroup): boolean {
     for (let g: MemCgroup | null = this; g !== null; g = g.parent) if (g === above) return true;
     return false;
@@ -94,7 +101,7 @@ export class MemCgroups {
     return null;
   }
 
-  /** Pages that may be charged to a group before some limit, or memory.high, is reached. */
+  /** Pages that may be charged to a group before some limit is reached. */
   room(group: MemCgroup | null): number {
     let room = NO_LIMIT;
     for (let g = group; g !== null; g = g.parent) room = Math.min(room, g.max - g.used);
@@ -138,9 +145,10 @@ export class MemCgroups {
     return false;
   }
 
-  /** A page gets a slot. */
+  /** A page gets a slot, for its group or the nearest above that is still there. */
   chargeSlot(slot: number, nrSlots: number, f: number): void {
-    const group = this.groupOf(f);
+    let group = this.groupOf(f);
+    while (group?.isGone === true) group = group.parent;
     if (group === null) return;
     if (this.#swapOwner.length < nrSlots) {
       const larger = new Uint16Array(nrSlots);

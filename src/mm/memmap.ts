@@ -43,19 +43,6 @@ export const KIND_THP = 8;
 export const KIND_POISON = 9;
 /** Of a buffer that a driver allocated: link = buffer, index = page number in it. */
 export const KIND_DRIVER = 10;
-export const KIND_NAMES = [
-  'none',
-  'buddy',
-  'kernel',
-  'page table',
-  'anon',
-  'shmem',
-  'hugetlb',
-  'file',
-  'thp',
-  'poison',
-  'driver',
-] as const;
 
 export const NIL = -1;
 

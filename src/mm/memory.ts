@@ -18,7 +18,7 @@ import { DirtyLimits } from './dirty.ts';
 import { ZONE_DEVICE, ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
 import { HeldPages } from './held_pages.ts';
 import { Lru } from './lru.ts';
-import { MEMMAP_ROW_BYTES, MemMap } from './memmap.ts';
+import { MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
@@ -252,11 +252,6 @@ export class Memory {
 
   zoneName(z: number): string {
     return ZONE_NAMES[this.zones.type[z] as number] as string;
-  }
-
-  /** Bytes of model state that every touched frame costs here. */
-  get rowBytes(): number {
-    return MEMMAP_ROW_BYTES;
   }
 
   #fillZone(z: ZoneIndex, plan: ZonePlan): void {
