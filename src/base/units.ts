@@ -17,6 +17,9 @@ const FACTOR: Readonly<Record<string, number>> = {
   tib: 1024 ** 4,
 };
 
+/** `4,977`: a number with its thousands apart, the same on every computer. */
+export const thousands = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+
 /**
  * Bytes of a size such as `64MiB`, `15G`, `4096`, or undefined when the text is none. Powers of
  * 1024.

@@ -3,14 +3,12 @@
 //          before it never. HINT2 what a task did not survive comes before all else, and what is
 //          alike under all designs comes only when there is nothing else.
 import type { Comparison, DesignOutcome, PageName } from '../lab/comparison.ts';
+import { FATAL } from '../lab/deaths.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { sameRun, shellWord } from './words.ts';
 
 /** Explanations offered of one comparison. */
 const MOST_HINTS = 3;
-
-/** Results that end a task. */
-const FATAL = new Set(['KILLED', 'LIVELOCK', 'SIGBUS', 'SIGSEGV']);
 
 /** What a page is worth asking for; the least is asked first. */
 const RANK = {

@@ -1,5 +1,6 @@
 // A comparison of many designs on 80 columns, and in words what each bought and cost.
 import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
+import { FATAL } from '../lab/deaths.ts';
 import { BASELINE, cellsOf, type DesignStory, storiesOf } from '../lab/story.ts';
 import { timeText } from './estimate_text.ts';
 import type { Io } from './io.ts';
@@ -7,9 +8,6 @@ import { formatTable, MAX_COLUMNS, wrap } from './table.ts';
 
 /** With more designs than this the narrow table is drawn. */
 export const MOST_WIDE = 5;
-
-/** Results that end a task. */
-const FATAL = new Set(['KILLED', 'LIVELOCK', 'SIGBUS', 'SIGSEGV']);
 
 /** One table over many designs that fits 80 columns. */
 export function storyTable(io: Io, comparison: Comparison): string {

@@ -276,6 +276,8 @@ export class Driver {
         if (filled > 0 && source === this.frames) this.#blocks.use(slot);
         empty -= filled;
         if (empty > 0 && source !== this.frames) break;
+        // Moving others away gives a memory cgroup no room.
+        if (this.k.memcg?.isRefused === true) break;
         if (empty > 0 && !this.#makeRoom(task, slot, empty)) break;
       }
     }

@@ -240,6 +240,22 @@ describe('who pays', () => {
     `);
   });
 
+  test.each(['stock', 'hmm'])(
+    '[MCG5] a driver evicts nothing for a group that is full, %s',
+    (id) => {
+      play(
+        `
+      ${LIMITED}
+      T0 mmap R0 900 anon
+      T0 device_compute gpu0 R0 0 900 -> 0
+      T0 mmap R1 900 anon
+      T0 device_compute gpu0 R1 -> KILLED
+    `,
+        { design: findDesign(id) },
+      );
+    },
+  );
+
   test.each(['stock', 'hmm', 'hmm-coherent'])('[MCG3] [MCG4] pages on a device count, %s', (id) => {
     const { kernel } = play(
       `

@@ -87,6 +87,7 @@ export function chargeGiven(
   const { memcg, allocator } = k;
   if (memcg === null || n === 0 || !CHARGED.has(why)) return n;
   const group = payerOf(k, task);
+  memcg.isRefused = false;
   if (group === null) return n;
   if (memcg.overLimit(group, n << order) !== null) {
     const f = allocator.out[0] as Frame;
@@ -94,6 +95,7 @@ export function chargeGiven(
     k.mem.map.claim(f, KIND_KERNEL, 0, 0, 0);
     if (!makeRoom(k, task, group, order, gfp)) {
       allocator.freeBlock(f, order);
+      memcg.isRefused = true;
       return 0;
     }
     k.setCurrent(task);

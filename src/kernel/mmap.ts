@@ -61,6 +61,9 @@ const TASK_SIZE_BYTES: Readonly<Record<Arch, number>> = {
   arm64: 2 ** 48,
 };
 
+/** The frame table keeps page numbers in 31 bits (mm/memmap.ts, index). */
+const MAX_VPN = 2 ** 31;
+
 /** Have the addresses of a program room for so many more pages (get_unmapped_area)? */
 export function hasAddresses(k: Kernel, task: Task, nrPages: number): boolean {
   const most = TASK_SIZE_BYTES[k.machine.arch] / k.mem.pageBytes;
@@ -70,11 +73,13 @@ export function hasAddresses(k: Kernel, task: Task, nrPages: number): boolean {
 /**
  * Maps memory at a fixed place; what was mapped there is gone (MAP_FIXED).
  * @returns 0; -ENOMEM when huge pages cannot be promised.
+ * @throws NotModelled for page numbers of 2^31 and more.
  */
 export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   const { startVpn, nrPages, object } = request;
   const locks = task.mm.locksFuture;
   const file = request.file ?? null;
+  if (startVpn + nrPages > MAX_VPN) throw new NotModelled(`addresses above page ${MAX_VPN}`);
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
   if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {

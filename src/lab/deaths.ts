@@ -2,6 +2,13 @@
 // own.
 import type { Act } from '../scenario/ops.ts';
 
+/** Results that end a task, or with PANIC all of them. */
+export const KILLED: ReadonlySet<string> = new Set(['KILLED', 'SIGBUS', 'SIGSEGV', 'PANIC']);
+/** Results of a task that goes on for ever without a page. */
+export const STUCK: ReadonlySet<string> = new Set(['LIVELOCK']);
+/** Results after which a task does nothing any more. */
+export const FATAL: ReadonlySet<string> = new Set([...KILLED, ...STUCK]);
+
 /** A task that died in a step without having asked for it. */
 export interface Death {
   readonly task: string;

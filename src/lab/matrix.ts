@@ -3,7 +3,7 @@
 // Holds    MTX1 a cell says what the comparison of its scenario says. MTX2 a verdict adds up cells:
 //          it counts no scenario twice and leaves none out.
 import { UserError } from '../base/assert.ts';
-import { DEFAULT_DESIGNS } from '../designs/index.ts';
+import { thousands } from '../base/units.ts';
 import type { Design } from '../hooks/design.ts';
 import { compareDesigns } from './compare.ts';
 import type { Comparison, DesignOutcome } from './comparison.ts';
@@ -90,7 +90,7 @@ export function runMatrix(input: MatrixInput): Matrix {
       title: scenario.title,
       source: scenario.source,
       machine: machine.name,
-      cells: cellsOf(comparison).map((cell, at) => asked(cell, designs[at] as Design)),
+      cells: cellsOf(comparison),
       numbers: comparison.outcomes.map(numbersOf),
       stories: storiesOf(comparison),
     };
@@ -106,10 +106,6 @@ export function runMatrix(input: MatrixInput): Matrix {
     })),
   };
 }
-
-/** What a scenario expects is asked of the designs that run when none are named, of no other. */
-const asked = (cell: Cell, design: Design): Cell =>
-  DEFAULT_DESIGNS.includes(design) ? cell : { ...cell, nrFailed: 0 };
 
 const numbersOf = (o: DesignOutcome): MatrixNumbers => ({
   design: o.design,
@@ -130,7 +126,6 @@ const numbersOf = (o: DesignOutcome): MatrixNumbers => ({
 /** Scenarios that a sentence names; more are counted. */
 const MOST_NAMED = 4;
 
-const figure = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 const scenarios = (n: number): string => `${n} ${n === 1 ? 'scenario' : 'scenarios'}`;
 
 function named(rows: readonly MatrixRow[]): string {
@@ -151,7 +146,7 @@ function verdictOf(rows: readonly MatrixRow[], at: number, design: string): stri
   sentences.push(`Keeps everything in ${kept.length} of ${scenarios(rows.length)}.`);
   const leaking = rows.filter((row) => cellOf(row).text.includes('leaked'));
   const nrLeaked = leaking.reduce((n, row) => n + (row.numbers[at]?.nrNotAsked ?? 0), 0);
-  say(`Leaks ${figure(nrLeaked)} pages`, leaking);
+  say(`Leaks ${thousands(nrLeaked)} pages`, leaking);
   for (const [word, what] of [
     ['killed', 'Has tasks killed'],
     ['stuck', 'Leaves faults that are tried for ever'],

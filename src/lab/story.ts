@@ -3,7 +3,9 @@
 // Holds    STO1 a sentence is there exactly when its number differs from stock. STO2 a cell has one
 //          word for every kind of outcome that happened, the worst first; a refusal counts in it
 //          when not every design refuses the same step.
+import { thousands } from '../base/units.ts';
 import type { Comparison, DesignOutcome, Refusal } from './comparison.ts';
+import { KILLED, STUCK } from './deaths.ts';
 
 /** Kinds of outcome, the worst first; the first that happened gives a cell its colour. */
 export const VERDICT_WORDS = [
@@ -40,13 +42,8 @@ export interface DesignStory {
 /** The design that others are measured against. */
 export const BASELINE = 'stock';
 
-const STUCK = new Set(['LIVELOCK']);
-const KILLED = new Set(['KILLED', 'SIGBUS', 'SIGSEGV']);
-
-/** `4,977`. */
-const figure = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 const counted = (n: number, one: string, many = `${one}s`): string =>
-  `${figure(n)} ${n === 1 ? one : many}`;
+  `${thousands(n)} ${n === 1 ? one : many}`;
 
 /** Refusals, by what became of the task. */
 interface Ends {
@@ -88,7 +85,7 @@ export function cellsOf({ outcomes }: Pick<Comparison, 'outcomes'>): Cell[] {
       kept: 0,
     };
     const happened = VERDICT_WORDS.filter((word) => counts[word] > 0);
-    const text = happened.map((word) => `${word} ${figure(counts[word])}`).join(', ');
+    const text = happened.map((word) => `${word} ${thousands(counts[word])}`).join(', ');
     const nrFailed = o.failedExpectations.length;
     if (o.notModelled !== undefined) {
       return { word: 'not modelled', text: text || 'kept', notModelled: o.notModelled, nrFailed };
@@ -141,7 +138,7 @@ const MEASURES: readonly Measure[] = [
   },
   {
     of: (o) => endsOf(o).stuck,
-    less: (n) => `${counted(n, 'fault')} fewer that is tried for ever`,
+    less: (n) => `${counted(n, 'fault')} fewer that ${n === 1 ? 'is' : 'are'} tried for ever`,
     more: (n, o, stock) =>
       `${counted(n, 'fault')} more that ${n === 1 ? 'is' : 'are'} tried for ever${where(o, stock, STUCK)}`,
     isLessBetter: true,

@@ -78,6 +78,8 @@ export class MemCgroups {
   readonly owner: Uint16Array;
   /** Pages are charged to this group meanwhile, whoever asks; undefined for the task's own. */
   payer: MemCgroup | null | undefined = undefined;
+  /** The last charge was refused: it is the group that is full, and not the memory. */
+  isRefused = false;
   #swapOwner = new Uint16Array(0);
 
   constructor(nrFrames: number) {

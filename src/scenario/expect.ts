@@ -8,6 +8,9 @@ import { Reader } from './reader.ts';
 import { didYouMean } from './suggest.ts';
 import { COMMON_FIELDS, RESULT_FIELDS, RET_WORDS } from './words.ts';
 
+/** Form of the id of a design. */
+export const DESIGN_NAME = /^[a-z_][a-z0-9_-]*$/;
+
 /** What an expectation says, whatever the design. */
 export type Claim =
   | { readonly kind: 'ret'; readonly ret: string | number }
@@ -75,7 +78,7 @@ function readDesigns(r: Reader): readonly (string | undefined)[] {
   }
   const designs = text.slice(1, -1).split(',');
   for (const design of designs) {
-    if (/^[a-z_][a-z0-9_-]*$/.test(design)) continue;
+    if (DESIGN_NAME.test(design)) continue;
     r.fail(
       `"${design}" is no name of a design; expected such as [zonelist] or [stock,zonelist]`,
       start,

@@ -378,6 +378,11 @@ export interface Scenario {
   readonly ops: readonly Op[];
   /** Parameters with their values in force. */
   readonly parameters: Readonly<Record<string, string>>;
+  /**
+   * Ids of the designs that expectations are of which name none, from an `expects` line; absent: of
+   * all designs.
+   */
+  readonly expects?: readonly string[] | undefined;
   /** From an `agent` line; absent where there is none. */
   readonly agent?: AgentSettings | undefined;
 }

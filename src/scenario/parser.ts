@@ -3,6 +3,7 @@
 // Holds    Parsing is a pure function of text and options. Every mistake is a UserError with file,
 //          line and column; the first one ends the reading.
 import { UserError } from '../base/assert.ts';
+import { DESIGN_NAME } from './expect.ts';
 import { type Draft, finish } from './finish.ts';
 import { generateDrafts, type MachineNodes } from './generate.ts';
 import { FAMILIES } from './generate_weights.ts';
@@ -65,6 +66,7 @@ class ScenarioReader {
   readonly #header: { [key in 'scenario' | 'title' | 'source' | 'machine' | 'task']?: string } = {};
   readonly #parameters: Record<string, string> = {};
   #agent: AgentSettings | undefined;
+  #expects: readonly string[] | undefined;
   /** Parameters and the variables of the loops around the line. */
   readonly #values = new Map<string, string>();
   readonly #drafts: Draft[] = [];
@@ -95,6 +97,7 @@ class ScenarioReader {
       regions,
       ops,
       parameters: this.#parameters,
+      ...(this.#expects === undefined ? {} : { expects: this.#expects }),
       ...(this.#agent === undefined ? {} : { agent: this.#agent }),
     };
   }
@@ -139,15 +142,21 @@ class ScenarioReader {
     if (head === 'param') this.#param(r);
     else if (head === 'generate') this.#generate(r, line);
     else if (head === 'agent') this.#agentLine(r);
+    else if (head === 'expects') this.#expectsLine(r);
     else this.#headerLine(r, head as 'scenario' | 'title' | 'source' | 'machine' | 'task');
     r.finish();
   }
 
-  #headerLine(r: Reader, key: 'scenario' | 'title' | 'source' | 'machine' | 'task'): void {
+  /** Lines of the header stand above the first operation, each once. */
+  #checkPlace(r: Reader, key: string, wasThere: boolean): void {
     if (this.#drafts.length > 0 || this.#loop !== undefined) {
       r.fail(`"${key}" belongs above the first operation`, 0);
     }
-    if (this.#header[key] !== undefined) r.fail(`"${key}" comes a second time`, 0);
+    if (wasThere) r.fail(`"${key}" comes a second time`, 0);
+  }
+
+  #headerLine(r: Reader, key: 'scenario' | 'title' | 'source' | 'machine' | 'task'): void {
+    this.#checkPlace(r, key, this.#header[key] !== undefined);
     const isText = key === 'title' || key === 'source';
     const value = key === 'task' ? r.name('NAME', 'T') : r.word(isText ? 'TEXT' : 'NAME');
     if (!isText && key !== 'task' && !HEADER_NAME.test(value)) {
@@ -161,12 +170,18 @@ class ScenarioReader {
     this.#header[key] = value;
   }
 
+  /** `expects stock,zonelist`. */
+  #expectsLine(r: Reader): void {
+    this.#checkPlace(r, 'expects', this.#expects !== undefined);
+    const designs = r.word('DESIGN').split(',');
+    const wrong = designs.find((design) => !DESIGN_NAME.test(design));
+    if (wrong !== undefined) r.fail(`"${wrong}" is no name of a design; usage: ${r.usage}`, 1);
+    this.#expects = designs;
+  }
+
   /** `agent delay=4 users=app,worker`. */
   #agentLine(r: Reader): void {
-    if (this.#drafts.length > 0 || this.#loop !== undefined) {
-      r.fail('"agent" belongs above the first operation', 0);
-    }
-    if (this.#agent !== undefined) r.fail('"agent" comes a second time', 0);
+    this.#checkPlace(r, 'agent', this.#agent !== undefined);
     const given = r.trailing([], ['delay', 'users']);
     const delayOps = r.numberOption(given, 'delay');
     const users = r.tasksOption(given, 'users');

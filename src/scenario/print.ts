@@ -265,6 +265,7 @@ export function printScenario(scenario: Scenario): string {
   }
   const first = firstTaskName(scenario);
   if (first !== undefined) lines.push(`task ${first}`);
+  if (scenario.expects !== undefined) lines.push(`expects ${scenario.expects.join(',')}`);
   if (scenario.agent !== undefined) lines.push(printAgent(scenario.agent));
   lines.push('');
   for (const op of scenario.ops) lines.push(printOp(op));

@@ -1,8 +1,11 @@
 // Where a task's regions are: the address of each slot, and the length it was last mapped with.
 // Holds    Offset 0 of region k is page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by
 //          1..8, which decides interleaving by address. Regions too long for their slot lie above
-//          all slots. Offsets and lengths of operations count pages of the region, huge or small;
+//          all slots, in the order in which they are mapped, below page 2^31, since the frame table
+//          keeps page numbers in 31 bits; modulo 840 they are where the test program on a real
+//          kernel has them. Offsets and lengths of operations count pages of the region, huge or small;
 //          everything below this file counts small ones.
+import { NotModelled } from '../base/assert.ts';
 import type { HugeInode } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ShmemObject } from '../kernel/shmem.ts';
@@ -10,9 +13,15 @@ import type { ShmemObject } from '../kernel/shmem.ts';
 /** Pages between the starts of two regions. */
 const SLOT_PAGES = 840 * 5 * 512;
 const FIRST_SLOT = 64;
-/** Regions longer than a slot: one each 2^31 pages, from 2^33 on. */
-const LARGE_PAGES = 2 ** 31;
-const FIRST_LARGE = 4;
+/** Where the test program has regions longer than a slot: slot k at 2^33 + k 2^31. */
+const LONG_STEP = 2 ** 31;
+const FIRST_LONG = 4;
+/** A long region has entries of the highest page table to itself, from this one to that. */
+const ENTRY_PAGES = 2 ** 27;
+const FIRST_ENTRY = 2;
+const END_ENTRY = 16;
+/** Long regions start at multiples of this: what one entry of the second table covers. */
+const STEP_PAGES = 2 ** 18;
 
 interface RegionPlace {
   /** Where offset 0 is, mapped or not. */
@@ -32,6 +41,9 @@ export interface PageRange {
 export class RegionTable {
   readonly #slots: Readonly<Record<string, number>>;
   readonly #places: Map<string, RegionPlace>;
+  /** Long regions, as far as they ever were, and the first entry that none of them has. */
+  readonly #long = new Map<string, { readonly baseVpn: number; readonly nrPages: number }>();
+  #nextEntry = FIRST_ENTRY;
 
   constructor(slots: Readonly<Record<string, number>>, places?: Map<string, RegionPlace>) {
     this.#slots = slots;
@@ -40,7 +52,10 @@ export class RegionTable {
 
   /** The table a child starts with. */
   copy(): RegionTable {
-    return new RegionTable(this.#slots, this.#places);
+    const table = new RegionTable(this.#slots, this.#places);
+    for (const [region, place] of this.#long) table.#long.set(region, place);
+    table.#nextEntry = this.#nextEntry;
+    return table;
   }
 
   #slot(region: string): number {
@@ -62,12 +77,27 @@ export class RegionTable {
     return baseVpn + shift * unit;
   }
 
-  /** Where offset 0 of a region of so many small pages is. */
+  /**
+   * Where offset 0 of a region of so many small pages is, or will be.
+   * @throws NotModelled when there are too many long ones.
+   */
   baseFor(region: string, nrSmall: number): number {
-    const slot = this.#slot(region);
-    return nrSmall > SLOT_PAGES
-      ? (FIRST_LARGE + slot) * LARGE_PAGES
-      : (FIRST_SLOT + slot) * SLOT_PAGES;
+    if (nrSmall <= SLOT_PAGES) return (FIRST_SLOT + this.#slot(region)) * SLOT_PAGES;
+    const known = this.#long.get(region);
+    if (known !== undefined && nrSmall <= known.nrPages) return known.baseVpn;
+    const like = (FIRST_LONG + this.#slot(region)) * LONG_STEP;
+    let baseVpn = this.#nextEntry * ENTRY_PAGES;
+    while (baseVpn % 840 !== like % 840) baseVpn += STEP_PAGES;
+    const endEntry = Math.ceil((baseVpn + nrSmall) / ENTRY_PAGES);
+    if (endEntry > END_ENTRY) {
+      throw new NotModelled(
+        `regions of more than ${SLOT_PAGES} pages that come to more than ` +
+          `${(END_ENTRY - FIRST_ENTRY) * ENTRY_PAGES} pages`,
+      );
+    }
+    this.#nextEntry = endEntry;
+    this.#long.set(region, { baseVpn, nrPages: endEntry * ENTRY_PAGES - baseVpn });
+    return baseVpn;
   }
 
   /** Small pages in a page of a region, as it was last mapped. */

@@ -210,7 +210,7 @@ function mapRegion(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
   if (act.nrPages === 0) return plain(-EINVAL);
   if (!hasAddresses(k, task, act.nrPages)) {
-    regions.place(act.region, act.nrPages, act.shift);
+    regions.place(act.region, 1, 0);
     const note = "larger than what is left of the program's addresses";
     return { ...plain(-ENOMEM), note };
   }

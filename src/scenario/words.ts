@@ -115,6 +115,7 @@ export const STATEMENTS = {
   repeat: 'N [as NAME] {',
   generate: 'seed=N ops=N [family=NAME]',
   agent: '[delay=N] [users=TASK[,TASK...]|none]',
+  expects: 'DESIGN[,DESIGN...]',
 } as const;
 export type Statement = keyof typeof STATEMENTS;
 

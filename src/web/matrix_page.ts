@@ -31,7 +31,7 @@ const POLICY = [
 ].join('; ');
 
 const classOf = (word: VerdictWord): string => `w-${word.replace(' ', '-')}`;
-const anchorOf = (name: string): string => `s-${name.replace('/', '-')}`;
+const anchorOf = (name: string): string => `s-${name.replaceAll('/', '-')}`;
 
 /**
  * Draws a matrix.

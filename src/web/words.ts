@@ -1,8 +1,9 @@
 // Numbers, sizes and lists as people read them. The same on every computer: no locale takes part.
+import { thousands } from '../base/units.ts';
 import { formatCpuList } from '../machine/cpu_list.ts';
 
 /** `4,977`. */
-export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+export const count = thousands;
 
 /** `1 page`, `2 pages`, `no pages`. */
 export const counted = (n: number, noun: string, plural = `${noun}s`): string => {

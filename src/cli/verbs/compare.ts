@@ -4,12 +4,12 @@ import { UserError } from '../../base/assert.ts';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
 import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
 import { readCosts } from '../../lab/cost/read_costs.ts';
-import { deathWords } from '../../lab/deaths.ts';
+import { deathWords, FATAL } from '../../lab/deaths.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
 import type { Scenario } from '../../scenario/ops.ts';
 import { COST_OPTION, collectCost, estimateText, timeText } from '../estimate_text.ts';
 import { hintText } from '../hints.ts';
-import { EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
+import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
 import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
 import { MOST_WIDE, storyTable, storyText } from '../story_text.ts';
 import { facts, formatTable, paragraph } from '../table.ts';
@@ -24,8 +24,6 @@ interface CompareOptions extends CompareAllOptions {
   readonly param?: Record<string, string>;
 }
 
-/** Results that end a task: they are shown before others. */
-const FATAL = new Set(['KILLED', 'LIVELOCK', 'SIGBUS', 'SIGSEGV']);
 /** Refusals and deaths shown per design. */
 const MOST_REFUSALS = 5;
 
@@ -70,6 +68,8 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
     compareAll(io, options, { matrix: renderMatrix, comparison: renderReport });
     return;
   }
+  const matrixOnly = (['only', 'out'] as const).find((o) => options[o] !== undefined);
+  if (matrixOnly !== undefined) throw new UserError(`--${matrixOnly} goes with --all only`);
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
   const { scenario, machine, unjudged } = loaded;
   if (options.json !== true) warnOfScenario(io, loaded);
@@ -79,7 +79,7 @@ async function compare(io: Io, name: string, options: CompareOptions): Promise<v
   const costs = readCosts(options.cost ?? []);
   const comparison = compareDesigns({ scenario, machine, designs, costs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
-  if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = 2;
+  if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = EXIT_BAD_INPUT;
   if (options.report !== undefined) {
     const { renderReport } = await import('../../web/report.ts');
     writeWholeFile(options.report, renderReport(comparison));

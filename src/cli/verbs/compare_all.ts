@@ -52,6 +52,7 @@ export function compareAll(io: Io, options: CompareAllOptions, pages: Pages): vo
   });
   const cells = matrix.rows.flatMap((row) => row.cells);
   if (cells.some((cell) => cell.nrFailed > 0)) io.exitCode = EXIT_DIFFERS;
+  if (cells.some((cell) => cell.notModelled !== undefined)) io.exitCode = EXIT_BAD_INPUT;
   if (out !== undefined) {
     if (isFile) writeWholeFile(out, pages.matrix(matrix));
     else writeWholeFile(join(out, 'index.html'), pages.matrix(matrix, fileOf));
@@ -61,11 +62,10 @@ export function compareAll(io: Io, options: CompareAllOptions, pages: Pages): vo
   if (out !== undefined && options.json !== true) {
     io.out(`\nThe page is ${isFile ? out : join(out, 'index.html')}`);
   }
-  if (matrix.rows.length === 0) io.exitCode = EXIT_BAD_INPUT;
 }
 
 /** `claims/policy-is-enough` as a file beside the matrix. */
-const fileOf = (name: string): string => `${name.replace('/', '-')}.html`;
+const fileOf = (name: string): string => `${name.replaceAll('/', '-')}.html`;
 
 function matrixText(io: Io, matrix: Matrix): string {
   const { bold, red } = io.colors;

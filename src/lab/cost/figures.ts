@@ -39,7 +39,8 @@ const GENERIC: readonly Figure[] = [
     value: 1013,
     unit: 'ns',
     source:
-      'median of 100 first touches of a page of 4 KiB, Linux 6.6, Core i7 of the 11th generation ' +
+      'median of 100 first touches of a page of 4 KiB, zeroing it included, Linux 6.6, Core i7 of ' +
+      'the 11th generation; its author says that some of them got huge pages ' +
       '(ddumbying.vercel.app/experiments/pagefault-latency): another machine than this',
   },
   {

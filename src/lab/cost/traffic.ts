@@ -4,7 +4,6 @@
 //          their bytes: it reads them, and unless it only reads, it writes as many.
 // Omits    caches, what the code of a program reads, traffic of the page allocator's own tables.
 import type { Frame } from '../../base/ids.ts';
-import type { DevicePolicy } from '../../drivers/driver.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { anyFrameOf } from '../../kernel/page_table.ts';
 import type { Purpose } from '../../kernel/placement_count.ts';
@@ -50,10 +49,6 @@ export class Traffic {
     for (const [event, n] of other.events) add(this.events, event, n);
     return this;
   }
-
-  get isEmpty(): boolean {
-    return this.memory.size === 0 && this.events.size === 0;
-  }
 }
 
 function add<K>(map: Map<K, number>, key: K, n: number): void {
@@ -81,7 +76,6 @@ type Counts = Map<string, number>;
 /** Watches a session, and gives the traffic of each step after it has run. */
 export class TrafficMeter {
   readonly #session: Session;
-  readonly #policies = new Map<string, DevicePolicy>();
   #placed: Counts;
   #moved: Counts;
   #visits: Counts;
@@ -93,7 +87,6 @@ export class TrafficMeter {
     this.#moved = this.#moves();
     this.#visits = this.#nrVisits();
     this.#events = eventsOf(session.kernel);
-    this.#notePolicies();
   }
 
   /** The traffic of the step that has just run. */
@@ -114,7 +107,6 @@ export class TrafficMeter {
       } else if (device === undefined) this.#cpu(traffic, own, step, at);
     }
     this.#countEvents(traffic, device === undefined ? moved.fromDevice : 0);
-    this.#notePolicies();
     return traffic;
   }
 
@@ -197,7 +189,7 @@ export class TrafficMeter {
     act: Extract<TaskAct, { verb: 'device_compute' }>,
     nrPages: number,
   ): void {
-    if (this.#policies.get(act.device) === 'counters') return;
+    if (this.#session.runner.devices.get(act.device)?.driver.policy === 'counters') return;
     const { pageBytes } = this.#session.kernel.mem;
     const isStream = !act.words.some((w) => w === 'strided' || w === 'random' || w === 'hot');
     traffic.count('fault.device', isStream ? streamFaults(nrPages, pageBytes) : nrPages);
@@ -269,12 +261,6 @@ export class TrafficMeter {
     const nrFaults = Math.max(grown.get('pgfault') ?? 0, nrBack);
     if (!traffic.events.has('fault.device')) traffic.count('fault.cpu', nrFaults);
     traffic.count('swap.page', (grown.get('pswpin') ?? 0) + (grown.get('pswpout') ?? 0));
-  }
-
-  #notePolicies(): void {
-    for (const [name, { driver }] of this.#session.runner.devices) {
-      this.#policies.set(name, driver.policy);
-    }
   }
 
   #placements(): Counts {
