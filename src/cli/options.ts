@@ -67,5 +67,7 @@ export function designsOf(text: string | undefined): readonly Design[] {
     .map((id) => id.trim())
     .filter((id) => id !== '');
   if (ids.length === 0) throw new UserError('--designs names no design');
+  const many = ids.find((id) => id === 'all' || id === 'every');
+  if (many !== undefined) throw new UserError(`--designs ${many} stands alone`);
   return ids.map(findDesign);
 }

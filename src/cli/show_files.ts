@@ -3,9 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { UserError } from '../base/assert.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { Session } from '../lab/session.ts';
 import { readTextFile, textFiles, View } from '../observe/files.ts';
-import { didYouMean } from '../scenario/suggest.ts';
 import { readNumber } from './options.ts';
 
 export interface ShowOptions {

@@ -1,5 +1,6 @@
 // The list of designs: the only file that knows them all. A new design adds one line here.
 import { UserError } from '../base/assert.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { Design } from '../hooks/design.ts';
 import { skeleton } from './_skeleton.ts';
 import { allocatorGate } from './allocator_gate.ts';
@@ -65,8 +66,9 @@ export const EVERY_DESIGN: readonly Design[] = DESIGNS.filter((design) => design
 export function findDesign(id: string): Design {
   const found = DESIGNS.find((d) => d.id === id);
   if (found === undefined) {
-    const ids = DESIGNS.map((d) => d.id).join(', ');
-    throw new UserError(`no design is called "${id}"; there are: ${ids}`);
+    const ids = DESIGNS.map((d) => d.id).filter((known) => !known.startsWith('_'));
+    const hint = didYouMean(id, ids);
+    throw new UserError(`no design is called "${id}"${hint}; there are: ${ids.join(', ')}`);
   }
   return found;
 }

@@ -11,7 +11,7 @@ import { kernelLines, printAct } from '../scenario/print.ts';
 import { LAST_LONG_SLOT, LONG_REGION_BYTES, REGION_STRIDE_BYTES } from '../scenario/words.ts';
 import type { GuestMachine } from './guest_machine.ts';
 
-/** CPUs that a scenario's tasks run on and that it gives to cpusets, as the machine numbers them. */
+/** CPUs that tasks run on and that cpusets are given, as the machine numbers them. */
 export function usedCpus(scenario: Scenario): Set<number> {
   const used = new Set<number>();
   for (const { act } of scenario.ops) {

@@ -168,8 +168,8 @@ function keepBelowHigh(k: Kernel, task: Task, group: MemCgroup, nrPages: number)
 }
 
 /**
- * Who pays for a page that comes back from a slot: the group that it counted for, null for the root;
- * undefined when that group is gone, and the task's pays.
+ * Who pays for a page that comes back from a slot: the group that it counted for, null for the
+ * root; undefined when that group is gone, and the task's pays.
  */
 export function payerOfSlot(memcg: MemCgroups, slot: number): MemCgroup | null | undefined {
   const group = memcg.groups[memcg.swapOwnerOf(slot)] ?? null;

@@ -38,9 +38,9 @@ export function nodeTold(k: Kernel, f: Frame): NodeId {
 }
 
 /**
- * Contents have moved, and all entries with them: the lists of reclaim follow, and the memory cgroup
- * that pays. Device memory is on
- * none; what comes from there joins one, with the flags that it left with.
+ * Contents have moved, and all entries with them: the lists of reclaim follow, and the memory
+ * cgroup that pays. Device memory is on no list; what comes from there joins one, with the flags
+ * that it left with.
  */
 export function moveOnLists(k: Kernel, old: Frame, fresh: Frame): void {
   const { lru, deviceMemory, map } = k.mem;

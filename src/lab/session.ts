@@ -3,7 +3,7 @@
 // Holds    SES1 running a session twice gives the same steps and the same hash.
 import { UserError } from '../base/assert.ts';
 import { errnoName } from '../base/errno.ts';
-import { DESIGNS } from '../designs/index.ts';
+import { findDesign } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel, KernelOptions } from '../kernel/kernel.ts';
 import { pageNodes } from '../kernel/move_pages.ts';
@@ -206,9 +206,11 @@ const fieldOf = (e: Expectation): string => (e.kind === 'field' ? e.field : '');
 
 /** An expectation for a design that does not exist would never be judged. */
 function knownDesign(id: string, op: Op | undefined): void {
-  if (DESIGNS.some((d) => d.id === id)) return;
-  const ids = DESIGNS.map((d) => d.id).join(', ');
-  throw new UserError(`no design is called "${id}"; there are: ${ids}`, op?.place);
+  try {
+    findDesign(id);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(error.message, op?.place) : error;
+  }
 }
 
 function sameCounts(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {

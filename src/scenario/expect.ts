@@ -1,11 +1,12 @@
 // Expectations: what stands after `->` on a line, read and printed.
 // Holds    One Expectation per design; `[a,b] X` is two of them, one after the other.
+
+import { didYouMean } from '../base/suggest.ts';
 import { regionOf, verbOf } from './acts.ts';
 import { quoteValue, type SourceLine } from './lexer.ts';
 import type { Act, Expectation } from './ops.ts';
 import type { PageSizes } from './parse_act.ts';
 import { Reader } from './reader.ts';
-import { didYouMean } from './suggest.ts';
 import { COMMON_FIELDS, RESULT_FIELDS, RET_WORDS } from './words.ts';
 
 /** Form of the id of a design. */

@@ -27,7 +27,7 @@ const MOUNTS: readonly (readonly [string, 1 | 2])[] = [
 export function groupPath(k: Kernel, path: string): string {
   const mount = MOUNTS.find(([root]) => path === root || path.startsWith(`${root}/`));
   if (mount === undefined) {
-    throw new NotModelled(`files outside ${MOUNTS.map(([root]) => root).join(' and ')}: ${path}`);
+    throw new NotModelled(`files in ${path} but those that docs/SCENARIOS.md lists`);
   }
   const [root, version] = mount;
   if (!useHierarchy(k, version)) {

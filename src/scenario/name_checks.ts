@@ -2,10 +2,10 @@
 // region of a person's own name mapped. T<n> and R<n> are exempt: cases of real kernels use tasks
 // and regions that are not there on purpose.
 import { UserError } from '../base/assert.ts';
+import { didYouMean } from '../base/suggest.ts';
 import { regionOf, tasksOf } from './acts.ts';
 import type { SourceLine } from './lexer.ts';
 import type { Act } from './ops.ts';
-import { didYouMean } from './suggest.ts';
 import { slotOf } from './words.ts';
 
 export class NameChecks {

@@ -1,5 +1,6 @@
 // One operation line: act, expectations and the check that nothing is left over.
 import { UserError } from '../base/assert.ts';
+import { didYouMean } from '../base/suggest.ts';
 import { regionOf, tasksOf } from './acts.ts';
 import { parseExpectations } from './expect.ts';
 import { type Draft, finish } from './finish.ts';
@@ -7,7 +8,6 @@ import { type SourceLine, scanLine } from './lexer.ts';
 import type { Act, Op } from './ops.ts';
 import { type PageSizes, readSysAct, readTaskAct } from './parse_act.ts';
 import { Reader } from './reader.ts';
-import { didYouMean } from './suggest.ts';
 import {
   isSysVerb,
   isTaskVerb,

@@ -3,6 +3,7 @@
 // Holds    Parsing is a pure function of text and options. Every mistake is a UserError with file,
 //          line and column; the first one ends the reading.
 import { UserError } from '../base/assert.ts';
+import { didYouMean } from '../base/suggest.ts';
 import { DESIGN_NAME } from './expect.ts';
 import { type Draft, finish } from './finish.ts';
 import { generateDrafts, type MachineNodes } from './generate.ts';
@@ -13,7 +14,6 @@ import type { Act, AgentSettings, Scenario } from './ops.ts';
 import { type PageSizes, pageBytesOfKind } from './parse_act.ts';
 import { DEFAULT_PAGE_BYTES, readOperation } from './parse_line.ts';
 import { Reader } from './reader.ts';
-import { didYouMean } from './suggest.ts';
 import { isStatement, STATEMENTS, slotOf } from './words.ts';
 
 export { parseOpLine } from './parse_line.ts';

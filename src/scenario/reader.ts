@@ -1,10 +1,10 @@
 // Takes the arguments of one line, word by word, and says exactly which word is wrong.
 import { UserError } from '../base/assert.ts';
 import { MAX_NUMNODES } from '../base/ids.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { SourceLine } from './lexer.ts';
 import type { ModeArg, NodesArg } from './ops.ts';
 import { evaluate, type Unit } from './quantity.ts';
-import { didYouMean } from './suggest.ts';
 import { MODE_FLAGS, MODES, nameFault } from './words.ts';
 
 const NODE_WORDS: readonly string[] = ['none', 'empty', 'badptr'];

@@ -3,8 +3,8 @@
 //          1..8, which decides interleaving by address. Regions too long for their slot lie above
 //          all slots, in the order in which they are mapped, below page 2^31, since the frame table
 //          keeps page numbers in 31 bits; modulo 840 they are where the test program on a real
-//          kernel has them. Offsets and lengths of operations count pages of the region, huge or small;
-//          everything below this file counts small ones.
+//          kernel has them. Offsets and lengths of operations count pages of the region, huge or
+//          small; everything below this file counts small ones.
 import { NotModelled } from '../base/assert.ts';
 import type { HugeInode } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';

@@ -1,9 +1,9 @@
 // The small parts: words and quotes, numbers and sizes, near misses.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { didYouMean, editDistance, nearest } from '../base/suggest.ts';
 import { quoteValue, scanLine, substitute } from './lexer.ts';
 import { evaluate, formatFlags } from './quantity.ts';
-import { didYouMean, editDistance, nearest } from './suggest.ts';
 import { nameFault, slotOf } from './words.ts';
 
 describe('scanLine', () => {

@@ -44,7 +44,9 @@ export function addCompare(program: Command, io: Io): void {
     .option(...COST_OPTION, collectCost)
     .option('--report <FILE.html>', 'also write the comparison as a page')
     .option('--json', 'the whole comparison as JSON, and nothing else')
-    .action((name: string, options: CompareOptions) => compare(io, name, options));
+    .action((name: string, options: CompareOptions, { args }: Command) =>
+      compare(io, name, options, args.length > 0),
+    );
   describe(
     command,
     [
@@ -59,8 +61,14 @@ export function addCompare(program: Command, io: Io): void {
   );
 }
 
-async function compare(io: Io, name: string, options: CompareOptions): Promise<void> {
+async function compare(
+  io: Io,
+  name: string,
+  options: CompareOptions,
+  isNamed: boolean,
+): Promise<void> {
   if (options.all === true) {
+    if (isNamed) throw new UserError('--all is every scenario; --only chooses among them');
     const alone = (['machine', 'param', 'report'] as const).find((o) => options[o] !== undefined);
     if (alone !== undefined) throw new UserError(`--${alone} does not go with --all`);
     const { renderReport } = await import('../../web/report.ts');

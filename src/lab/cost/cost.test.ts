@@ -51,17 +51,15 @@ describe('figures', () => {
 
   test.each([
     'memory=3GB/s',
+    'memory.0=3',
     'memory.0=-1GB/s',
     'memory.0=3us',
+    'links.2.0=3GB/s',
     'fault.cpu=3GB/s',
     'fault.gpu=3us',
     'nowhere.json',
   ])('%s is refused with a message', (text) => {
     expect(() => readCosts([text])).toThrow(UserError);
-  });
-
-  test('without a unit are bytes a second', () => {
-    expect(readCosts(['memory.0=3'])[0]?.value).toBe(3);
   });
 
   test('are shown with three or four digits and a unit', () => {

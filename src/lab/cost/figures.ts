@@ -139,9 +139,13 @@ export function readFigure(name: string, text: string, source: string): Figure {
       `no cost is called "${name}"; expected memory.N, link.A.B, links.A.B, latency.A.B, ${events}`,
     );
   }
+  const [, a, b] = name.startsWith('links.') ? name.split('.').map(Number) : [];
+  if (a !== undefined && b !== undefined && a >= b) {
+    throw new UserError(`"${name}" is both directions; expected links.A.B with A below B`);
+  }
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+(?:\/s)?)?$/.exec(text.trim());
   const unit = unitOf(name);
-  const scale = SCALE[match?.[2] ?? unit];
+  const scale = SCALE[match?.[2] ?? ''];
   const value = Number(match?.[1]) * (scale?.factor ?? Number.NaN);
   if (!(value > 0) || scale?.unit !== unit) {
     const example = unit === 'ns' ? '45us' : '348GB/s';

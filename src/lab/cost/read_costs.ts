@@ -51,7 +51,9 @@ function entryOf(entry: unknown, file: string): { value: string; source: string 
   if (typeof entry === 'string' || typeof entry === 'number') {
     return { value: String(entry), source: `given in ${file}` };
   }
-  const { value, source } = (entry ?? {}) as { value?: unknown; source?: unknown };
+  const { value, source, ...others } = (entry ?? {}) as { value?: unknown; source?: unknown };
+  const [odd] = Object.keys(others);
+  if (odd !== undefined) throw new UserError(`"${odd}" is neither value nor source`, { file });
   if (typeof value !== 'string' && typeof value !== 'number') {
     throw new UserError('expected a value, or an object of value and source', { file });
   }
