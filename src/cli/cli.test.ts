@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildIfStale, cdmlab, json, ROOT, refused } from '../../test/support/cli.ts';
-import { DEFAULT_DESIGNS, DESIGNS } from '../designs/index.ts';
+import { DEFAULT_DESIGNS, DESIGNS, findDesign } from '../designs/index.ts';
 import type { Comparison } from '../lab/comparison.ts';
 import type { Explanation } from '../lab/explain.ts';
 import { shippedScenarios } from '../lab/load_scenario.ts';
@@ -317,7 +317,7 @@ describe('zonelists and designs', () => {
     const list = cdmlab('design', 'list');
     for (const { id } of DESIGNS) expect(list.out).toContain(`\n${id} `);
     expectFits(list.out);
-    for (const { id, sources } of DESIGNS) {
+    for (const { id, sources } of ['stock', 'by-page', 'private-node-v4'].map(findDesign)) {
       const { code, out } = cdmlab('design', 'show', id);
       expect(code).toBe(0);
       expectFits(out);

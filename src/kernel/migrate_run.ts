@@ -102,7 +102,8 @@ function moveEntries(
   { entries, base }: Leaf,
   cause: MoveCause,
 ): void {
-  const { map, swap, stat } = k.mem;
+  const { map, swap, lru, stat } = k.mem;
+  const isFollowed = lru.isInUse || k.memcg !== null;
   const { contents } = k;
   const from = k.allocator.nidOf(frames[at] as Frame);
   const firstVpn = map.index[frames[at] as Frame] as number;
@@ -111,11 +112,13 @@ function moveEntries(
     const old = frames[at + i] as Frame;
     const f = fresh[i] as Frame;
     map.claim(f, KIND_ANON, owner.id, firstVpn + i, 1);
-    swap.migrate(old, f);
     contents?.copy(f, old);
     const pte = entries[slot + i] as number;
     entries[slot + i] = entryFor(k, f, (pte & 1) !== 0);
-    moveOnLists(k, old, f);
+    if (isFollowed) {
+      swap.migrate(old, f);
+      moveOnLists(k, old, f);
+    }
     k.allocator.free(old);
   }
   stat.count(PGMIGRATE_SUCCESS, n);

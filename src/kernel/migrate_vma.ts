@@ -134,7 +134,8 @@ function moveEntries(
   { nid, isPrivate }: DeviceFrames,
   cause: MoveCause,
 ): void {
-  const { map, swap } = k.mem;
+  const { map, swap, lru } = k.mem;
+  const isFollowed = lru.isInUse || k.memcg !== null;
   const { contents } = k;
   const { marks } = task.mm.pageTable;
   const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
@@ -148,8 +149,10 @@ function moveEntries(
     map.claim(f, KIND_ANON, task.mm.id, leafVpn + i, 1);
     const isWritable = (pte & 1) !== 0;
     entries[base + i] = isPrivate ? makeDevicePte(f, isWritable) : makePte(f, isWritable);
-    swap.migrate(old, f);
-    moveOnLists(k, old, f);
+    if (isFollowed) {
+      swap.migrate(old, f);
+      moveOnLists(k, old, f);
+    }
     contents?.copy(f, old);
     marks?.forget(leafVpn + i);
     const was = k.allocator.nidOf(old);

@@ -168,8 +168,12 @@ export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
   return (await bootFor([prepare(input)]))[0] as KernelRun;
 }
 
-/** Operations that leave a kernel other than it was: later scenarios of the boot would see it. */
-const LASTING = /^(sys|\S+ swrite) /;
+/** Operations that only look, and those on control groups, which go after each case. */
+const PASSING =
+  /^sys (?:(?:read|free|vmstat|states|fallback|tasks|sleep|mkdir|rmdir|move) |write \/(?:sys\/fs\/cgroup|cpuset)\/)/;
+/** A kernel keeps what the rest of `sys` and `swrite` do: later scenarios of a boot would see it. */
+const isLastingOp = (line: string): boolean =>
+  /^(?:sys|\S+ swrite) /.test(line) && (!PASSING.test(`${line} `) || line.includes('memory'));
 
 /**
  * Runs scenarios that share tools and options, many to a boot: those on equal machines together,
@@ -187,9 +191,15 @@ export async function kernelRunAll(
   const boots = new Map<string, number[]>();
   const prepared = inputs.map(prepare);
   for (const [i, { guest, append, given }] of prepared.entries()) {
-    const isLasting = given.lines.some((line) => LASTING.test(line)) || given.family === 'exhaust';
+    const isLasting = given.lines.some(isLastingOp) || given.family === 'exhaust';
     const { nodes, distances } = guest;
-    const key = JSON.stringify([isLasting ? i : -1, nodes, distances, append]);
+    const key = JSON.stringify([
+      isLasting ? i : -1,
+      nodes,
+      distances,
+      append,
+      cpusetOf(given.lines),
+    ]);
     boots.set(key, [...(boots.get(key) ?? []), i]);
   }
   const boot = async (numbers: readonly number[]): Promise<void> => {

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type MachineShape, machineOf, machineShape } from '../../test/support/machines.ts';
-import { check } from '../../test/support/property.ts';
+import { check, share } from '../../test/support/property.ts';
 import { scenarioFor } from '../../test/support/workloads.ts';
 import { cpuId, type NodeId, type ZoneIndex } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -278,7 +278,7 @@ describe('watching changes nothing', () => {
         seed: fc.nat(1_000_000),
         family: fc.constantFrom(...FAMILIES),
       });
-      check(run, 25, ({ shape, seed, family }) => {
+      check(run, share(150, DESIGNS.length), ({ shape, seed, family }) => {
         const machine = machineOf(shape);
         const scenario = scenarioFor(machine, { seed, family, nrOps: 60 });
         const [bare, watched] = [0, 1].map(() => new Runner(machine, design, scenario)) as [
