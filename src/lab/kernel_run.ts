@@ -168,12 +168,16 @@ export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
   return (await bootFor([prepare(input)]))[0] as KernelRun;
 }
 
-/** Operations that only look, and those on control groups, which go after each case. */
-const PASSING =
-  /^sys (?:(?:read|free|vmstat|states|fallback|tasks|sleep|mkdir|rmdir|move) |write \/(?:sys\/fs\/cgroup|cpuset)\/)/;
-/** A kernel keeps what the rest of `sys` and `swrite` do: later scenarios of a boot would see it. */
-const isLastingOp = (line: string): boolean =>
-  /^(?:sys|\S+ swrite) /.test(line) && (!PASSING.test(`${line} `) || line.includes('memory'));
+/** Operations of `sys` that only look, and those on control groups, which go after each case. */
+const PASSING = [
+  /^sys (?:read|free|vmstat|states|fallback|tasks|sleep|mkdir|rmdir|move) /,
+  /^sys write \/(?:sys\/fs\/cgroup|cpuset)\//,
+];
+/** A kernel keeps what the rest of `sys` and `swrite` do: later cases of a boot would see it. */
+const isLastingOp = (line: string): boolean => {
+  if (!/^(?:sys|\S+ swrite) /.test(line)) return false;
+  return line.includes('memory') || !PASSING.some((form) => form.test(`${line} `));
+};
 
 /**
  * Runs scenarios that share tools and options, many to a boot: those on equal machines together,
