@@ -178,11 +178,6 @@ export interface DesignAnswers {
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /**
-   * While a page is pinned for long: may it stay on its node? False moves it to other memory first
-   * (is_longterm_pinnable_page). No answer: yes, unless it lies in ZONE_MOVABLE.
-   */
-  readonly longtermPin?: (nid: NodeId, view: NodesView) => boolean;
-  /**
    * While a page is pinned for long: does the pin fail because of its node, wherever the page could
    * go (check_and_migrate_movable_pages)?
    */
