@@ -221,7 +221,7 @@ function allocOrKill(
       return 0;
     }
     k.setCurrent(task);
-    n = allocator.retry(gfp, want);
+    n = allocator.retry(gfp);
   }
 }
 
