@@ -17,7 +17,7 @@ const machine = buildMachine(
     nodes: [
       { id: 0, cpus: '0', memory: '64MiB' },
       { id: 1, cpus: '1', memory: '16MiB' },
-      { id: 2, memory: '16MiB', memoryZone: 'movable', device: 'gpu' },
+      { id: 2, memory: '128MiB', memoryZone: 'movable', device: 'gpu' },
     ],
     distances: [
       [10, 20, 40],
@@ -94,3 +94,26 @@ test('[FLT3] a range touched at once stops at the mark of a node like single tou
 
 const run = (runner: Runner, line: string): OpResult =>
   runner.run(parseOpLine(line, { file: 'test', line: 1 }));
+
+test('[EXH2] lists of a device node are emptied by no reclaim, since it holds no slab', () => {
+  const runner = new Runner(machine, stock, NAMES);
+  const { zones, pcp } = runner.kernel.mem;
+  zones.pcpBatch.fill(63);
+  const z = zones.nid.indexOf(2);
+  const nrFill = zones.free[z] as number;
+  for (const line of [
+    `T0 mmap R0 ${nrFill} anon`,
+    `T0 mbind R0 0 ${nrFill} preferred_many 2`,
+    `T0 touch R0 0 ${nrFill}`,
+    'T0 mmap R1 100 anon',
+    'T0 touch R1 0 100',
+  ]) {
+    expect(run(runner, line).ret).toBe(0);
+  }
+  const listed = pcp.countOf(z);
+  expect(listed).toBeGreaterThan(0);
+  expect(zones.free[z]).toBeLessThanOrEqual(zones.wmarkMin[z] as number);
+  expect(run(runner, 'T0 move_pages R1 0 100 2').ret).toBe('ENOMEM');
+  expect(pcp.countOf(z)).toBe(listed);
+  expect(run(runner, 'T0 where R1 0 100')['counts']).toEqual({ 0: 100 });
+});

@@ -48,6 +48,7 @@ import type { NodeCharges } from './node_charge.ts';
 import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
+import { findsSlab } from './slab.ts';
 import { refusedAt, wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import { firstZone, nodeZonelist, type Zonelist, type Zonelists } from './zonelist.ts';
 
@@ -461,9 +462,8 @@ export class PageAllocator extends PageFreer {
     if (gfp & mayNotKill || this.#order > PAGE_ALLOC_COSTLY_ORDER) {
       return this.fail(FAILURE.NO_RECLAIM);
     }
-    const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
-    const m = this.#getPageFromFreelist(hard, last, ATTEMPT.OOM, 1);
+    const m = this.#getPageFromFreelist(hard, ALLOC_WMARK_HIGH | ALLOC_CPUSET, ATTEMPT.OOM, 1);
     if (m > 0) return m;
     if (this.#highest < ZONE_NORMAL) return this.fail(FAILURE.NO_RECLAIM);
     if (isOverQuota) return this.fail(FAILURE.OVER_QUOTA);
@@ -474,9 +474,9 @@ export class PageAllocator extends PageFreer {
   #reclaim(gfp: number, flags: number): number {
     const walk = () => this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, 1);
     const drain = () => this.#pcp.drainAll();
-    if (this.reclaimer !== null) {
-      return this.reclaimer.reclaimFor(this.#request(gfp, flags), walk, drain);
-    }
+    const request = this.#request(gfp, flags);
+    if (this.reclaimer !== null) return this.reclaimer.reclaimFor(request, walk, drain);
+    if (!request.hasSlab) return 0;
     drain();
     return walk();
   }
@@ -493,7 +493,8 @@ export class PageAllocator extends PageFreer {
       [this.#list, this.#nodemask, this.#maskOrigin] = [list, nodemask, origin];
       this.#nid = NO_REQUEST;
     };
-    const [order, highest] = was;
-    return { gfp, allocFlags, order, highest, zones: list.zones, nodemask, cpusetAllows, resume };
+    const reach = { zones: list.zones, highest: was[1], nodemask, cpusetAllows };
+    const hasSlab = findsSlab(this.#p.zones, this.#p.states, reach);
+    return { gfp, allocFlags, order: was[0], ...reach, hasSlab, resume };
   }
 }
