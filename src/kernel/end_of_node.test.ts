@@ -99,7 +99,7 @@ test('[EXH2] lists of a device node are emptied by no reclaim, since it holds no
   const runner = new Runner(machine, stock, NAMES);
   const { zones, pcp } = runner.kernel.mem;
   zones.pcpBatch.fill(63);
-  const z = zones.nid.indexOf(2);
+  const z = zones.nid.lastIndexOf(2);
   const nrFill = zones.free[z] as number;
   for (const line of [
     `T0 mmap R0 ${nrFill} anon`,
