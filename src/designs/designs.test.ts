@@ -23,7 +23,7 @@ import { NodeStates } from '../mm/node_states.ts';
 import { FAMILIES } from '../scenario/generate_weights.ts';
 import { Runner } from '../scenario/runner.ts';
 import { allocatorGate } from './allocator_gate.ts';
-import { DEFAULT_DESIGNS, DESIGNS, findDesign } from './index.ts';
+import { DESIGNS, findDesign, THREAD_DESIGNS } from './index.ts';
 import { stock } from './stock.ts';
 
 const workload = fc.record({
@@ -215,7 +215,7 @@ describe('the list of designs', () => {
     const answers = (d: Design) => differ.map((key) => d.answers[key] !== undefined).join();
     const gated = ['marked-areas', 'by-page'];
     const others = DESIGNS.filter((d) => gated.includes(d.id));
-    expect(DEFAULT_DESIGNS.map((d) => d.id)).toEqual([
+    expect(THREAD_DESIGNS.map((d) => d.id)).toEqual([
       'stock',
       'allocator-gate',
       'zonelist',

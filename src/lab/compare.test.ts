@@ -1,7 +1,7 @@
 // Comparisons: what they count, on workloads whose outcome is known, and that every shipped
 // scenario does under every design what it says.
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_DESIGNS, DESIGNS, findDesign } from '../designs/index.ts';
+import { DESIGNS, findDesign, THREAD_DESIGNS } from '../designs/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { deviceNodes } from '../machine/machine.ts';
 import { presets } from '../machine/presets/index.ts';
@@ -26,7 +26,7 @@ describe.each(shippedScenarios())('scenario %s', (name) => {
     const { scenario, machine } = loadScenario(name);
     const named = new Set(scenario.ops.flatMap((op) => op.expect.map((e) => e.design)));
     const designs = DESIGNS.filter(
-      (d) => DEFAULT_DESIGNS.includes(d) || (named.has(d.id) && !TOO_LONG.has(name)),
+      (d) => THREAD_DESIGNS.includes(d) || (named.has(d.id) && !TOO_LONG.has(name)),
     );
     const { outcomes } = compareDesigns({ scenario, machine, designs });
     for (const o of outcomes) {
@@ -134,7 +134,7 @@ describe('decisions', () => {
 describe('[CMP1] a comparison', () => {
   test('is the same twice', () => {
     const { scenario, machine } = loadScenario('move-pages');
-    const designs = DEFAULT_DESIGNS;
+    const designs = THREAD_DESIGNS;
     const input = { scenario, machine, designs };
     expect(compareDesigns(input)).toEqual(compareDesigns(input));
   });
@@ -143,7 +143,7 @@ describe('[CMP1] a comparison', () => {
     const told: string[] = [];
     compareDesigns({
       ...loadScenario('move-pages'),
-      designs: DEFAULT_DESIGNS,
+      designs: THREAD_DESIGNS,
       onProgress: (done, total, design) => told.push(`${done}/${total} ${design.id}`),
     });
     expect(told[0]).toBe('1/4 stock');
