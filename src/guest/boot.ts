@@ -52,7 +52,7 @@ const PATIENCE_MS = 45_000;
 const BOOT_PATIENCE_MS = [30_000, 120_000];
 
 /** Does a case name the memory controller or its files? */
-const needsMemcg = (cases: readonly CaseText[]): boolean =>
+export const needsMemcg = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /\/memory\.|[+-]memory\b/.test(line)));
 
 /** Boots a guest and waits for its end. */
@@ -95,7 +95,7 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
 }
 
 /** A disk is there for the cases that make a file on it: it takes memory of its own. */
-const needsDisk = (cases: readonly CaseText[]): boolean =>
+export const needsDisk = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /^sys mkfile (?!.* tmpfs)/.test(line)));
 
 function writeDisk(file: string): void {

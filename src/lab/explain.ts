@@ -316,7 +316,7 @@ class Catcher {
       lastOrder = order;
       return this.#watch(order, () => alloc(gfp, order, nid, nodemask, want));
     };
-    allocator.retry = (gfp, want) => this.#watch(lastOrder, () => retry(gfp, want));
+    allocator.retry = (gfp) => this.#watch(lastOrder, () => retry(gfp));
     const { huge } = kernel;
     const dequeue = huge.dequeue.bind(huge);
     huge.dequeue = (gfp, nid, nodes) => {

@@ -1,10 +1,16 @@
 // The built command as tests run it: like a person in a shell, with nothing of the environment that
-// changes what it prints.
+// changes what it prints, and in one thread for all calls of a test file.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker,
+} from 'node:worker_threads';
 import { expect } from 'vitest';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -15,15 +21,52 @@ export interface Ran {
   readonly err: string;
 }
 
+/** The thread that runs the command, and the places where it says that a call is done. */
+interface CliThread {
+  readonly port: MessagePort;
+  readonly done: Int32Array;
+}
+
+/** By what the environment has more than PATH. */
+const threads = new Map<string, CliThread>();
+
+function startThread(more: Readonly<Record<string, string>>): CliThread {
+  const { port1, port2 } = new MessageChannel();
+  const done = new Int32Array(new SharedArrayBuffer(4));
+  const program = pathToFileURL(join(ROOT, 'dist/cli/main.js')).href;
+  const worker = new Worker(new URL('cli_thread.mjs', import.meta.url), {
+    workerData: { port: port2, done, program },
+    transferList: [port2],
+    env: { PATH: process.env.PATH ?? '', XDG_CACHE_HOME: join(tmpdir(), 'none'), ...more },
+    execArgv: [],
+  });
+  worker.unref();
+  port1.unref();
+  return { port: port1, done };
+}
+
+/** A call takes no longer than the slowest test may. */
+const PATIENCE_MS = 120_000;
+
 /** Runs the command with more in its environment, such as COLUMNS. */
 export function cdmlabWith(more: Readonly<Record<string, string>>, ...args: string[]): Ran {
-  const env = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...more };
-  const ran = spawnSync(process.execPath, [join(ROOT, 'bin/cdmlab.js'), ...args], {
-    encoding: 'utf8',
-    cwd: ROOT,
-    env,
-    maxBuffer: 1 << 28,
-  });
+  const key = JSON.stringify(more);
+  const thread = threads.get(key) ?? startThread(more);
+  threads.set(key, thread);
+  const { port, done } = thread;
+  Atomics.store(done, 0, 0);
+  port.postMessage(args);
+  if (Atomics.wait(done, 0, 0, PATIENCE_MS) === 'timed-out') {
+    throw new Error(`cdmlab ${args.join(' ')} took more than ${PATIENCE_MS / 1000} s`);
+  }
+  return receiveMessageOnPort(port)?.message as Ran;
+}
+
+/** A launch of the command in a process of its own, as a shell does it. */
+export function launched(...args: string[]): Ran {
+  const env = { PATH: process.env.PATH ?? '', HOME: tmpdir() };
+  const file = join(ROOT, 'bin/cdmlab.js');
+  const ran = spawnSync(process.execPath, [file, ...args], { encoding: 'utf8', cwd: ROOT, env });
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }
 
