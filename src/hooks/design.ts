@@ -270,6 +270,19 @@ export interface DesignAgent {
   keepsGroup(path: string): boolean;
 }
 
+/** A page that a walk of the allocator gave, as the record of its decisions has it. */
+export interface GivenPage {
+  /** The node of the page. */
+  readonly nid: NodeId;
+  /** The node whose list was walked. */
+  readonly listOwner: NodeId;
+  /** It was the list of those who ask for private memory. */
+  readonly isPrivateList: boolean;
+  /** The request had __GFP_THISNODE. */
+  readonly isThisNode: boolean;
+  readonly mask: MaskOrigin;
+}
+
 /** What the design promises, as a property that checkers test. */
 export interface DesignPromise {
   /** In words. */
@@ -279,6 +292,11 @@ export interface DesignPromise {
    * nothing.
    */
   isolated(view: NodesView): Nodemask;
+  /**
+   * May a page have been given so? What the design promises of single requests, whatever their
+   * nodes were named by; no answer: nothing of single requests.
+   */
+  readonly allows?: ((page: GivenPage, view: NodesView) => boolean) | undefined;
   /** What may lie in memory that drivers keep, beside their buffers; for designs that let them. */
   readonly inDriverMemory?: DriverMemoryPromise | undefined;
 }
