@@ -4,6 +4,7 @@ import { UserError } from '../../base/assert.ts';
 import { alike } from '../../lab/alike.ts';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
 import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
+import { refuseUnknownNodes } from '../../lab/cost/figures.ts';
 import { readCosts } from '../../lab/cost/read_costs.ts';
 import { deathWords, FATAL } from '../../lab/deaths.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
@@ -83,6 +84,7 @@ async function compare(
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);
   const costs = readCosts(options.cost ?? []);
+  refuseUnknownNodes(costs, [machine]);
   const comparison = compareDesigns({ scenario, machine, designs, costs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = EXIT_BAD_INPUT;
