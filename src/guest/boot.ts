@@ -56,7 +56,7 @@ const LARGE_PATIENCE_MS = 300_000;
 const BOOT_PATIENCE_MS = [30_000, 120_000];
 
 /** Does a case name the memory controller or its files? */
-const needsMemcg = (cases: readonly CaseText[]): boolean =>
+export const needsMemcg = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /\/memory\.|[+-]memory\b/.test(line)));
 
 /** Does a case map pages of 1 GiB? */
@@ -104,7 +104,7 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
 }
 
 /** A disk is there for the cases that make a file on it: it takes memory of its own. */
-const needsDisk = (cases: readonly CaseText[]): boolean =>
+export const needsDisk = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /^sys mkfile (?!.* tmpfs)/.test(line)));
 
 function writeDisk(file: string): void {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { bench, play } from '../../test/support/play.ts';
 import { NotModelled } from '../base/assert.ts';
 import { checkAll } from '../checkers/index.ts';
-import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
+import { findDesign, THREAD_DESIGNS } from '../designs/index.ts';
 import { buildMachine } from '../machine/build.ts';
 import { gh200 } from '../machine/presets/gh200.ts';
 import type { Kernel } from './kernel.ts';
@@ -383,7 +383,7 @@ describe('moves', () => {
 });
 
 describe('designs', () => {
-  const isolating = DEFAULT_DESIGNS.filter((d) => d.answers.hugetlbNodes !== undefined);
+  const isolating = THREAD_DESIGNS.filter((d) => d.answers.hugetlbNodes !== undefined);
 
   test.each(isolating)('[HUG13] $id: the global pool uses system memory', (design) => {
     const { kernel } = play(
@@ -421,20 +421,17 @@ describe('designs', () => {
     },
   );
 
-  test.each(DEFAULT_DESIGNS)(
-    '[HUG13] $id: a device of boot memory, and its directory',
-    (design) => {
-      const isKept = isolating.includes(design);
-      const { kernel } = play(
-        `
+  test.each(THREAD_DESIGNS)('[HUG13] $id: a device of boot memory, and its directory', (design) => {
+    const isKept = isolating.includes(design);
+    const { kernel } = play(
+      `
       sys read ${NODE}/node0/${H}/nr_hugepages -> value ${isKept ? 4 : 2}
       sys read ${NODE}/node1/${H}/nr_hugepages -> ${isKept ? 'ENOENT' : 0}
     `,
-        { design, machine: BOOT_DEVICE, options: { bootPool: 4 } },
-      );
-      expect([...kernel.huge.nrOf]).toEqual(isKept ? [4, 0] : [2, 2]);
-    },
-  );
+      { design, machine: BOOT_DEVICE, options: { bootPool: 4 } },
+    );
+    expect([...kernel.huge.nrOf]).toEqual(isKept ? [4, 0] : [2, 2]);
+  });
 
   test('[HUG5] the gate does not stand before pages that a pool has already', () => {
     play(

@@ -227,7 +227,7 @@ function allocOrKill(
       return 0;
     }
     k.setCurrent(task);
-    n = allocator.retry(gfp, want);
+    n = allocator.retry(gfp);
   }
 }
 
@@ -273,7 +273,9 @@ export function allocFrom(
   let n = allocOrKill(k, task, firstGfp, order, start, nodemask, want);
   if (n === 0 && isMany) {
     noteRequest(k, task, why, found, gfp, start, null);
-    n = allocOrKill(k, task, gfp, order, start, null, want);
+    // The daemons that the first request has woken may have a page for the next one.
+    const most = k.allocator.reclaimer === null ? want : 1;
+    n = allocOrKill(k, task, gfp, order, start, null, most);
   }
   if (n > 0) settleSpill(k, found, why, n << order);
   return order === 0 ? chargeGiven(k, task, n, order, gfp, why) : n;

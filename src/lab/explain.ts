@@ -317,7 +317,7 @@ class Catcher {
       lastOrder = order;
       return this.#watch(order, () => alloc(gfp, order, nid, nodemask, want));
     };
-    allocator.retry = (gfp, want) => this.#watch(lastOrder, () => retry(gfp, want));
+    allocator.retry = (gfp) => this.#watch(lastOrder, () => retry(gfp));
     for (const pool of kernel.pools) this.#watchPool(pool);
   }
 

@@ -169,8 +169,8 @@ export class Reclaim implements Reclaimer {
       const n = walk();
       if (n > 0) return n;
     }
-    // The little slab that is always found makes a real kernel do this in the end (EXH2).
-    drain();
+    // The little slab that is found there makes a real kernel do this in the end (EXH2).
+    if (request.hasSlab) drain();
     return walk();
   }
 

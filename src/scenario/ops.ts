@@ -252,8 +252,8 @@ export type TaskAct =
       readonly verb: 'device_advise';
       readonly device: string;
       readonly region: string;
-      readonly offset: number;
-      readonly nrPages: number;
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
       readonly advice: (typeof DEVICE_ADVICE)[number];
     };
 

@@ -211,12 +211,10 @@ function readHold(r: Reader, verb: HoldVerb, pages: PageSizes): TaskAct {
   }
 }
 
-/** R [OFF PAGES], and options may follow. */
+/** R [OFF PAGES], and words or options may follow: they do not begin with a digit. */
 function readOptionalRange(r: Reader, pages: PageSizes): Partial<Range> & { region: string } {
-  const next = r.peek(1);
-  const words: readonly string[] = COMPUTE_WORDS;
-  const isWhole = next === undefined || next.includes('=') || words.includes(next);
-  return isWhole ? { region: r.name('R', 'R') } : readRange(r, pages);
+  const isRange = /^[0-9]/.test(r.peek(1) ?? '') && !r.peek(1)?.includes('=');
+  return isRange ? readRange(r, pages) : { region: r.name('R', 'R') };
 }
 
 function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
@@ -235,6 +233,12 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
     ...given('seed', r.numberOption(rest, 'seed')),
     ...given('accesses', r.numberOption(rest, 'accesses')),
   };
+}
+
+function readDeviceAdvise(r: Reader, pages: PageSizes): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const range = readOptionalRange(r, pages);
+  return { verb: 'device_advise', device, ...range, advice: r.oneOf('ADVICE', DEVICE_ADVICE) };
 }
 
 function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
@@ -308,10 +312,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
       return readDevicePolicy(r);
     case 'device_prefetch':
       return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
-    case 'device_advise': {
-      const device = readFreeWord(r, 'DEVICE');
-      return { verb, device, ...readRange(r, pages), advice: r.oneOf('ADVICE', DEVICE_ADVICE) };
-    }
+    case 'device_advise':
+      return readDeviceAdvise(r, pages);
     case 'device_alloc':
       return readDeviceAlloc(r, pages);
     case 'alloc_buffer':

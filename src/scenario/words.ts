@@ -58,7 +58,7 @@ export const TASK_USAGE = {
     '[accesses=N]',
   device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N]',
   device_prefetch: 'DEVICE|cpu R [OFF PAGES]',
-  device_advise: 'DEVICE R OFF PAGES device|cpu|none',
+  device_advise: 'DEVICE R [OFF PAGES] device|cpu|none',
   device_alloc: 'DEVICE R PAGES',
   alloc_buffer: 'R SIZE',
   cpu_compute: 'R [OFF PAGES]',
