@@ -4,62 +4,21 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import {
-  MessageChannel,
-  type MessagePort,
-  receiveMessageOnPort,
-  Worker,
-} from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { programThread, type Ran } from './program_thread.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-export interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** The thread that runs the command, and the places where it says that a call is done. */
-interface CliThread {
-  readonly port: MessagePort;
-  readonly done: Int32Array;
-}
-
 /** By what the environment has more than PATH. */
-const threads = new Map<string, CliThread>();
-
-function startThread(more: Readonly<Record<string, string>>): CliThread {
-  const { port1, port2 } = new MessageChannel();
-  const done = new Int32Array(new SharedArrayBuffer(4));
-  const program = pathToFileURL(join(ROOT, 'dist/cli/main.js')).href;
-  const worker = new Worker(new URL('cli_thread.mjs', import.meta.url), {
-    workerData: { port: port2, done, program },
-    transferList: [port2],
-    env: { PATH: process.env.PATH ?? '', XDG_CACHE_HOME: join(tmpdir(), 'none'), ...more },
-    execArgv: [],
-  });
-  worker.unref();
-  port1.unref();
-  return { port: port1, done };
-}
-
-/** A call takes no longer than the slowest test may. */
-const PATIENCE_MS = 120_000;
+const threads = new Map<string, ReturnType<typeof programThread>>();
 
 /** Runs the command with more in its environment, such as COLUMNS. */
 export function cdmlabWith(more: Readonly<Record<string, string>>, ...args: string[]): Ran {
   const key = JSON.stringify(more);
-  const thread = threads.get(key) ?? startThread(more);
-  threads.set(key, thread);
-  const { port, done } = thread;
-  Atomics.store(done, 0, 0);
-  port.postMessage(args);
-  if (Atomics.wait(done, 0, 0, PATIENCE_MS) === 'timed-out') {
-    throw new Error(`cdmlab ${args.join(' ')} took more than ${PATIENCE_MS / 1000} s`);
-  }
-  return receiveMessageOnPort(port)?.message as Ran;
+  const run = threads.get(key) ?? programThread(more);
+  threads.set(key, run);
+  return run(join(ROOT, 'dist/cli/main.js'), true, args);
 }
 
 /** A launch of the command in a process of its own, as a shell does it. */

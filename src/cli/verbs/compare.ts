@@ -165,6 +165,7 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
+  'contiguous range': 'driven off memory that became a page of 1 GiB',
   'long-term pin': 'moved before a driver pinned them',
   'numa balancing': 'that NUMA balancing moved',
   demotion: 'demoted to a lower tier',
