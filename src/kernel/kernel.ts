@@ -14,6 +14,7 @@ import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
+import { KernelCompaction } from './compaction.ts';
 import type { Contents } from './contents.ts';
 import { Cpuset } from './cpuset.ts';
 import type { DriverBuffer } from './device_file.ts';
@@ -111,6 +112,8 @@ export class Kernel {
   panic: string | undefined;
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** What moves pages together so that blocks come free. */
+  readonly compaction: KernelCompaction;
   /** NUMA balancing, switched on or not. */
   readonly numa: NumaBalancing;
   /** KSM, running or not. */
@@ -149,6 +152,7 @@ export class Kernel {
     const { transparentHugepage = 'never' } = options;
     const keepsBlocks = transparentHugepage !== 'never';
     this.mem = new Memory(machine, design, { ...options, keepsBlocks });
+    this.compaction = new KernelCompaction(this);
     this.huge = new HugePages(this.mem);
     this.thp = new TransparentHuge(this.mem, transparentHugepage);
     this.numa = new NumaBalancing(this);

@@ -6,7 +6,7 @@
 //          dequeue_huge_page_nodemask, free_huge_page, dissolve_free_huge_page,
 //          hugetlb_hstate_alloc_pages, hstate_next_node_to_alloc, hstate_next_node_to_free.
 // Omits    pages of 1 GiB, subpools (mounts with size=), memory poison, the freeing of struct pages
-//          of huge pages, reclaim and compaction for a block that is not there (SPEC HUG12).
+//          of huge pages.
 // Hooks    hugetlbNodes (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
 //          return_unused_surplus_pages).
 // State    counters by node id; free pages of a node as a stack, the one freed last on top.
@@ -64,8 +64,8 @@ export class HugePages {
   #nextToAlloc: NodeId;
   #nextToFree: NodeId;
   /**
-   * Set when a zone that admitted the request had no block above its watermark, so that reclaim
-   * and compaction would have decided. Whoever wants to know clears it first.
+   * Set when zones admitted a request and none had a block, nor could one be made. Whoever wants
+   * to know clears it first.
    */
   isShort = false;
   /** Pages in ZONE_MOVABLE are passed over: the task is about to pin (PF_MEMALLOC_PIN). */
@@ -153,7 +153,8 @@ export class HugePages {
     while (this.surplus > 0 && want > this.persistent) {
       if (!this.#adjustSurplus(nodes, -1)) break;
     }
-    while (want > this.persistent) if (!this.#allocForPool(nodes)) return;
+    const tired = new Set<number>();
+    while (want > this.persistent) if (!this.#allocForPool(nodes, tired)) return;
     const least = Math.max(want, this.reserved + this.nr - this.free);
     while (least < this.persistent) if (!this.#freeFromPool(nodes, false)) break;
     while (want < this.persistent) if (!this.#adjustSurplus(nodes, 1)) break;
@@ -178,9 +179,13 @@ export class HugePages {
     }
   }
 
-  #allocForPool(nodes: Nodemask): boolean {
+  /** @param tired nodes for which nothing is tried again after it failed; changed. */
+  #allocForPool(nodes: Nodemask, tired?: Set<number>): boolean {
     for (const nid of this.#turnsToAlloc(nodes)) {
-      const f = this.#allocFresh(GFP_HUGE | __GFP_THISNODE, nid, nodes);
+      const isTired = tired?.has(nid) === true;
+      const f = this.#allocFresh(GFP_HUGE | __GFP_THISNODE, nid, nodes, isTired);
+      if (f === undefined) tired?.add(nid);
+      else tired?.delete(nid);
       if (f === undefined) continue;
       this.release(f);
       return true;
@@ -269,10 +274,16 @@ export class HugePages {
 
   // ---- Single pages --------------------------------------------------------------------------
 
-  #allocFresh(gfp: number, nid: NodeId, nodes: Nodemask | null): Frame | undefined {
+  #allocFresh(
+    gfp: number,
+    nid: NodeId,
+    nodes: Nodemask | null,
+    isTired = false,
+  ): Frame | undefined {
     const { allocator, map, stat } = this.#mem;
     const kept = this.skipsMovable ? ~__GFP_MOVABLE : -1;
-    const flags = (gfp & kept) | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+    const retries = isTired ? 0 : __GFP_RETRY_MAYFAIL;
+    const flags = (gfp & kept) | __GFP_COMP | __GFP_NOWARN | retries;
     const isGiven = allocator.alloc(flags, this.order, nid, nodes, 1) > 0;
     stat.count(isGiven ? EVENT.htlb_buddy_alloc_success : EVENT.htlb_buddy_alloc_fail, 1);
     if (!isGiven) {
