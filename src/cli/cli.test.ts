@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildIfStale, cdmlab, json, ROOT, refused } from '../../test/support/cli.ts';
+import { buildIfStale, cdmlab, json, launched, ROOT, refused } from '../../test/support/cli.ts';
 import { DEFAULT_DESIGNS, DESIGNS, findDesign } from '../designs/index.ts';
 import type { Comparison } from '../lab/comparison.ts';
 import type { Explanation } from '../lab/explain.ts';
@@ -44,7 +44,7 @@ const expectFits = (out: string): void => {
 };
 
 describe('compare', () => {
-  test('without arguments shows the thread flow under the default designs', () => {
+  test('without arguments shows the thread flow under the ten designs', () => {
     const { code, out, err } = cdmlab('compare');
     expect([code, err]).toEqual([0, '']);
     expect(out).toContain('hybrid-flow');
@@ -58,7 +58,7 @@ describe('compare', () => {
     const { code, out } = cdmlab('compare', 'unaware-app', '--designs', 'stock,allocator-gate');
     expect(code).toBe(0);
     expect(out).toMatch(/stock +\d+ page faults under the default policy on node 2/);
-    expect(out).toMatch(/allocator-gate +step 7 +app touch more -> KILLED at page \d+/);
+    expect(out).toMatch(/allocator-gate\n +step 7 +app touch more -> KILLED at page \d+/);
     expectFits(out);
     const hint = /^ {2}cdmlab (explain .*)$/m.exec(out)?.[1] as string;
     const { code: asked, out: why } = cdmlab(...hint.split(' '));
@@ -112,6 +112,7 @@ describe('compare', () => {
     expect(refused('compare', 'hybrid-flo')).toContain('did you mean hybrid-flow?');
     expect(refused('compare', '--designs', 'stock,gat')).toContain('no design is called "gat"');
     expect(refused('compare', '--designs', 'stock,stock')).toContain('named twice');
+    expect(refused('compare', '--designs', 'thread,hmm')).toContain('thread stands alone');
     expect(refused('compare', '--machine', 'gh20')).toContain('did you mean');
     expect(refused('compare', '--param', 'SIZ=1')).toMatch(/no parameter "SIZ".*did you mean/);
     expect(refused('compare', '--param', 'SIZE')).toContain('expected NAME=VALUE');
@@ -434,5 +435,14 @@ describe('help', () => {
     expect(refused('run', 'bind-device', '--desing', 'stock')).toContain("option '--desing'");
     expect(refused('design', 'shw')).toContain("unknown command 'shw'");
     expect(cdmlab().code).toBe(2);
+  });
+
+  test('launched by itself says and returns the same', () => {
+    const calls = [
+      ['--version'],
+      ['run', 'home-node', '--design', 'zonelist'],
+      ['run', 'hom-node'],
+    ];
+    for (const args of calls) expect(launched(...args)).toEqual(cdmlab(...args));
   });
 });

@@ -40,15 +40,14 @@ test('what does not go with --all is refused', () => {
   expect(refused('compare', '--all', '--only', 'nonsense')).toContain('no scenario');
 });
 
-test('--designs all runs the ten on 80 columns and tells what each bought and cost', () => {
-  const { out } = cdmlabWith(
-    { COLUMNS: '80' },
-    ...['compare', 'claims/policy-is-enough', '--designs', 'all'],
-  );
+test('without --designs the ten run, on 80 columns, with what each bought and cost', () => {
+  const { out } = cdmlabWith({ COLUMNS: '80' }, 'compare', 'claims/policy-is-enough');
   const long = out.split('\n').filter((line) => line.length > 80 && !line.includes('cdmlab '));
   expect(long).toEqual([]);
   for (const { id } of MAIN_DESIGNS) expect(out).toContain(id);
   expect(out).toContain('Against stock:');
+  // Of what is the same for several designs, one paragraph tells.
+  expect(out).toMatch(/^ {2}hmm, hmm-coherent, driver$/m);
   expect(out.replaceAll(/\s+/g, ' ')).toContain('16 pages more spilled into system memory');
 });
 

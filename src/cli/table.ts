@@ -140,6 +140,10 @@ export function formatTable(
   return [...head, ...body].join('\n');
 }
 
+/** Is every line of a text within the terminal? */
+export const fits = (text: string): boolean =>
+  text.split('\n').every((line) => widthOf(line) <= MAX_COLUMNS);
+
 /** A paragraph under an indent. */
 export function paragraph(text: string, indent = ''): string {
   return wrap(text, MAX_COLUMNS - indent.length)

@@ -187,6 +187,7 @@ export function makePrivateNode(id: string, caps: readonly PrivateCap[]): Design
             'No page is on a private node unless its policy, a program or the owner named that ' +
             'node.',
           isolated: (view) => view.privateMemory,
+          allows: ({ nid, isPrivateList }, view) => isPrivateList || !view.privateMemory.has(nid),
         },
     decisionPoints: DECISION_POINTS,
     answers: answersWith(has),

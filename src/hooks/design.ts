@@ -183,11 +183,6 @@ export interface DesignAnswers {
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /**
-   * While a page is pinned for long: may it stay on its node? False moves it to other memory first
-   * (is_longterm_pinnable_page). No answer: yes, unless it lies in ZONE_MOVABLE.
-   */
-  readonly longtermPin?: (nid: NodeId, view: NodesView) => boolean;
-  /**
    * While a page is pinned for long: does the pin fail because of its node, wherever the page could
    * go (check_and_migrate_movable_pages)?
    */
@@ -292,6 +287,19 @@ export interface DesignAgent {
   keepsGroup(path: string): boolean;
 }
 
+/** A page that a walk of the allocator gave, as the record of its decisions has it. */
+export interface GivenPage {
+  /** The node of the page. */
+  readonly nid: NodeId;
+  /** The node whose list was walked. */
+  readonly listOwner: NodeId;
+  /** It was the list of those who ask for private memory. */
+  readonly isPrivateList: boolean;
+  /** The request had __GFP_THISNODE. */
+  readonly isThisNode: boolean;
+  readonly mask: MaskOrigin;
+}
+
 /** What the design promises, as a property that checkers test. */
 export interface DesignPromise {
   /** In words. */
@@ -301,6 +309,11 @@ export interface DesignPromise {
    * nothing.
    */
   isolated(view: NodesView): Nodemask;
+  /**
+   * May a page have been given so? What the design promises of single requests, whatever their
+   * nodes were named by; no answer: nothing of single requests.
+   */
+  readonly allows?: ((page: GivenPage, view: NodesView) => boolean) | undefined;
   /** What may lie in memory that drivers keep, beside their buffers; for designs that let them. */
   readonly inDriverMemory?: DriverMemoryPromise | undefined;
 }

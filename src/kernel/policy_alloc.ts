@@ -126,12 +126,18 @@ export type NamedFrom =
   | 'node named'
   | 'cpuset'
   | 'memory offline'
+  | 'contiguous range'
   | 'long-term pin'
   | 'numa balancing'
   | 'demotion';
 
 /** Moves that the kernel decides for itself: nobody asked for their node. */
-const UNASKED: ReadonlySet<PolicyFrom> = new Set(['cpuset', 'numa balancing', 'demotion']);
+const UNASKED: ReadonlySet<PolicyFrom> = new Set([
+  'cpuset',
+  'contiguous range',
+  'numa balancing',
+  'demotion',
+]);
 
 const isNodeNamed = (from: PolicyFrom): boolean =>
   from === 'node named' ||
@@ -221,7 +227,7 @@ function allocOrKill(
       return 0;
     }
     k.setCurrent(task);
-    n = allocator.retry(gfp, want);
+    n = allocator.retry(gfp);
   }
 }
 
@@ -267,7 +273,9 @@ export function allocFrom(
   let n = allocOrKill(k, task, firstGfp, order, start, nodemask, want);
   if (n === 0 && isMany) {
     noteRequest(k, task, why, found, gfp, start, null);
-    n = allocOrKill(k, task, gfp, order, start, null, want);
+    // The daemons that the first request has woken may have a page for the next one.
+    const most = k.allocator.reclaimer === null ? want : 1;
+    n = allocOrKill(k, task, gfp, order, start, null, most);
   }
   if (n > 0) settleSpill(k, found, why, n << order);
   return order === 0 ? chargeGiven(k, task, n, order, gfp, why) : n;

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { cpuId, nodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
-import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
+import { findDesign, THREAD_DESIGNS } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import { MPOL_INTERLEAVE } from '../hooks/policy_modes.ts';
 import { touchPages } from '../kernel/fault.ts';
@@ -243,9 +243,9 @@ function benchDesigns(sizes: Sizes, hashes: string[]): BenchRow[] {
   if (machine === undefined) return [];
   const n = Math.min(sizes.touchPages, 60_000);
   const repeat = Math.max(1, Math.floor(sizes.touchPages / n / 4));
-  const times = new Map<string, number[]>(DEFAULT_DESIGNS.map((d) => [d.id, []]));
+  const times = new Map<string, number[]>(THREAD_DESIGNS.map((d) => [d.id, []]));
   for (let i = 0; i < sizes.rounds + 2; i++) {
-    for (const design of DEFAULT_DESIGNS) {
+    for (const design of THREAD_DESIGNS) {
       let ns = 0;
       for (let r = 0; r < repeat; r++) {
         const { k, task } = makeBed(machine, design, n);
@@ -256,7 +256,7 @@ function benchDesigns(sizes: Sizes, hashes: string[]): BenchRow[] {
     }
   }
   const base = times.get(stock.id) ?? [];
-  return DEFAULT_DESIGNS.filter((d) => d.id !== stock.id).map((d) => ({
+  return THREAD_DESIGNS.filter((d) => d.id !== stock.id).map((d) => ({
     name: `${d.id} against stock, same touches`,
     value: median((times.get(d.id) ?? []).map((ns, i) => ns / (base[i] as number))),
     unit: 'x time',

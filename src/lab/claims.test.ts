@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_DESIGNS } from '../designs/index.ts';
+import { THREAD_DESIGNS } from '../designs/index.ts';
 import { compareDesigns } from './compare.ts';
 import { loadScenario } from './load_scenario.ts';
 
@@ -40,7 +40,7 @@ describe.each(files)('%s', (name) => {
 
   test('is what the model finds under every design of the thread', () => {
     const { scenario, machine } = loadScenario(path);
-    const { outcomes } = compareDesigns({ scenario, machine, designs: DEFAULT_DESIGNS });
+    const { outcomes } = compareDesigns({ scenario, machine, designs: THREAD_DESIGNS });
     const wrong = outcomes.flatMap((o) =>
       o.failedExpectations.map((f) => `${o.design}: ${f.text}`),
     );

@@ -74,7 +74,7 @@ function results(matrix: Matrix, at: number, design: string): string {
   return [
     '## Results',
     'Of small scenarios; `cdmlab compare --all --out matrix.html` runs all of them, and ' +
-      `\`cdmlab compare SCENARIO --designs ${isStock ? 'all' : `${BASELINE},${design}`}\` shows one ` +
+      `\`cdmlab compare SCENARIO${isStock ? '' : ` --designs ${BASELINE},${design}`}\` shows one ` +
       'with its pages. What the words mean stands in the page.',
     table(head, lines),
   ].join('\n\n');

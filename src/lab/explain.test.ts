@@ -1,7 +1,7 @@
 // Explanations, on decisions that are known beforehand; and, on random work, that what is told is
 // where the page is.
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
+import { findDesign, THREAD_DESIGNS } from '../designs/index.ts';
 import { pteFrame, pteIsPage } from '../kernel/page_table.ts';
 import { type Explanation, explainPage } from './explain.ts';
 import { loadScenario, parseWithMachine } from './load_scenario.ts';
@@ -197,7 +197,7 @@ test.each([1, 2, 3])(
   (seed) => {
     const loaded = loadScenario('random-mix', { parameters: { SEED: String(seed), OPS: '120' } });
     let nrTold = 0;
-    for (const design of DEFAULT_DESIGNS) {
+    for (const design of THREAD_DESIGNS) {
       const session = new Session({ ...loaded, design });
       session.finish();
       for (const { task, region, nrPages } of session.placements()) {

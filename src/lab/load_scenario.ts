@@ -82,9 +82,13 @@ export function parseWithMachine(
   file: string,
   options: LoadScenarioOptions = {},
 ): LoadedScenario {
-  const named = options.machine ?? /^\uFEFF?[ \t]*machine[ \t]+([^\s#]+)/m.exec(text)?.[1];
+  const line = MACHINE_LINE.exec(text);
+  const named = options.machine ?? line?.groups?.['name'];
   if (named === undefined) throw withoutMachine(text, file, options);
-  const machine = loadMachine(options.machine ?? besideScenario(named, file));
+  const machine =
+    options.machine === undefined && line !== null
+      ? machineOfLine(line, text, file)
+      : loadMachine(named);
   const scenario = parseScenario(text, {
     file,
     pageBytes: machine.pageBytes,
@@ -120,6 +124,22 @@ function withoutMachine(text: string, file: string, options: LoadScenarioOptions
 
 /** Nodes for a text whose machine nobody knows. */
 const ANY_NODES = { nodes: [0], memoryNodes: [0], deviceNodes: [], cpusByNode: { 0: [0] } };
+
+/** The line of a scenario that names its machine. */
+const MACHINE_LINE = /^(?<before>\uFEFF?[ \t]*machine[ \t]+)(?<name>[^\s#]+)/m;
+
+/** The machine that a scenario names; what is wrong with the name is told with its place. */
+function machineOfLine(found: RegExpExecArray, text: string, file: string): Machine {
+  const { before = '', name = '' } = found.groups ?? {};
+  try {
+    return loadMachine(besideScenario(name, file));
+  } catch (error) {
+    if (!(error instanceof UserError) || error.place !== undefined) throw error;
+    const line = text.slice(0, found.index).split('\n').length;
+    const column = before.replace('\uFEFF', '').length + 1;
+    throw new UserError(error.message, { file, line, column });
+  }
+}
 
 /** A machine file that lies beside the scenario which names it; else the name as it is. */
 function besideScenario(machine: string, file: string): string {

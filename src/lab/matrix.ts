@@ -7,8 +7,8 @@ import { thousands } from '../base/units.ts';
 import type { Design } from '../hooks/design.ts';
 import { compareDesigns } from './compare.ts';
 import type { Comparison, DesignOutcome } from './comparison.ts';
-import type { Figure } from './cost/figures.ts';
-import { loadScenario, scenarioNames } from './load_scenario.ts';
+import { type Figure, refuseUnknownNodes } from './cost/figures.ts';
+import { type LoadedScenario, loadScenario, scenarioNames } from './load_scenario.ts';
 import { BASELINE, type Cell, cellsOf, type DesignStory, storiesOf } from './story.ts';
 
 /** The numbers of an outcome, without its steps. */
@@ -73,8 +73,13 @@ export function runMatrix(input: MatrixInput): Matrix {
   const { designs } = input;
   const names = input.scenarios ?? scenarioNames();
   if (names.length === 0) throw new UserError('no scenario to compare');
+  const loaded = names.map((name) => loadScenario(name));
+  refuseUnknownNodes(
+    input.costs ?? [],
+    loaded.map(({ machine }) => machine),
+  );
   const rows = names.map((name, i): MatrixRow => {
-    const { scenario, machine } = loadScenario(name);
+    const { scenario, machine } = loaded[i] as LoadedScenario;
     const told = (design: string) => `${name} (${i + 1} of ${names.length}): ${design}`;
     const comparison = compareDesigns({
       scenario,

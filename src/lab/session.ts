@@ -156,17 +156,28 @@ export class Session {
         const { startVpn, nrPages } = table.range({ region });
         const byNode = new Map<number, number>();
         let n = 0;
+        // Neighbours are mostly on one node: a run of them is counted as one.
+        let runNid = -1;
+        let run = 0;
+        const endRun = (): void => {
+          if (run > 0) byNode.set(runNid, (byNode.get(runNid) ?? 0) + run);
+          n += run;
+          run = 0;
+        };
         task.mm.pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
           const f = anyFrameOf(pte);
           if (f === -1) return;
-          const nid = this.kernel.allocator.nidOf(f);
-          byNode.set(nid, (byNode.get(nid) ?? 0) + 1);
-          n++;
+          const nid = Number(this.kernel.allocator.nidOf(f));
+          if (nid !== runNid) endRun();
+          runNid = nid;
+          run++;
         });
+        endRun();
         for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
           const nid = this.kernel.allocator.nidOf(pteFrame(pte));
-          byNode.set(nid, (byNode.get(nid) ?? 0) + this.kernel.huge.nrSmall);
-          n += this.kernel.huge.nrSmall;
+          const { nrSmall } = this.kernel.poolOf(pteFrame(pte));
+          byNode.set(nid, (byNode.get(nid) ?? 0) + nrSmall);
+          n += nrSmall;
         }
         rows.push({ task: name, region, nrPages: n, byNode });
       }

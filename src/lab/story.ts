@@ -61,6 +61,15 @@ function endsOf(o: DesignOutcome): Ends {
   };
 }
 
+/** Operations that were answered with an error, and their task lived on. */
+export const nrRefused = (o: DesignOutcome): number => endsOf(o).refused.length;
+
+/** Tasks that died in an operation, their own or one of others, or never come back from it. */
+export function nrNotSurvived(o: DesignOutcome): number {
+  const { killed, stuck } = endsOf(o);
+  return killed + stuck;
+}
+
 const keyOf = (r: Refusal): string => `${r.step} ${r.ret}`;
 
 /** Refusals that every design has: the scenario asks for what cannot be. */
@@ -144,7 +153,7 @@ const MEASURES: readonly Measure[] = [
     isLessBetter: true,
   },
   {
-    of: (o) => endsOf(o).refused.length,
+    of: nrRefused,
     less: (n) => `${counted(n, 'refusal')} fewer`,
     more: (n, o, stock) => `${counted(n, 'refusal')} more${where(o, stock)}`,
     isLessBetter: true,

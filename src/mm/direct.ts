@@ -4,7 +4,7 @@
 //          and the OOM killer, __alloc_pages_direct_reclaim, __alloc_pages_direct_compact,
 //          should_reclaim_retry, should_compact_retry.
 // Holds    CPT6 a request for a large block that must not retry gives up when compaction does not
-//          start. EXH2 in the end the lists of all CPUs are empty.
+//          start. EXH2 where there is slab, the lists of all CPUs are empty in the end.
 
 import { COMPACT, type CompactResult } from './compact_zone.ts';
 import type { Compaction, CompactPriority } from './compaction.ts';
@@ -69,9 +69,9 @@ class DirectRun {
     }
     const n = this.#tryAll();
     if (n > 0) return n;
-    // The little slab that is always found makes a real kernel do this in the end.
-    drain();
-    return walk();
+    // The little slab that is found there makes a real kernel do this in the end.
+    if (request.hasSlab) drain();
+    return request.hasSlab || this.#p.reclaimer !== null ? walk() : 0;
   }
 
   #tryAll(): number {
@@ -101,15 +101,15 @@ class DirectRun {
     const isReady = compaction?.someReady(request) === true;
     const freed = reclaimer === null ? 0 : reclaimer.tryToFree(request);
     request.resume();
-    if (freed === 0 && (this.#order === 0 || this.#retries > 0)) {
-      return { n: 0, isProgress: isReady };
-    }
+    const isProgress = freed > 0 || isReady;
+    const isFirst = this.#order > 0 && this.#retries === 0;
+    if (!isProgress && !(isFirst && request.hasSlab)) return { n: 0, isProgress };
     let n = walk();
     if (n === 0) {
       drain();
       n = walk();
     }
-    return { n, isProgress: freed > 0 || isReady };
+    return { n, isProgress };
   }
 
   /** Has the zones of the list compacted, and walks it (__alloc_pages_direct_compact). */

@@ -5,7 +5,7 @@
 // Hooks    zoneGate, nodeCharge (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
-import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
+import type { Cpu, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
   MASK_CPUSET,
@@ -28,7 +28,6 @@ import {
   asksPrivate,
   gfpMigratetype,
   gfpZone,
-  MAX_NR_ZONES,
   ZONE_NORMAL,
 } from './gfp.ts';
 import {
@@ -50,7 +49,8 @@ import type { NodeCharges } from './node_charge.ts';
 import { PageFreer } from './page_free.ts';
 import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
-import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
+import { findsSlab } from './slab.ts';
+import { refusedAt, wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import { firstZone, nodeZonelist, type Zonelist, type Zonelists } from './zonelist.ts';
 
 const NO_ZONE = -1;
@@ -243,9 +243,8 @@ export class PageAllocator extends PageFreer {
     if (this.#gatedNode[nid] === 1 || this.#charges?.isCounted[nid] === 1) return;
     this.#first = z;
     this.#firstList = this.#pcp.listOf(z, this.#cpu);
-    const reserve = zones.lowmemReserve[z * MAX_NR_ZONES + this.#highest] as number;
-    const highatomic = zones.reservedHighatomic[z] as number;
-    this.#firstMark = (zones.wmarkLow[z] as number) + reserve + highatomic;
+    const low = zones.wmarkLow[z] as number;
+    this.#firstMark = refusedAt(zones, z, 0, low, this.#highest, this.#fastFlags);
   }
 
   #firstZone(nodemask: Nodemask | null): number {
@@ -278,7 +277,9 @@ export class PageAllocator extends PageFreer {
         return 1;
       }
     }
-    const n = this.#pcp.take(z, list, this.#migratetype, this.#fastFlags, want, this.out);
+    const { out } = this;
+    const flags = this.#fastFlags;
+    const n = this.#pcp.take(z, list, this.#migratetype, flags, want, out, this.#firstMark);
     this.#hits += n;
     this.lastZone = z;
     return n;
@@ -404,14 +405,14 @@ export class PageAllocator extends PageFreer {
 
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
     const type = this.#migratetype;
-    const { buddy, pcp } = this.#p;
+    const { buddy, pcp, zones } = this.#p;
     if (this.#order === 0) {
-      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out);
+      const mark = wmarkPages(zones, z, allocFlags);
+      const stop = refusedAt(zones, z, 0, mark, this.#highest, allocFlags);
+      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, stop);
     }
-    let block: Frame | typeof NIL = NIL;
-    if (pcp.hasListsFor(this.#order)) {
-      block = pcp.takeBlock(z, cpu, this.#order, type, allocFlags);
-    }
+    const isListed = pcp.hasListsFor(this.#order);
+    let block = isListed ? pcp.takeBlock(z, cpu, this.#order, type, allocFlags) : NIL;
     const isHarder = (allocFlags & ALLOC_HARDER) !== 0;
     if (block === NIL && isHarder) block = buddy.allocHighatomic(z, this.#order);
     if (block === NIL) block = buddy.alloc(z, this.#order, type, allocFlags);
@@ -424,10 +425,10 @@ export class PageAllocator extends PageFreer {
     return 1;
   }
 
-  /** Tries again after an OOM kill, above the min watermarks only. Returns as alloc. */
-  retry(gfp: number, want: number): number {
+  /** Tries again after an OOM kill, above the min watermarks only. Returns as alloc, at most 1. */
+  retry(gfp: number): number {
     this.failure = FAILURE.NONE;
-    return this.#slowpath(gfp, want);
+    return this.#slowpath(gfp, 1);
   }
 
   #slowpath(gfp: number, want: number): number {
@@ -444,22 +445,21 @@ export class PageAllocator extends PageFreer {
     }
     const daemons = this.reclaimer ?? (this.#order > 0 ? this.compaction : null);
     if (flags & ALLOC_KSWAPD) daemons?.wakeKswapds(this.#request(gfp, flags));
-    const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, want);
+    // Pages that were freed for this request, or gathered from lists, are the next one's to find.
+    const most = this.reclaimer === null ? want : 1;
+    const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, most);
     if (n > 0) return n;
     if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.fail(FAILURE.NO_RECLAIM);
     const isAdmitted = this.nrAdmitted > 0;
     const isOverQuota = this.#nrOverQuota > 0 && !isAdmitted;
-    if (isAdmitted || daemons !== null) {
-      const k = this.#reclaim(gfp, flags, want);
-      if (k > 0) return k;
-    }
+    const k = isAdmitted || daemons !== null ? this.#reclaim(gfp, flags) : 0;
+    if (k > 0) return k;
     const mayNotKill = __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
     if (gfp & mayNotKill || this.#order > PAGE_ALLOC_COSTLY_ORDER) {
       return this.fail(FAILURE.NO_RECLAIM);
     }
-    const last = ALLOC_WMARK_HIGH | ALLOC_CPUSET;
     const hard = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
-    const m = this.#getPageFromFreelist(hard, last, ATTEMPT.OOM, want);
+    const m = this.#getPageFromFreelist(hard, ALLOC_WMARK_HIGH | ALLOC_CPUSET, ATTEMPT.OOM, 1);
     if (m > 0) return m;
     if (this.#highest < ZONE_NORMAL) return this.fail(FAILURE.NO_RECLAIM);
     if (isOverQuota) return this.fail(FAILURE.OVER_QUOTA);
@@ -467,14 +467,14 @@ export class PageAllocator extends PageFreer {
   }
 
   /** Frees pages, or at least empties the per-CPU lists, and makes the walk again. */
-  #reclaim(gfp: number, flags: number, want: number): number {
+  #reclaim(gfp: number, flags: number): number {
     const { reclaimer, compaction } = this;
     return directReclaim({
       request: this.#request(gfp, flags),
       reclaimer,
       compaction,
       stat: this.#p.stat,
-      walk: () => this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, want),
+      walk: () => this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, 1),
       lastZone: () => this.lastZone,
       drain: () => this.#pcp.drainAll(),
     });
@@ -492,7 +492,8 @@ export class PageAllocator extends PageFreer {
       [this.#list, this.#nodemask, this.#maskOrigin] = [list, nodemask, origin];
       this.#nid = NO_REQUEST;
     };
-    const [order, highest] = was;
-    return { gfp, allocFlags, order, highest, zones: list.zones, nodemask, cpusetAllows, resume };
+    const reach = { zones: list.zones, highest: was[1], nodemask, cpusetAllows };
+    const hasSlab = findsSlab(this.#p.zones, this.#p.states, reach);
+    return { gfp, allocFlags, order: was[0], ...reach, hasSlab, resume };
   }
 }

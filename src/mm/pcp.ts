@@ -134,6 +134,8 @@ export class PerCpuLists {
    * Takes up to `want` frames into `out`, refilling the list at most once: all of them are what
    * that many single requests would get whose other decisions are the same. Returns how many; 0
    * when the zone has no frame for this type. `base` is listOf(zone, CPU).
+   * @param mark free pages of the zone at which the next request looks elsewhere: a refill that
+   *   takes the zone down to it gives one frame, and leaves the rest to whoever comes.
    */
   take(
     z: ZoneIndex,
@@ -142,12 +144,14 @@ export class PerCpuLists {
     allocFlags: number,
     want: number,
     out: Int32Array,
+    mark: number,
   ): number {
     let words = this.#words;
     const at = ringAt(base, type);
     if (words[at + RING_HEAD] === words[at + RING_TAIL]) {
       if (this.#refill(z, base, type, 0, type, allocFlags) === 0) return 0;
       words = this.#words;
+      if ((this.#buddy.zones.free[z] as number) <= mark) want = 1;
     }
     const head = words[at + RING_HEAD] as number;
     const n = Math.min(want, ((words[at + RING_TAIL] as number) - head) | 0);

@@ -145,6 +145,8 @@ export interface ReclaimRequest {
   readonly allocFlags: number;
   /** May the request's cpuset use the node? */
   readonly cpusetAllows: (nid: number) => boolean;
+  /** Does reclaim for it come to a node that holds some slab? */
+  readonly hasSlab: boolean;
   /** Makes it the request in progress again, after others were made for its sake. */
   readonly resume: () => void;
 }

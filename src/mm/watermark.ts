@@ -98,6 +98,26 @@ export function wmarkPages(zones: Zones, z: number, allocFlags: number): number 
 }
 
 /**
+ * Free pages of a zone down to which it refuses a request for 2^order pages that must stay above
+ * `mark`: its reserves, and what urgent requests may take of them, counted in.
+ */
+export function refusedAt(
+  zones: Zones,
+  z: number,
+  order: number,
+  mark: number,
+  highestZoneidx: number,
+  allocFlags: number,
+): number {
+  const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
+  let min = mark + (1 << order) - 1;
+  if (!isHarder) min += zones.reservedHighatomic[z] as number;
+  let mayTake = allocFlags & ALLOC_HIGH ? mark >> 1 : 0;
+  if (isHarder) mayTake += (mark - mayTake) >> (allocFlags & ALLOC_OOM ? 1 : 2);
+  return min - mayTake + (zones.lowmemReserve[z * MAX_NR_ZONES + highestZoneidx] as number);
+}
+
+/**
  * May a request take 2^order pages of the zone without falling under `mark`?
  * @param nrFree pages to count as free.
  */
@@ -110,16 +130,9 @@ export function zoneWatermarkOk(
   allocFlags: number,
   nrFree = zones.free[z] as number,
 ): boolean {
-  const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
-  let free = nrFree - ((1 << order) - 1);
-  if (!isHarder) free -= zones.reservedHighatomic[z] as number;
-  let min = mark;
-  if (allocFlags & ALLOC_HIGH) min -= min >> 1;
-  if (isHarder) min -= allocFlags & ALLOC_OOM ? min >> 1 : min >> 2;
-  if (free <= min + (zones.lowmemReserve[z * MAX_NR_ZONES + highestZoneidx] as number)) {
-    return false;
-  }
+  if (nrFree <= refusedAt(zones, z, order, mark, highestZoneidx, allocFlags)) return false;
   if (order === 0) return true;
+  const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
   const nrTypes = isHarder ? MIGRATE_HIGHATOMIC + 1 : MIGRATE_PCPTYPES;
   for (let type = 0; type < nrTypes; type++) {
     if ((zones.orderMask[z * MIGRATE_TYPES + type] as number) >>> order !== 0) return true;

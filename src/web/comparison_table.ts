@@ -2,7 +2,7 @@
 // as bars. The bars are hand-made SVG: two rectangles a design need no chart library, take their
 // colours from the page's style sheet in light and dark, and come out the same every time.
 import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
-import { storiesOf } from '../lab/story.ts';
+import { nrNotSurvived, nrRefused, storiesOf } from '../lab/story.ts';
 import { type Html, html } from './html.ts';
 import { estimateDetails, storyList } from './story_section.ts';
 import { count, perRequest, roughTime } from './words.ts';
@@ -42,9 +42,15 @@ const COLUMNS: readonly Column[] = [
   },
   {
     title: 'Refused',
-    value: (o) => count(o.refusals.length),
-    mark: (o) => marked('refusing', o.refusals.length > 0),
-    meaning: 'operations that returned an error or that their task did not survive',
+    value: (o) => count(nrRefused(o)),
+    mark: (o) => marked('refusing', nrRefused(o) > 0),
+    meaning: 'operations that returned an error',
+  },
+  {
+    title: 'Not survived',
+    value: (o) => count(nrNotSurvived(o)),
+    mark: (o) => marked('refusing', nrNotSurvived(o) > 0),
+    meaning: "operations that killed a task, their own or another's, or never end",
   },
   {
     title: 'Moved to device',
@@ -64,12 +70,6 @@ const ESTIMATE: Column = {
   value: (o) => (o.estimatedTimeNs === undefined ? 'unknown' : roughTime(o.estimatedTimeNs)),
   meaning: "an estimate from the machine's cited cost figures, not a measurement",
 };
-const KILLED: Column = {
-  title: 'Others killed',
-  value: (o) => count(o.deaths?.length ?? 0),
-  mark: (o) => marked('refusing', (o.deaths?.length ?? 0) > 0),
-  meaning: "tasks that the OOM killer took for another task's request",
-};
 const FAILED: Column = {
   title: 'Not as expected',
   value: (o) => count(o.failedExpectations.length),
@@ -82,7 +82,6 @@ function columnsOf(outcomes: readonly DesignOutcome[]): readonly Column[] {
   return [
     ...COLUMNS,
     ...(outcomes.some((o) => o.estimatedTimeNs !== undefined) ? [ESTIMATE] : []),
-    ...(outcomes.some((o) => (o.deaths?.length ?? 0) > 0) ? [KILLED] : []),
     ...(outcomes.some((o) => o.failedExpectations.length > 0) ? [FAILED] : []),
   ];
 }

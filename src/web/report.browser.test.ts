@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DEFAULT_DESIGNS } from '../designs/index.ts';
+import { THREAD_DESIGNS } from '../designs/index.ts';
 import { compareDesigns } from '../lab/compare.ts';
 import type { Comparison } from '../lab/comparison.ts';
 import { loadScenario, parseWithMachine } from '../lab/load_scenario.ts';
@@ -30,7 +30,7 @@ if (isSkipped) {
 }
 
 const compared = (name: string): Comparison =>
-  compareDesigns({ ...loadScenario(name), designs: DEFAULT_DESIGNS });
+  compareDesigns({ ...loadScenario(name), designs: THREAD_DESIGNS });
 
 const GB200 = `title One "buffer" <over> four devices & two CPUs
 machine gb200
@@ -51,11 +51,11 @@ describe.skipIf(isSkipped)('the report in a browser', () => {
     long,
     gb200: compareDesigns({
       ...parseWithMachine(GB200, 'gb200.cdm'),
-      designs: DEFAULT_DESIGNS,
+      designs: THREAD_DESIGNS,
     }),
     pc: compareDesigns({
       ...parseWithMachine('machine pc\nT0 mmap R0 8 anon\nT0 touch R0\n', 'pc.cdm'),
-      designs: DEFAULT_DESIGNS.slice(0, 1),
+      designs: THREAD_DESIGNS.slice(0, 1),
     }),
   };
   /** As many designs as there may be one day, one of which stopped early. */

@@ -1,7 +1,7 @@
 // The page as a document: what it says, what it must not contain, machines and runs of all sizes.
 import { parseHTML } from 'linkedom';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_DESIGNS } from '../designs/index.ts';
+import { THREAD_DESIGNS } from '../designs/index.ts';
 import { compareDesigns } from '../lab/compare.ts';
 import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
 import { type LoadScenarioOptions, loadScenario, parseWithMachine } from '../lab/load_scenario.ts';
@@ -9,10 +9,10 @@ import { renderReport } from './report.ts';
 import { count } from './words.ts';
 
 const compared = (name: string, options: LoadScenarioOptions = {}): Comparison =>
-  compareDesigns({ ...loadScenario(name, options), designs: DEFAULT_DESIGNS });
+  compareDesigns({ ...loadScenario(name, options), designs: THREAD_DESIGNS });
 
 const parsed = (text: string): Comparison =>
-  compareDesigns({ ...parseWithMachine(text, 'test.cdm'), designs: DEFAULT_DESIGNS });
+  compareDesigns({ ...parseWithMachine(text, 'test.cdm'), designs: THREAD_DESIGNS });
 
 const documentOf = (comparison: Comparison) => parseHTML(renderReport(comparison)).document;
 type Page = ReturnType<typeof documentOf>;
@@ -95,17 +95,18 @@ describe('the page of a comparison', () => {
     expect(rows).toHaveLength(leak.outcomes.length);
     leak.outcomes.forEach((o, i) => {
       const cells = [...(rows[i]?.querySelectorAll('th, td') ?? [])].map((c) => c.textContent);
-      expect(cells.slice(0, 8)).toEqual([
+      expect(cells.slice(0, 9)).toEqual([
         o.design,
         count(o.nrNotAsked),
         count(o.nrAsked),
         count(o.nrOnDeviceAtEnd),
         count(o.nrSpilled),
-        count(o.refusals.length),
+        count(o.refusals.filter((r) => r.ret !== 'KILLED').length),
+        count(o.refusals.filter((r) => r.ret === 'KILLED').length),
         count(o.nrMovedToDevice),
         count(o.nrMovedFromDevice),
       ]);
-      expect(cells[8]).toBe((o.nrZonesLookedAt / o.nrRequests).toFixed(2));
+      expect(cells[9]).toBe((o.nrZonesLookedAt / o.nrRequests).toFixed(2));
     });
   });
 
@@ -231,7 +232,7 @@ app touch buf
 
   test('one node and one design: no distances, no columns to compare, nothing to differ', () => {
     const input = parseWithMachine('machine pc\nT0 mmap R0 8 anon\nT0 touch R0\n', 'pc.cdm');
-    const designs = DEFAULT_DESIGNS.slice(0, 1);
+    const designs = THREAD_DESIGNS.slice(0, 1);
     const page = documentOf(compareDesigns({ ...input, designs }));
     expect(textsOf(page, '.headline')).toEqual(['This machine has no device memory.']);
     expect(page.querySelectorAll('table.matrix, svg, #steps-differing')).toHaveLength(0);

@@ -1,5 +1,6 @@
 // What each design bought and cost against stock, and what an estimate of time rests on: parts of
 // pages.
+import { alike } from '../lab/alike.ts';
 import type { Comparison } from '../lab/comparison.ts';
 import { lackingWords, leftOutWords } from '../lab/cost/estimate.ts';
 import { type Figure, figureMeaning, figureValue } from '../lab/cost/figures.ts';
@@ -8,18 +9,21 @@ import { type Html, html } from './html.ts';
 
 /** What each design bought and cost; those that are as stock in one line. */
 export function storyList(stories: readonly DesignStory[], designs: readonly string[]): Html {
-  const alike = stories.filter((s) => s.bought.length + s.cost.length === 0 && !s.stopped);
-  const told = stories.filter((s) => !alike.includes(s));
   if (stories.length === 0) {
     return html`<p class="nothing">${designs.length < 2 ? 'One design alone.' : 'Nothing to measure against: stock is not among the designs.'}</p>`;
   }
-  const items = told.map(
-    (s) =>
-      html`<dt>${s.design}</dt>${s.bought.length > 0 && html`<dd><b>bought</b> ${s.bought.join('; ')}</dd>`}${s.cost.length > 0 && html`<dd><b>cost</b> ${s.cost.join('; ')}</dd>`}${s.stopped !== undefined && html`<dd>${s.stopped}</dd>`}`,
-  );
-  const same =
-    alike.length > 0 && html`<dt>as stock</dt><dd>${alike.map((s) => s.design).join(', ')}</dd>`;
-  return html`<dl class="story">${items}${same}</dl>`;
+  const groups = alike(stories, ({ bought, cost, stopped = '' }) => ({ bought, cost, stopped }));
+  const isAsStock = ({ told }: (typeof groups)[number]): boolean =>
+    told.bought.length + told.cost.length + told.stopped.length === 0;
+  const items = groups
+    .filter((group) => !isAsStock(group))
+    .map(
+      ({ designs: ids, told: t }) =>
+        html`<dt>${ids.join(', ')}</dt>${t.bought.length > 0 && html`<dd><b>bought</b> ${t.bought.join('; ')}</dd>`}${t.cost.length > 0 && html`<dd><b>cost</b> ${t.cost.join('; ')}</dd>`}${t.stopped !== '' && html`<dd>${t.stopped}</dd>`}`,
+    );
+  const same = groups.filter(isAsStock).flatMap((group) => group.designs);
+  const rest = same.length > 0 && html`<dt>as stock</dt><dd>${same.join(', ')}</dd>`;
+  return html`<dl class="story">${items}${rest}</dl>`;
 }
 
 /** The figures of the estimates with their sources, and what is missing; folded. */

@@ -1,17 +1,20 @@
 // `cdmlab compare`: one scenario under several designs, as a table, a page or JSON.
 import type { Command } from 'commander';
 import { UserError } from '../../base/assert.ts';
+import { alike } from '../../lab/alike.ts';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
 import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
+import { refuseUnknownNodes } from '../../lab/cost/figures.ts';
 import { readCosts } from '../../lab/cost/read_costs.ts';
 import { deathWords, FATAL } from '../../lab/deaths.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
 import type { Scenario } from '../../scenario/ops.ts';
-import { COST_OPTION, collectCost, estimateText, timeText } from '../estimate_text.ts';
+import { COST_OPTION, collectCost, estimateText } from '../estimate_text.ts';
 import { hintText } from '../hints.ts';
 import { EXIT_BAD_INPUT, EXIT_DIFFERS, type Io, printJson, writeWholeFile } from '../io.ts';
-import { DEFAULT_SCENARIO, describe, designsOf, readParameter } from '../options.ts';
-import { MOST_WIDE, storyTable, storyText } from '../story_text.ts';
+import { DEFAULT_SCENARIO, DESIGN_SETS, describe, designsOf, readParameter } from '../options.ts';
+import { outcomeTable } from '../outcome_table.ts';
+import { storyText } from '../story_text.ts';
 import { facts, formatTable, paragraph } from '../table.ts';
 import { warnOfScenario } from '../warnings.ts';
 import { count, machineWords, parameterWords, scenarioWords, unjudgedNote } from '../words.ts';
@@ -32,11 +35,7 @@ export function addCompare(program: Command, io: Io): void {
     .command('compare')
     .argument('[SCENARIO]', 'name of a shipped scenario, or a file', DEFAULT_SCENARIO)
     .option('--machine <M>', "preset or file; the scenario's own when left out")
-    .option(
-      '--designs <a,b>',
-      'ids of designs; all: the ten answers; every: their variants too; stock and those of the ' +
-        'thread when left out',
-    )
+    .option('--designs <a,b>', `ids of designs; ${DESIGN_SETS}; all when left out`)
     .option('--all', 'every shipped scenario under the ten designs, as a matrix')
     .option('--only <a,b>', 'with --all: these scenarios')
     .option('--out <DIR|FILE>', 'with --all: write the matrix as a page, or a folder of pages')
@@ -55,7 +54,7 @@ export function addCompare(program: Command, io: Io): void {
     ],
     `cdmlab compare
      cdmlab compare unaware-app --designs stock,allocator-gate
-     cdmlab compare mixed-mask --designs all
+     cdmlab compare mixed-mask --designs thread
      cdmlab compare --all --out matrix.html
      cdmlab compare my.cdm --machine gh200 --param SIZE=1GiB --report gh200.html`,
   );
@@ -85,6 +84,7 @@ async function compare(
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);
   const costs = readCosts(options.cost ?? []);
+  refuseUnknownNodes(costs, [machine]);
   const comparison = compareDesigns({ scenario, machine, designs, costs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = EXIT_BAD_INPUT;
@@ -118,7 +118,7 @@ function comparisonText(
   const parts = [
     head,
     stoppedText(io, outcomes, scenario.ops.length),
-    outcomes.length > MOST_WIDE ? storyTable(io, comparison) : outcomeTable(io, outcomes),
+    outcomeTable(io, comparison),
     'All counts are pages.',
     notAskedText(outcomes),
     windowText(outcomes),
@@ -130,42 +130,6 @@ function comparisonText(
   ];
   return parts.filter((part) => part !== '').join('\n\n');
 }
-
-function outcomeTable(io: Io, outcomes: readonly DesignOutcome[]): string {
-  const { bold, red, green } = io.colors;
-  const isTimed = outcomes.some((o) => o.estimatedTimeNs !== undefined);
-  const isKilling = outcomes.some((o) => nrDeaths(o) > 0);
-  const header = [
-    '\ndesign',
-    'on device:\nasked',
-    '\nnot asked',
-    'there at\nthe end',
-    '\nspilled',
-    '\nrefused',
-    'moved to\ndevice',
-    'moved off\ndevice',
-    'zones per\nrequest',
-    ...(isKilling ? ['others\nkilled'] : []),
-    ...(isTimed ? ['estimated\ntime'] : []),
-  ];
-  const rows = outcomes.map((o) => [
-    o.design,
-    String(o.nrAsked),
-    o.nrNotAsked > 0 ? red(String(o.nrNotAsked)) : green('0'),
-    String(o.nrOnDeviceAtEnd),
-    String(o.nrSpilled),
-    String(o.refusals.length),
-    String(o.nrMovedToDevice),
-    String(o.nrMovedFromDevice),
-    o.nrRequests === 0 ? '-' : (o.nrZonesLookedAt / o.nrRequests).toFixed(2),
-    ...(isKilling ? [nrDeaths(o) > 0 ? red(String(nrDeaths(o))) : '0'] : []),
-    ...(isTimed ? [timeText(o.estimatedTimeNs)] : []),
-  ]);
-  const right = header.map((_, i) => i).slice(1);
-  return formatTable(header, rows, { right, flex: 0, head: bold });
-}
-
-const nrDeaths = (o: DesignOutcome): number => o.deaths?.length ?? 0;
 
 const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
   'device buffer': 'pages of device buffers',
@@ -188,6 +152,7 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
+  'contiguous range': 'driven off memory that became a page of 1 GiB',
   'long-term pin': 'moved before a driver pinned them',
   'numa balancing': 'that NUMA balancing moved',
   demotion: 'demoted to a lower tier',
@@ -228,35 +193,39 @@ function windowText(outcomes: readonly DesignOutcome[]): string {
 
 /** What was refused and who died, in order; where there is too much, what was fatal stays. */
 function refusalText(outcomes: readonly DesignOutcome[]): string {
-  const rows = outcomes.flatMap((o) => {
-    const told = [
-      ...(o.deaths ?? []).map((d) => ({
-        step: d.step,
-        isFatal: true,
-        text: `${d.text}${d.line === undefined ? '' : ` (line ${d.line})`}: ${deathWords(d)}`,
-      })),
-      ...o.refusals.map((r) => ({
-        step: r.step,
-        isFatal: FATAL.has(r.ret),
-        text: `${r.text} -> ${r.ret}${r.page === undefined ? '' : ` at page ${r.page.index}`}`,
-      })),
-    ];
-    const weighed = [...told.filter((t) => t.isFatal), ...told.filter((t) => !t.isFatal)];
-    const shown = weighed
-      .slice(0, MOST_REFUSALS)
-      .sort((a, b) => a.step - b.step)
-      .map(({ step, text }, i) => [i === 0 ? o.design : '', `step ${step + 1}`, text]);
-    const more = told.length - shown.length;
-    if (more > 0) shown.push(['', '', `and ${more} more`]);
-    const dead = o.nrAfterDeath ?? 0;
-    if (dead > 0) {
-      const words = `${count(dead, 'operation')} of tasks that had died by then`;
-      shown.push([shown.length === 0 ? o.design : '', '', words]);
-    }
-    return shown;
-  });
-  if (rows.length === 0) return '';
-  return `Refused, or not survived:\n${formatTable(['', '', ''], rows, { indent: '  ' })}`;
+  const groups = alike(outcomes, refusalsOf).filter(({ told }) => told.length > 0);
+  if (groups.length === 0) return '';
+  const parts = groups.flatMap(({ designs, told }) => [
+    paragraph(designs.join(', '), '  '),
+    formatTable(['', ''], told, { indent: '    ' }),
+  ]);
+  return `Refused, or not survived:\n${parts.join('\n')}`;
+}
+
+/** Step and words of what was refused. */
+function refusalsOf(o: DesignOutcome): string[][] {
+  const told = [
+    ...(o.deaths ?? []).map((d) => ({
+      step: d.step,
+      isFatal: true,
+      text: `${d.text}${d.line === undefined ? '' : ` (line ${d.line})`}: ${deathWords(d)}`,
+    })),
+    ...o.refusals.map((r) => ({
+      step: r.step,
+      isFatal: FATAL.has(r.ret),
+      text: `${r.text} -> ${r.ret}${r.page === undefined ? '' : ` at page ${r.page.index}`}`,
+    })),
+  ];
+  const weighed = [...told.filter((t) => t.isFatal), ...told.filter((t) => !t.isFatal)];
+  const shown = weighed
+    .slice(0, MOST_REFUSALS)
+    .sort((a, b) => a.step - b.step)
+    .map(({ step, text }) => [`step ${step + 1}`, text]);
+  const more = told.length - shown.length;
+  if (more > 0) shown.push(['', `and ${more} more`]);
+  const dead = o.nrAfterDeath ?? 0;
+  if (dead > 0) shown.push(['', `${count(dead, 'operation')} of tasks that had died by then`]);
+  return shown;
 }
 
 function failedText(io: Io, outcomes: readonly DesignOutcome[]): string {

@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { UserError } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
+import { alike } from '../../lab/alike.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
 import { type ExplainedRequest, type Explanation, explainPage } from '../../lab/explain.ts';
 import type { ExplainedAttempt } from '../../lab/explain_walk.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
 import { type Io, printJson } from '../io.ts';
-import { describe, designsOf, readNumber, readParameter } from '../options.ts';
-import { facts, formatTable, paragraph } from '../table.ts';
+import { DESIGN_SETS, describe, designsOf, readNumber, readParameter } from '../options.ts';
+import { facts, formatTable, MAX_COLUMNS, paragraph, wrap } from '../table.ts';
 import { idList, machineWords, scenarioWords } from '../words.ts';
 
 interface PageOption {
@@ -50,7 +51,7 @@ export function addExplain(program: Command, io: Io): void {
       readNumber,
     )
     .option('--design <D>', 'id of a design; stock when left out')
-    .option('--designs <a,b>', 'several designs, side by side')
+    .option('--designs <a,b>', `several designs, side by side; ${DESIGN_SETS}`)
     .option('--machine <M>', "preset or file; the scenario's own when left out")
     .option('--param <N=V>', 'value of a parameter of the scenario; may be repeated', readParameter)
     .option('--json', 'the explanations as a JSON list, and nothing else')
@@ -189,48 +190,68 @@ function groupMissing(a: ExplainedAttempt): Map<string, number[]> {
   return groups;
 }
 
-/** Designs as columns: what they share is told once a row, then one row a zone of each walk. */
+/** Least and most width of a column, and the room for the labels of rows. */
+const LEAST_WIDTH = 14;
+const MOST_WIDTH = 42;
+const LABELS = 16;
+
+/** Designs as columns, those that are alike in one; then one row a zone of each walk. */
 function sideBySide(io: Io, all: readonly Explanation[]): string {
-  const words = all.map((e) => [io.colors.bold(e.design), e.words]);
-  const parts = [formatTable(['', ''], words)];
-  const requests = all.map((e) => e.request);
+  const words = alike(all, (e) => e.words).flatMap(({ designs, told }) => [
+    paragraph(io.colors.bold(designs.join(', '))),
+    paragraph(told, '  '),
+  ]);
+  const parts = [words.join('\n'), ...columnTables(io, all)];
+  const ends = alike(all, ({ request: r }) => [
+    ...(r?.failure === undefined ? [] : [`failed: ${r.failure}.`]),
+    ...(r?.kills ?? []).map((kill) => `${kill}.`),
+  ]).filter(({ told }) => told.length > 0);
+  if (ends.length > 0) {
+    const rows = ends.map(({ designs, told }) => [designs.join(',\n'), told.join('\n')]);
+    parts.push(formatTable(['', ''], rows));
+  }
+  parts.push('For one walk in full, with free pages and watermarks, name one --design.');
+  return parts.join('\n\n');
+}
+
+/** The requests that gave the page, design by design, in as many tables as the terminal needs. */
+function columnTables(io: Io, all: readonly Explanation[]): string[] {
+  const asked = all.filter((e) => e.request !== undefined);
+  if (asked.length === 0) return [];
+  const requests = asked.map((e) => e.request as ExplainedRequest);
   const row = (name: string, of: (r: ExplainedRequest) => string): string[] => [
     name,
-    ...requests.map((r) => (r === undefined ? '-' : of(r))),
+    ...requests.map(of),
   ];
+  const nrWalks = Math.max(0, ...requests.map((r) => r.attempts.length));
   const rows = [
     row('in step', (r) => String(r.step + 1)),
     row('for', (r) => r.purpose),
     row('policy', (r) => r.policy),
     row('nodemask', (r) => r.nodemask ?? 'none'),
     row('starts at', (r) => r.startWhy),
-  ];
-  const nrWalks = Math.max(0, ...requests.map((r) => r?.attempts.length ?? 0));
-  for (let i = 0; i < nrWalks; i++)
-    rows.push(
-      ...walkRows(
-        requests.map((r) => r?.attempts[i]),
-        i,
+    ...Array.from({ length: nrWalks }, (_, at) =>
+      walkRows(
+        requests.map((r) => r.attempts[at]),
+        at,
       ),
-    );
-  const width = Math.max(12, Math.floor((100 - 16) / all.length) - 2);
-  const narrow = rows.map((cells) =>
-    cells.map((cell, c) => (c === 0 ? cell : breakCell(cell, width))),
-  );
-  if (requests.some((r) => r !== undefined)) {
-    parts.push(
-      formatTable(['', ...all.map((e) => e.design)], narrow, { flex: 0, head: io.colors.bold }),
-    );
-  }
-  const failures = all.flatMap((e) =>
-    e.request?.failure === undefined ? [] : [[e.design, `failed: ${e.request.failure}.`]],
-  );
-  const kills = all.flatMap((e) => (e.request?.kills ?? []).map((kill) => [e.design, `${kill}.`]));
-  if (failures.length + kills.length > 0) {
-    parts.push(formatTable(['', ''], [...failures, ...kills]));
-  }
-  parts.push('For one walk in full, with free pages and watermarks, name one --design.');
-  return parts.join('\n\n');
+    ).flat(),
+  ];
+  const columns = alike(asked, (e) => rows.map((cells) => cells[asked.indexOf(e) + 1] ?? ''));
+  const most = Math.floor((MAX_COLUMNS - LABELS) / (LEAST_WIDTH + 2));
+  const nrTables = Math.ceil(columns.length / most);
+  const each = Math.ceil(columns.length / nrTables);
+  const width = Math.min(MOST_WIDTH, Math.floor((MAX_COLUMNS - LABELS) / each) - 2);
+  return Array.from({ length: nrTables }, (_, i) => {
+    const some = columns.slice(i * each, (i + 1) * each);
+    const broken = (cell: string): string => wrap(cell, width).join('\n');
+    const header = ['', ...some.map((c) => broken(c.designs.join(', ')))];
+    const cells = rows.map(([name = ''], at) => [
+      name,
+      ...some.map((c) => broken(c.told[at] ?? '')),
+    ]);
+    return formatTable(header, cells, { flex: 0, head: io.colors.bold });
+  });
 }
 
 function walkRows(walks: readonly (ExplainedAttempt | undefined)[], i: number): string[][] {
@@ -265,16 +286,4 @@ function cellOf(a: ExplainedAttempt | undefined, label: string, nid: number): st
   if (at >= 0) return `(${at}) ${a.zones[at]?.short}`;
   if (a.notReached.some((z) => `node ${z.nid} ${z.zone}` === label)) return 'not reached';
   return a.missing.some((m) => m.nid === nid) || isAlone(a) ? 'not in list' : '-';
-}
-
-/** A cell broken into lines of at most `width` columns. */
-function breakCell(text: string, width: number): string {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width) {
-      lines[lines.length - 1] = `${last} ${word}`;
-    } else lines.push(word);
-  }
-  return lines.join('\n');
 }

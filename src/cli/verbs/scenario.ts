@@ -86,6 +86,7 @@ function listScenarios(io: Io, isJson: boolean): void {
     formatTable(['scenario', 'machine', 'steps', 'parameters', 'what it shows'], rows, {
       right: [2],
       flex: [3, 4],
+      breaksWords: true,
       head: io.colors.bold,
     }),
   );
