@@ -12,7 +12,7 @@ import {
   SMALL_IN_THP,
   smallInHuge,
   tableFrames,
-  usedHugeFrames,
+  usedHuge,
   userFrames,
 } from './read_state.ts';
 
@@ -37,7 +37,8 @@ export function checkCounters(k: Kernel): readonly string[] {
     () => `numa_miss sums up to ${miss}, numa_foreign to ${foreign}`,
   );
   const { pgalloc, pgfree } = k.mem.stat.eventCounts();
-  const nrHuge = usedHugeFrames(k).size + freeHugeFrames(k).length;
+  const sizes = [...usedHuge(k).values(), ...freeHugeFrames(k).map((page) => page.nrSmall)];
+  const nrHuge = sizes.filter((nrSmall) => nrSmall === smallInHuge(k)).length;
   const { orphans, nrLostInUse } = k.mem.held;
   const nrOrphans = [...orphans].filter((f) => k.mem.map.kind[f] === ANON).length;
   const nrHeld = nrOrphans + nrLostInUse;
@@ -47,7 +48,8 @@ export function checkCounters(k: Kernel): readonly string[] {
   const nrOfDevices = [...orphans].filter((f) => deviceMapOf(k, f) !== undefined).length;
   const nrSmall =
     ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero + nrOfBuffers;
-  const inUse = nrSmall + nrHuge * smallInHuge(k);
+  // Gigantic pages are not allocated page by page, and yet are freed so.
+  const inUse = nrSmall + nrHuge * smallInHuge(k) - k.gigantic.nrGivenBack;
   findings.expect(
     pgalloc - pgfree === inUse,
     () => `${pgalloc} pages allocated and ${pgfree} freed, but ${inUse} are in use`,

@@ -93,7 +93,7 @@ function release(k: Kernel, { frames }: Pin): void {
   for (const f of frames) {
     if (!k.mem.held.unpin(f)) continue;
     if (k.thp.isPart(f)) k.thp.free(f);
-    else if (isHugeFrame(k, f)) k.huge.release(f);
+    else if (isHugeFrame(k, f)) k.poolOf(f).release(f);
     else k.allocator.free(f);
   }
 }
@@ -136,7 +136,7 @@ function framesOf(
 function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number): Gotten | number {
   const before = k.gfpContext;
   k.gfpContext = ~__GFP_MOVABLE;
-  k.huge.skipsMovable = true;
+  for (const pool of k.pools) pool.skipsMovable = true;
   try {
     for (;;) {
       const got = framesOf(k, task, startVpn, nrPages, true);
@@ -152,7 +152,7 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
       if (migrateFrames(k, toMove, targetOfPin(k, task), 'long-term pin') !== 0) return -ENOMEM;
     }
   } finally {
-    k.huge.skipsMovable = false;
+    for (const pool of k.pools) pool.skipsMovable = false;
     k.gfpContext = before;
   }
 }

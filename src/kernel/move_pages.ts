@@ -47,8 +47,9 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
       nodes.fill(-ENOENT, start - startVpn, end - startVpn);
     for (const [vpn, pte] of task.mm.pageTable.hugeIn(start, end)) {
       const first = Math.max(vpn, start) - startVpn;
-      const last = Math.min(vpn + k.huge.nrSmall, end) - startVpn;
-      nodes.fill(k.allocator.nidOf(pteFrame(pte)), first, last);
+      const f = pteFrame(pte);
+      const last = Math.min(vpn + k.poolOf(f).nrSmall, end) - startVpn;
+      nodes.fill(k.allocator.nidOf(f), first, last);
     }
     const entries = task.mm.pageTable.entriesIn(start, end);
     for (let i = 0; i < entries.length; i++) {

@@ -14,6 +14,7 @@ import {
   type RequestContext,
 } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { FAILURE } from '../mm/internal.ts';
 import type { ListKind } from '../mm/zonelist.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
@@ -317,11 +318,14 @@ class Catcher {
       return this.#watch(order, () => alloc(gfp, order, nid, nodemask, want));
     };
     allocator.retry = (gfp) => this.#watch(lastOrder, () => retry(gfp));
-    const { huge } = kernel;
-    const dequeue = huge.dequeue.bind(huge);
-    huge.dequeue = (gfp, nid, nodes) => {
+    for (const pool of kernel.pools) this.#watchPool(pool);
+  }
+
+  #watchPool(pool: HugePages): void {
+    const dequeue = pool.dequeue.bind(pool);
+    pool.dequeue = (gfp, nid, nodes) => {
       let f: Frame | undefined;
-      this.#watch(huge.order, () => {
+      this.#watch(pool.order, () => {
         f = dequeue(gfp, nid, nodes);
         return f === undefined ? 0 : 1;
       });

@@ -4,7 +4,7 @@
 import { type Boot, bootGuest, needsDisk, needsMemcg } from '../guest/boot.ts';
 import { type GuestMachine, guestMachine } from '../guest/guest_machine.ts';
 import type { GuestTools } from '../guest/host.ts';
-import { guestScenario, usedCpus } from '../guest/lower.ts';
+import { guestBootWords, guestScenario, usedCpus } from '../guest/lower.ts';
 import { cpusetOf } from '../guest/protocol.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { OpResult, Scenario } from '../scenario/ops.ts';
@@ -112,7 +112,8 @@ function prepare(input: KernelRunInput, cpus = usedCpus(input.scenario)): Prepar
     purpose: scenario.title,
     lines: scenario.ops.map((op) => op.text),
   };
-  return { input, guest, scenario, append: deviceWords(input.append ?? '', guest), given };
+  const words = [...guestBootWords(input.scenario, made), input.append ?? ''];
+  return { input, guest, scenario, append: deviceWords(words.join(' ').trim(), guest), given };
 }
 
 /** Boots one guest for scenarios that share its machine. */

@@ -10,6 +10,7 @@ import { nearMisses } from '../machine/near_misses.ts';
 import { machineNodes } from '../scenario/generate.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { parseScenario } from '../scenario/parser.ts';
+import { type Claim, claimOf } from './claim.ts';
 
 /** Where the scenarios are that come with the package. */
 const FOLDER = fileURLToPath(new URL('../../scenarios', import.meta.url));
@@ -61,6 +62,8 @@ export interface LoadedScenario {
   readonly machine: Machine;
   /** Set when the scenario names a machine, has expectations, and runs on another machine. */
   readonly unjudged?: Unjudged | undefined;
+  /** Of a claim that the scenario is about, on the machine that it was written for. */
+  readonly claim?: Claim | undefined;
 }
 
 /**
@@ -97,8 +100,10 @@ export function parseWithMachine(
   });
   const writtenFor = scenario.machine;
   const nr = scenario.ops.reduce((n, op) => n + op.expect.length, 0);
-  if (writtenFor === undefined || nr === 0) return { scenario, machine };
-  if (named === writtenFor || machine.name === writtenFor) return { scenario, machine };
+  const claim = claimOf(text, file);
+  const asIs = { scenario, machine, ...(claim === undefined ? {} : { claim }) };
+  if (writtenFor === undefined || nr === 0) return asIs;
+  if (named === writtenFor || machine.name === writtenFor) return asIs;
   const ops = scenario.ops.map((op) => ({ ...op, expect: [] }));
   const unjudged = { nr, writtenFor, runOn: machine.name };
   return { scenario: { ...scenario, ops }, machine, unjudged };

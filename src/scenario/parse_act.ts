@@ -12,6 +12,8 @@ import {
 import { isFileVerb, readFileAct, readFileSysAct, readKind } from './parse_files.ts';
 import type { Reader } from './reader.ts';
 import {
+  GIGANTIC_PAGE_BYTES,
+  GIGANTIC_SUFFIX,
   type HoldVerb,
   HUGE_PAGE_BYTES,
   LOCK_WORDS,
@@ -29,8 +31,10 @@ export interface PageSizes {
 }
 
 /** Bytes of a page of a region of this kind. */
-export const pageBytesOfKind = (kind: string, pageBytes: number): number =>
-  kind.includes('hugetlb') ? HUGE_PAGE_BYTES : pageBytes;
+export function pageBytesOfKind(kind: string, pageBytes: number): number {
+  if (!kind.includes('hugetlb')) return pageBytes;
+  return kind.endsWith(GIGANTIC_SUFFIX) ? GIGANTIC_PAGE_BYTES : HUGE_PAGE_BYTES;
+}
 
 interface Range {
   readonly region: string;
@@ -352,7 +356,6 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'zones':
     case 'free':
     case 'numastat':
-    case 'hugetlb':
     case 'states':
     case 'fallback':
     case 'tasks':
@@ -360,6 +363,11 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'drop_caches':
     case 'sync':
       return { verb };
+    case 'hugetlb': {
+      if (r.done) return { verb };
+      if (r.word('1G') !== '1G') r.fail('the pool is of 2 MiB, or 1G', r.at - 1);
+      return { verb, size: '1G' };
+    }
     case 'mkfile':
     case 'rmfile':
     case 'truncate':

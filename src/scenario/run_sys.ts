@@ -15,6 +15,7 @@ import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
@@ -69,7 +70,7 @@ export function runSys(
     case 'vmstat':
       return vmstatRow(k, tasks, act.keys);
     case 'hugetlb':
-      return { ret: 0, hugetlb: poolRows(k) };
+      return { ret: 0, hugetlb: poolRows(k, act.size === '1G' ? k.gigantic : k.huge) };
     case 'states':
       return { ret: 0, nodeStates: stateRows(k) };
     case 'fallback':
@@ -120,10 +121,9 @@ const POOL_SHORT =
   'no block of 2 MiB above the watermark was left; not modelled: reclaim and compaction, which ' +
   'would look for more';
 
-/** The pool of huge pages, by node that is online. */
-function poolRows(k: Kernel) {
+/** A pool of huge pages, by node that is online. */
+function poolRows(k: Kernel, huge: HugePages) {
   requireHugePages(k);
-  const { huge } = k;
   const nodes = k.states.online.toArray().map((nid) => [
     nid,
     {

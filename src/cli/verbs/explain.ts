@@ -138,7 +138,7 @@ function requestText(r: ExplainedRequest): string {
     ['nodemask', r.nodemask ?? 'none'],
     ['starts at', r.startWhy],
   ];
-  return `The request:\n${formatTable(['', ''], rows, { indent: '  ' })}`;
+  return `The request:\n${formatTable(['', ''], rows, { indent: '  ', breaksWords: true })}`;
 }
 
 const policyOwner = (from: string): string =>
