@@ -350,6 +350,27 @@ export class PageTable {
     return keys.filter((key) => key >= first && key < end).sort((a, b) => a - b);
   }
 
+  /** Entries of a range as they are, those of transparent huge pages as if these were split. */
+  entriesIn(startVpn: number, endVpn: number): Uint32Array {
+    const entries = new Uint32Array(endVpn - startVpn);
+    if (this.#thps.size > 0 || this.#isSparse(startVpn, endVpn)) {
+      this.walk(startVpn, endVpn, (vpn, pte) => {
+        entries[vpn - startVpn] = pte;
+      });
+      return entries;
+    }
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const end = Math.min(endVpn, (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF);
+      const leaf = this.leafOf(vpn);
+      if (leaf !== undefined) {
+        const at = leaf.base + (vpn % PTRS_PER_LEAF);
+        entries.set(leaf.entries.subarray(at, at + end - vpn), vpn - startVpn);
+      }
+      vpn = end;
+    }
+    return entries;
+  }
+
   /** @returns false when the visitor wants no more. */
   #walkDense(
     startVpn: number,
