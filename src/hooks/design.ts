@@ -81,6 +81,11 @@ export interface AreaView {
   readonly isMarked: boolean;
 }
 
+/** What a design sees of a page that compaction would move within its node. */
+export interface PageView extends AreaView {
+  readonly nid: NodeId;
+}
+
 /**
  * What becomes of memory that a device's driver keeps to itself. `private`: it has page frames, and
  * CPUs cannot map them (MEMORY_DEVICE_PRIVATE). `coherent`: CPUs can (MEMORY_DEVICE_COHERENT).
@@ -226,6 +231,18 @@ export interface DesignAnswers {
    * does not keep it from driving others' pages out.
    */
   readonly directReclaim?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When a request, a daemon or a program has a zone compacted: may that be done with zones of the
+   * node (compact_zone)?
+   */
+  readonly compactZone?: (nid: NodeId, view: NodesView) => boolean;
+  /** When a daemon would be woken or time passes: has the node a kcompactd (kcompactd_run)? */
+  readonly kcompactdRuns?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When compaction comes to a page: may it move the page within its node
+   * (isolate_migratepages_block)? The page is marked if an area that maps it is.
+   */
+  readonly isolateMigratepagesBlock?: (page: PageView, view: NodesView) => boolean;
 }
 
 /** A program as an administrator knows it. */

@@ -16,6 +16,7 @@ import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
+import { KernelCompaction } from './compaction.ts';
 import type { Contents } from './contents.ts';
 import { allocContig } from './contig_alloc.ts';
 import { Cpuset } from './cpuset.ts';
@@ -116,6 +117,8 @@ export class Kernel {
   panic: string | undefined;
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** What moves pages together so that blocks come free. */
+  readonly compaction: KernelCompaction;
   /** NUMA balancing, switched on or not. */
   readonly numa: NumaBalancing;
   /** KSM, running or not. */
@@ -154,6 +157,7 @@ export class Kernel {
     const { transparentHugepage = 'never' } = options;
     const keepsBlocks = transparentHugepage !== 'never';
     this.mem = new Memory(machine, design, { ...options, keepsBlocks });
+    this.compaction = new KernelCompaction(this);
     this.huge = new HugePages(this.mem, HUGE_PAGE_BYTES);
     this.gigantic = new HugePages(this.mem, GIGANTIC_PAGE_BYTES);
     this.gigantic.rangeSource = (...request) => allocContig(this, this.gigantic.order, ...request);

@@ -52,7 +52,8 @@ export type MoveCause =
   | 'device back'
   | 'device evict'
   | 'numa balancing'
-  | 'demotion';
+  | 'demotion'
+  | 'compaction';
 
 /**
  * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
@@ -111,6 +112,7 @@ export function migrateFrames(
   const ofSplit: Frame[] = [];
   const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
   const many = release === undefined ? target.many : undefined;
+  k.compaction.isolate(frames);
   for (let i = 0; i < frames.length; i++) {
     const nrMoved = many === undefined ? 0 : moveRun(k, frames, i, many, cause);
     if (nrMoved > 0) {
@@ -129,6 +131,7 @@ export function migrateFrames(
       const parts = isThp ? splitToMove(k, old) : undefined;
       if (parts === undefined) {
         stat.count(PGMIGRATE_FAIL, smallPagesOf(k, [...frames.slice(i), ...busy]));
+        k.compaction.putBack();
         return -ENOMEM;
       }
       stat.count(EVENT.thp_migration_split, 1);
@@ -136,8 +139,9 @@ export function migrateFrames(
     }
   }
   const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
-  if (busy.length === 0 || left < 0) return left;
-  const stayed = tryAgain(k, busy, target);
+  const stayed = busy.length === 0 || left < 0 ? 0 : tryAgain(k, busy, target);
+  k.compaction.putBack();
+  if (left < 0) return left;
   return stayed < 0 ? stayed : left + stayed;
 }
 
@@ -191,12 +195,13 @@ function giveBack(k: Kernel, fresh: Frame, order: number): void {
   k.allocator.freeBlock(fresh, order);
 }
 
-function moveFrame(
+/** Moves a page that nothing holds to a frame; `release` takes the old one. */
+export function moveFrame(
   k: Kernel,
   old: Frame,
   fresh: Frame,
   cause: MoveCause,
-  release: Release | undefined,
+  release?: Release,
 ): void {
   const from = k.allocator.nidOf(old);
   const isThp = k.thp.isPart(old);

@@ -67,8 +67,8 @@ export class HugePageLists {
   readonly freeOf: Int32Array;
   readonly surplusOf: Int32Array;
   /**
-   * Set when a zone that admitted the request had no block above its watermark, so that reclaim
-   * and compaction would have decided. Whoever wants to know clears it first.
+   * Set when zones admitted a request and none had a block, nor could one be made. Whoever wants
+   * to know clears it first.
    */
   isShort = false;
   /** Pages in ZONE_MOVABLE are passed over: the task is about to pin (PF_MEMALLOC_PIN). */
@@ -127,14 +127,21 @@ export class HugePageLists {
     this.surplusOf[nid] = (this.surplusOf[nid] as number) + delta;
   }
 
-  protected allocFresh(gfp: number, nid: NodeId, nodes: Nodemask | null): Frame | undefined {
+  /** @param isTired nothing is tried twice for it, as it failed on the node before. */
+  protected allocFresh(
+    gfp: number,
+    nid: NodeId,
+    nodes: Nodemask | null,
+    isTired = false,
+  ): Frame | undefined {
     if (this.isGigantic) {
       const range = this.rangeSource?.(gfp, nid, nodes);
       return range === undefined ? undefined : this.enlist(range);
     }
     const { allocator, stat } = this.mem;
+    const retries = isTired ? 0 : __GFP_RETRY_MAYFAIL;
     const kept = this.skipsMovable ? ~__GFP_MOVABLE : -1;
-    const flags = (gfp & kept) | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+    const flags = (gfp & kept) | __GFP_COMP | __GFP_NOWARN | retries;
     const isGiven = allocator.alloc(flags, this.order, nid, nodes, 1) > 0;
     stat.count(isGiven ? EVENT.htlb_buddy_alloc_success : EVENT.htlb_buddy_alloc_fail, 1);
     if (!isGiven) {

@@ -75,7 +75,8 @@ export class HugePages extends HugePageLists {
     while (this.surplus > 0 && want > this.persistent) {
       if (!this.#adjustSurplus(nodes, -1)) break;
     }
-    while (want > this.persistent) if (!this.#allocForPool(nodes)) return;
+    const tired = new Set<number>();
+    while (want > this.persistent) if (!this.#allocForPool(nodes, tired)) return;
     const least = Math.max(want, this.reserved + this.nr - this.free);
     while (least < this.persistent) if (!this.#freeFromPool(nodes, false)) break;
     while (want < this.persistent) if (!this.#adjustSurplus(nodes, 1)) break;
@@ -100,9 +101,12 @@ export class HugePages extends HugePageLists {
     }
   }
 
-  #allocForPool(nodes: Nodemask): boolean {
+  /** @param tired nodes for which nothing is tried again after it failed; changed. */
+  #allocForPool(nodes: Nodemask, tired?: Set<number>): boolean {
     for (const nid of this.#turnsToAlloc(nodes)) {
-      const f = this.allocFresh(this.gfp | __GFP_THISNODE, nid, nodes);
+      const f = this.allocFresh(this.gfp | __GFP_THISNODE, nid, nodes, tired?.has(nid));
+      if (f === undefined) tired?.add(nid);
+      else tired?.delete(nid);
       if (f === undefined) continue;
       this.release(f);
       return true;

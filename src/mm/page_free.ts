@@ -3,7 +3,7 @@
 // Holds    A frame that is free already is never freed: that is a bug of the caller.
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
-import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
+import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy_lists.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
 import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';

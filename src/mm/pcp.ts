@@ -357,6 +357,12 @@ export class PerCpuLists {
     }
   }
 
+  /** Returns every block of a zone that one CPU holds (drain_pages_zone). */
+  drainCpu(z: ZoneIndex, cpu: number): void {
+    const base = this.listOf(z, cpu);
+    this.#freeBulk(z, base, this.#words[base + CTL_COUNT] as number, 0);
+  }
+
   /** The same for every zone, as direct reclaim does. */
   drainAll(): void {
     for (let z = 0; z < this.#buddy.zones.nr; z++) this.drain(z as ZoneIndex);

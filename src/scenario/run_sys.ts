@@ -4,6 +4,7 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
+import { compactFileNode } from '../kernel/compaction.ts';
 import { isHotplugFile, readHotplugFile, writeHotplugFile } from '../kernel/hotplug_files.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
@@ -110,7 +111,7 @@ function waitFor(k: Kernel, act: SysAct): OpResult {
   return { ret: 0 };
 }
 
-/** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
+/** Sizes a pool; says so when it did not grow as far as it was told to for want of blocks. */
 function writePool(k: Kernel, act: { readonly path: string; readonly value: string }): OpResult {
   k.huge.isShort = false;
   const result = plain(writeHugeFile(k, k.kthread, act.path, act.value));
@@ -118,8 +119,7 @@ function writePool(k: Kernel, act: { readonly path: string; readonly value: stri
 }
 
 const POOL_SHORT =
-  'no block of 2 MiB above the watermark was left; not modelled: reclaim and compaction, which ' +
-  'would look for more';
+  'no block of 2 MiB above the watermark was left, and neither compaction nor reclaim made one';
 
 /** A pool of huge pages, by node that is online. */
 function poolRows(k: Kernel, huge: HugePages) {
@@ -206,6 +206,11 @@ function writeFile(k: Kernel, path: string, value: string): number {
   if (isHotplugFile(path)) return writeHotplugFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
+  const toCompact = compactFileNode(k, path);
+  if (toCompact !== undefined) {
+    k.compaction.compactNodes([toCompact]);
+    return 0;
+  }
   if (isThpFile(path)) return writeThpFile(k, path, value);
   const weights = WEIGHTS.exec(path);
   return weights === null
