@@ -18,7 +18,7 @@ if (isSkipped) {
 }
 
 const SEED = 'suite';
-const NR_CASES = 325;
+const NR_CASES = 300;
 /** Cases that differ in some boots at least (SPEC KD-9): scenarios/regressions has them shrunk. */
 const KNOWN: readonly number[] = [91];
 /** The shrunk scenarios that differ in some boots at least (SPEC KD-9). */
@@ -34,9 +34,12 @@ const inFolder = (name: string): string[] =>
     .filter((file) => file.endsWith('.cdm'))
     .map((file) => `${FOLDER}/${name}/${file}`);
 
+/** Pages of 1 GiB need nodes of some GiB; scenarios/gigantic has what is run by hand. */
+const TOO_LARGE: readonly string[] = ['hugetlb-gigantic'];
+
 /** Scenarios that a kernel without devices can run. */
 const RUNNABLE = [
-  ...shippedScenarios(),
+  ...shippedScenarios().filter((name) => !TOO_LARGE.includes(name)),
   ...inFolder('findings'),
   ...inFolder('regressions'),
 ].filter((name) => {
