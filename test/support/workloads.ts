@@ -3,7 +3,7 @@
 import { checkAll, FreshPages } from '../../src/checkers/index.ts';
 import type { Design } from '../../src/hooks/design.ts';
 import type { KernelOptions } from '../../src/kernel/kernel.ts';
-import type { Machine } from '../../src/machine/machine.ts';
+import { deviceNodes, type Machine } from '../../src/machine/machine.ts';
 import { DecisionLog } from '../../src/mm/decision_log.ts';
 import { generateScenario, machineNodes } from '../../src/scenario/generate.ts';
 import type { Family } from '../../src/scenario/generate_weights.ts';
@@ -52,6 +52,15 @@ export const isMovedByCpuset = (finding: string): boolean =>
   /^promise: \d+ pages \(migration target, policy: cpuset\)/.test(finding);
 
 /**
+ * Where one list holds the private nodes of all owners, a preference or an interleave that names
+ * one of several spills onto another (PRV12).
+ */
+const isPrivateSpill = ({ design, machine }: JudgedRun, finding: string): boolean =>
+  design.answers.privateListHolds !== undefined &&
+  deviceNodes(machine).length > 1 &&
+  /^promise: \d+ pages \([^)]*, policy: (?:task|area)\)/.test(finding);
+
+/**
  * Runs operations and judges after each; the first findings, or none. An agent knows from them, as
  * in a scenario, which hierarchy of cpusets there is and who is to use devices.
  */
@@ -81,7 +90,9 @@ export function judge(
       if (input.refuses !== undefined && error instanceof input.refuses) continue;
       found.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    const faults = found.filter((text) => input.isExpected?.(text) !== true);
+    const faults = found.filter(
+      (text) => input.isExpected?.(text) !== true && !isPrivateSpill(input, text),
+    );
     if (faults.length > 0) return [`after step ${i + 1}, ${op.text}`, ...faults];
   }
   return [];
