@@ -17,8 +17,10 @@ import {
 test('the example of the header: compare the default designs on a shipped scenario', () => {
   const loaded = loadScenario('bind-device');
   const { outcomes } = compareDesigns({ ...loaded, designs: DEFAULT_DESIGNS });
-  expect(outcomes.map((o) => [o.design, o.nrNotAsked, o.refusals.length])).toEqual(
-    DEFAULT_DESIGNS.map((d) => [d.id, 0, 0]),
+  // Where a driver keeps the memory no node is there to bind to.
+  const refuses = ['hmm', 'hmm-coherent', 'driver'];
+  expect(outcomes.map((o) => [o.design, o.nrNotAsked, o.refusals.length > 0])).toEqual(
+    DEFAULT_DESIGNS.map((d) => [d.id, 0, refuses.includes(d.id)]),
   );
 });
 

@@ -43,13 +43,39 @@ interface Owned {
   readonly kind: number;
 }
 
-type Owners = Map<number, Owned[]>;
+/** Who claims each frame: one, or a list where that is wrong. */
+type Owners = Map<number, Owned | Owned[]>;
+
+function claim(owners: Owners, frame: number, owned: Owned): void {
+  const before = owners.get(frame);
+  if (before === undefined) owners.set(frame, owned);
+  else if (Array.isArray(before)) before.push(owned);
+  else owners.set(frame, [before, owned]);
+}
 
 function own(owners: Owners, frame: number, owner: string, kind: number): void {
-  const list = owners.get(frame);
-  if (list === undefined) owners.set(frame, [{ owner, kind }]);
-  else list.push({ owner, kind });
+  claim(owners, frame, { owner, kind });
 }
+
+/** Claims a stretch, whose first frame may be of another kind than the rest. */
+function ownStretch(
+  owners: Owners,
+  start: number,
+  nrFrames: number,
+  owner: string,
+  kind: number,
+  firstKind = kind,
+): void {
+  claim(owners, start, { owner, kind: firstKind });
+  const rest = { owner, kind };
+  for (let i = 1; i < nrFrames; i++) claim(owners, start + i, rest);
+}
+
+const ownersOf = (owners: Owners, frame: number): readonly Owned[] => {
+  const owned = owners.get(frame);
+  if (owned === undefined) return [];
+  return Array.isArray(owned) ? owned : [owned];
+};
 
 const frameText = (k: Kernel, frame: number): string => {
   const z = zoneOfFrame(k, frame);
@@ -58,9 +84,8 @@ const frameText = (k: Kernel, frame: number): string => {
 
 /** Of a gigantic page only the first frame: the rest is passed over as a whole. */
 function ownHuge(k: Kernel, owners: Owners, frame: number, nrSmall: number, owner: string): void {
-  own(owners, frame, owner, HUGE);
-  if (nrSmall === smallInGigantic(k)) return;
-  for (let i = 1; i < nrSmall; i++) own(owners, frame + i, owner, NONE);
+  const nrOwned = nrSmall === smallInGigantic(k) ? 1 : nrSmall;
+  ownStretch(owners, frame, nrOwned, owner, NONE, HUGE);
 }
 
 /** Whatever has a claim on a frame. */
@@ -69,16 +94,12 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   const silent = new Findings('frames');
   for (let z = 0; z < k.mem.zones.nr; z++) {
     for (const { frame, order, type } of freeBlocks(k, z, silent)) {
-      for (let i = 0; i < 2 ** order; i++) {
-        const kind = i === 0 ? FREE_BLOCK : NONE;
-        own(owners, frame + i, `free block of order ${order} and type ${type}`, kind);
-      }
+      const owner = `free block of order ${order} and type ${type}`;
+      ownStretch(owners, frame, 2 ** order, owner, NONE, FREE_BLOCK);
     }
   }
   k.mem.pcp.forEach((z, cpu, _type, f, order) => {
-    for (let i = 0; i < 2 ** order; i++) {
-      own(owners, f + i, `list of CPU ${cpu} for ${zoneText(k, z)}`, NONE);
-    }
+    ownStretch(owners, f, 2 ** order, `list of CPU ${cpu} for ${zoneText(k, z)}`, NONE);
   });
   for (const space of k.spaces.values()) {
     const owner = `page table of space ${space.id}`;
@@ -100,20 +121,17 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   }
   const ofThps = new Set<number>();
   for (const head of thpFrames(k)) {
-    for (let f = head; f < head + SMALL_IN_THP; f++) {
-      own(owners, f, `huge page at frame ${head}`, THP);
-      ofThps.add(f);
-    }
+    ownStretch(owners, head, SMALL_IN_THP, `huge page at frame ${head}`, THP);
+    for (let f = head; f < head + SMALL_IN_THP; f++) ofThps.add(f);
   }
   const { zeroFrame } = k.thp;
   if (zeroFrame !== undefined) {
-    for (let i = 0; i < SMALL_IN_THP; i++) {
-      own(owners, zeroFrame + i, 'huge zero page', i === 0 ? KERNEL : NONE);
-    }
+    ownStretch(owners, zeroFrame, SMALL_IN_THP, 'huge zero page', NONE, KERNEL);
   }
   const ofUsers = new Set([...counts.keys(), ...cachedFrames(k)]);
+  const isPrivate = { owner: 'private page', kind: ANON };
   for (const f of ofUsers) {
-    if (!ofObjects.has(f) && !ofThps.has(f)) own(owners, f, 'private page', ANON);
+    if (!ofObjects.has(f) && !ofThps.has(f)) claim(owners, f, isPrivate);
   }
   const { held } = k.mem;
   for (const f of held.orphans) {
@@ -127,7 +145,8 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   for (const { id, frames } of k.buffers.values()) {
     for (const f of frames) own(owners, f, `buffer ${id} of a driver`, DRIVER);
   }
-  for (const f of pooledFrames(k)) own(owners, f, "free in its driver's pool", NONE);
+  const isPooled = { owner: "free in its driver's pool", kind: NONE };
+  for (const f of pooledFrames(k)) claim(owners, f, isPooled);
   for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
   return owners;
 }
@@ -143,7 +162,8 @@ function countMappings(all: readonly Mapping[]): Map<number, number> {
 function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
   const { zones, freeAtStart, bootPages } = k.mem;
   const gigantic = giganticFrames(k);
-  const seen = new Set<number>();
+  const seen = new Uint8Array(k.mem.map.kind.length);
+  const hasBootPages = bootPages.frames.length > 0;
   let giganticEnd = 0;
   for (let z = 0; z < zones.nr; z++) {
     const own = stretchesOf(k, z);
@@ -156,28 +176,31 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
         const last = Math.min(end, segment.startFrame + segment.nrPages) - 1;
         if (f >= start && f < end) f = last;
         const isUntouched = f >= start && f < end;
-        const isOfBoot = bootPages.frames.some((g) => f >= g && f < g + bootPages.nrPages);
+        const isOfBoot =
+          hasBootPages && bootPages.frames.some((g) => f >= g && f < g + bootPages.nrPages);
         const isTaken = !isOfBoot && nrTaken-- > 0;
         if (f < giganticEnd) continue;
-        const list = owners.get(f) ?? [];
-        if (list.length > 0) seen.add(f);
+        const owned = owners.get(f);
+        if (owned !== undefined) seen[f] = 1;
         if (gigantic.has(f)) giganticEnd = f + smallInGigantic(k);
-        const nrOwners = list.length + (isUntouched ? 1 : 0) + (isTaken ? 1 : 0);
+        const nrClaims = owned === undefined ? 0 : Array.isArray(owned) ? owned.length : 1;
+        const nrOwners = nrClaims + (isUntouched ? 1 : 0) + (isTaken ? 1 : 0);
         if (nrOwners === 1) continue;
         const names = [
-          ...list.map((o) => o.owner),
+          ...ownersOf(owners, f).map((o) => o.owner),
           ...(isUntouched ? ['untouched memory'] : []),
           ...(isTaken ? ['taken at boot'] : []),
         ];
-        const owned =
+        const told =
           nrOwners === 0 ? 'has no owner' : `has ${nrOwners} owners: ${names.join(', ')}`;
-        findings.add(`${frameText(k, f)} ${owned}`);
+        findings.add(`${frameText(k, f)} ${told}`);
       }
     }
   }
-  for (const [f, list] of owners) {
-    if (seen.has(f)) continue;
-    findings.add(`${frameText(k, f)} does not exist or is untouched, but is ${list[0]?.owner}`);
+  for (const f of owners.keys()) {
+    if (seen[f] === 1) continue;
+    const [first] = ownersOf(owners, f);
+    findings.add(`${frameText(k, f)} does not exist or is untouched, but is ${first?.owner}`);
   }
 }
 
@@ -196,9 +219,9 @@ export function checkFrames(k: Kernel): readonly string[] {
   const owners = collectOwners(k, counts);
   checkEveryFrame(k, owners, findings);
   const { map } = k.mem;
-  for (const [f, list] of owners) {
-    const { kind, owner } = list[0] as Owned;
-    if (list.length > 1) continue;
+  for (const [f, owned] of owners) {
+    if (Array.isArray(owned)) continue;
+    const { kind, owner } = owned;
     findings.expect(
       map.kind[f] === kind,
       () => `${frameText(k, f)} is of kind ${map.kind[f]}, as ${owner} it should be ${kind}`,

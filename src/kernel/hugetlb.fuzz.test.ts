@@ -2,7 +2,7 @@
 // promises, and every frame.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bench } from '../../test/support/play.ts';
+import { smallBench } from '../../test/support/play.ts';
 import { check, share } from '../../test/support/property.ts';
 import { judge } from '../../test/support/workloads.ts';
 import { DESIGNS } from '../designs/index.ts';
@@ -86,7 +86,7 @@ const isPromise = (finding: string): boolean => finding.startsWith('promise: ');
 describe.each(DESIGNS)('$id', (design) => {
   test('[HUG1] [HUG2] pools, promises and frames add up, whatever happens', () => {
     check(work, share(105, DESIGNS.length), (lines) => {
-      const input = { machine: bench(), design, isExpected: isPromise };
+      const input = { machine: smallBench(), design, isExpected: isPromise };
       const found = judge(input, NAMES, parse([...FIRST, ...lines]));
       if (found.length > 0) throw new Error([...lines, ...found].join('\n'));
     });
@@ -100,7 +100,7 @@ describe.each(DESIGNS)('$id', (design) => {
       ([lines, overcommit]) => {
         const first = [...FIRST, `sys write ${POOL}/nr_overcommit_hugepages ${overcommit}`];
         const ops = parse([...first, ...lines]);
-        const runner = new Runner(bench(), design, { ...NAMES, ops });
+        const runner = new Runner(smallBench(), design, { ...NAMES, ops });
         for (const op of ops) {
           runner.run(op);
           const { huge } = runner.kernel;
@@ -115,7 +115,7 @@ describe.each(DESIGNS)('$id', (design) => {
     check(work, share(70, DESIGNS.length), (lines) => {
       const noSegments = lines.map((text) => text.replace('shm-hugetlb', 'hugetlb-shared'));
       const ops = parse([...FIRST, ...noSegments]);
-      const runner = new Runner(bench(), design, { ...NAMES, ops });
+      const runner = new Runner(smallBench(), design, { ...NAMES, ops });
       for (const op of ops) runner.run(op);
       const { kernel } = runner;
       for (const last of kernel.liveTasks()) exitTask(kernel, last, 'exit');

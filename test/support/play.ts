@@ -22,15 +22,20 @@ const fail = (path: readonly (string | number)[], message: string): never => {
  * The machine of most tests, 4 KiB pages: nodes 0 and 1 with CPUs 0-1 and 2-3 and memory, node 2
  * device memory in ZONE_MOVABLE, node 3 with CPU 4 and no memory, node 7 possible and empty.
  */
-export const bench = (): Machine =>
+export const bench = (): Machine => benchOf(1);
+
+/** The same with half of the memory a node, for checks of every frame after every step. */
+export const smallBench = (): Machine => benchOf(2);
+
+const benchOf = (part: number): Machine =>
   buildMachine(
     {
       name: 'bench',
       arch: 'x86_64',
       nodes: [
-        { id: 0, cpus: '0-1', ranges: [range(0, 64), range(4 * GIB, 128)] },
-        { id: 1, cpus: '2-3', ranges: [range(5 * GIB, 128)] },
-        { id: 2, ranges: [range(6 * GIB, 64)], memoryZone: 'movable', device: 'gpu0' },
+        { id: 0, cpus: '0-1', ranges: [range(0, 64 / part), range(4 * GIB, 128 / part)] },
+        { id: 1, cpus: '2-3', ranges: [range(5 * GIB, 128 / part)] },
+        { id: 2, ranges: [range(6 * GIB, 64 / part)], memoryZone: 'movable', device: 'gpu0' },
         { id: 3, cpus: '4' },
         { id: 7 },
       ],
