@@ -14,6 +14,13 @@ import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { sameRunLists } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
+import {
+  diedForTables,
+  type EndStep,
+  isChance,
+  nodesAtEnd,
+  UnsureRegions,
+} from './end_of_memory.ts';
 import { type CountsPair, compareFileText, compareVmstat } from './file_text.ts';
 import {
   caseOptions,
@@ -22,6 +29,7 @@ import {
   type OracleCase,
   type OracleOp,
 } from './oracle_case.ts';
+import { otherStarts } from './other_starts.ts';
 import { isRunList, isWithinSpread, type Spread } from './spread.ts';
 
 export type CaseVerdict = 'equal' | 'different' | 'not modelled';
@@ -36,6 +44,8 @@ export interface CaseOutcome {
   readonly difference?: string | undefined;
   /** Steps that could be compared, when a death within the spread of real kernels ended that. */
   readonly comparedSteps?: number | undefined;
+  /** Equal from another start than the record's, within the spread of boots: which. */
+  readonly start?: string | undefined;
   /** What is not modelled, by operation. */
   readonly missing?: string | undefined;
   /** The step, from 0, that differs or is not modelled. */
@@ -67,12 +77,13 @@ export function conformCase(
   if (design === undefined) {
     return { ...head, verdict: 'not modelled', missing: `design ${c.design}` };
   }
-  const atOnce = runCase(c, design, new Map(), onStep);
-  const run = atOnce.at === undefined ? atOnce : tryLater(c, design, atOnce);
-  return { ...head, ...run.outcome };
+  const atOnce = runCase(c, design, {}, onStep);
+  if (atOnce.at === undefined) return { ...head, ...atOnce.outcome };
+  const run = tryLater(c, design, atOnce);
+  return { ...head, ...(run.at === undefined ? run : tryOtherStarts(c, design, run)).outcome };
 }
 
-type Verdict = Pick<CaseOutcome, 'verdict' | 'difference' | 'missing' | 'step' | 'comparedSteps'>;
+type Verdict = Omit<CaseOutcome, 'id' | 'family' | 'kind' | 'design'>;
 
 interface CaseRun {
   readonly outcome: Verdict;
@@ -97,7 +108,7 @@ function tryLater(c: OracleCase, design: Design, atOnce: CaseRun): CaseRun {
   for (const at of switches.reverse()) {
     if (best.at === undefined || at >= best.at) continue;
     for (let delay = 1; delay <= LATEST_WORK && best.at !== undefined; delay += 0.5) {
-      const run = runCase(c, design, new Map([...delays, [at, delay]]));
+      const run = runCase(c, design, { delays: new Map([...delays, [at, delay]]) });
       if (run.at !== undefined && run.at <= best.at) continue;
       best = run;
       delays.set(at, delay);
@@ -106,17 +117,35 @@ function tryLater(c: OracleCase, design: Design, atOnce: CaseRun): CaseRun {
   return best.at === undefined ? best : atOnce;
 }
 
-/**
- * @param delays by number of a switch: operations after it before cpusets hear of it. A half is
- *   within an operation, which shows only where one reads the mems twice.
- */
+/** Where memory ends: the same case from starts that differ by less than those of two boots (SPR8). */
+function tryOtherStarts(c: OracleCase, design: Design, run: CaseRun): CaseRun {
+  if (run.at === undefined || run.at < firstStepUnderPressure(c)) return run;
+  for (const { zones, words } of otherStarts(c)) {
+    const other = runCase(c, design, { zones });
+    if (other.at === undefined) return { outcome: { ...other.outcome, start: words } };
+  }
+  return run;
+}
+
+/** What may differ between a run and the record without anybody being wrong. */
+interface Variation {
+  /**
+   * By number of a switch: operations after it before cpusets hear of it. A half is within an
+   * operation, which shows only where one reads the mems twice.
+   */
+  readonly delays?: ReadonlyMap<number, number>;
+  /** Free memory to start from, instead of the record's. */
+  readonly zones?: OracleCase['zonesAtStart'];
+}
+
 function runCase(
   c: OracleCase,
   design: Design,
-  delays: ReadonlyMap<number, number>,
+  { delays, zones }: Variation,
   onStep?: (step: number, result: OpResult) => void,
 ): CaseRun {
-  const runner = new Runner(machineOfCase(c), design, NAMES, caseOptions(c));
+  const options = caseOptions(zones === undefined ? c : { ...c, zonesAtStart: zones });
+  const runner = new Runner(machineOfCase(c), design, NAMES, options);
   const k = runner.kernel;
   let workAt = Number.POSITIVE_INFINITY;
   const isolated = isolatedNodes(c);
@@ -125,16 +154,18 @@ function runCase(
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
   let isPoolShort = false;
   const numastat: NumastatPair = { was: undefined, real: undefined };
+  const unsure = new UnsureRegions();
   const vmstat: CountsPair = { ours: undefined, theirs: undefined };
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
     let op: Op;
+    const nrKills = k.kills.length;
     const isWithin = workAt === i - 0.5 && / mems_allowed$/.test(step.op);
     if (i > workAt) {
       workAt = Number.POSITIVE_INFINITY;
       if (!isWithin) followMemory(k);
     }
-    const delay = delays.get(i);
+    const delay = delays?.get(i);
     k.defersCpusetWork = delay !== undefined;
     if (delay !== undefined) workAt = i + delay;
     try {
@@ -153,7 +184,8 @@ function runCase(
     if (step.variable === true) continue;
     const swaps = k.reclaim !== null;
     const tolerance = i >= pressedFrom ? pressureTolerance(c, swaps) : 0;
-    const spread = { tolerance, isolated, swaps };
+    const atEnd = tolerance > 0 ? nodesAtEnd(k, tolerance) : undefined;
+    const spread = { tolerance, isolated, swaps, atEnd };
     isPoolShort ||= runner.kernel.huge.isShort;
     const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
     const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
@@ -167,28 +199,24 @@ function runCase(
       ) ??
       compareNumastat(result, step.result, numastat, counterTolerance) ??
       compareVmstat(countsOf(result), countsOf(step.result), vmstat, counterTolerance);
-    if (difference === undefined) continue;
-    if (isDeathAtTheEnd(result, step.result, tolerance)) {
-      return { outcome: { verdict: 'equal', comparedSteps: i } };
+    const both = { model: result, real: step.result };
+    if (difference === undefined) {
+      unsure.note(op, both);
+      continue;
     }
+    const end: EndStep = {
+      ...both,
+      kernel: k,
+      kills: k.kills.slice(nrKills),
+      task: op.act.on === 'task' ? runner.tasks.get(op.act.task) : undefined,
+      tolerance,
+    };
+    if (diedForTables(end)) continue;
+    if (isChance(end) || unsure.explains(op, both)) return { outcome: { verdict: 'equal', comparedSteps: i } };
     const words = `step ${i + 1}, ${step.op}: ${difference}`;
     return { outcome: { verdict: 'different', difference: words, step: i }, at: i };
   }
   return { outcome: { verdict: 'equal' } };
-}
-
-/**
- * One side was killed so late in a touch that the other just got through it, without killing
- * anybody: what follows cannot be compared.
- */
-function isDeathAtTheEnd(model: OpResult, real: OpResult, tolerance: number): boolean {
-  const isOneKilled = (model.ret === 'KILLED') !== (real.ret === 'KILLED');
-  const survivor = model.ret === 'KILLED' ? real : model;
-  if (!isOneKilled || survivor['died'] !== undefined) return false;
-  if (typeof model.touched !== 'number' || typeof real.touched !== 'number') {
-    return false;
-  }
-  return Math.abs(model.touched - real.touched) <= tolerance;
 }
 
 /**
