@@ -9,6 +9,7 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import { followMemory } from '../kernel/cpuset_hotplug.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { isTextFile } from '../observe/files.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
@@ -117,12 +118,15 @@ function tryLater(c: OracleCase, design: Design, atOnce: CaseRun): CaseRun {
   return best.at === undefined ? best : atOnce;
 }
 
-/** Where memory ends: the same case from starts that differ by less than those of two boots (SPR8). */
+/** Where memory ends: the case from starts that differ by less than those of boots (SPR8). */
 function tryOtherStarts(c: OracleCase, design: Design, run: CaseRun): CaseRun {
   if (run.at === undefined || run.at < firstStepUnderPressure(c)) return run;
   for (const { zones, words } of otherStarts(c)) {
     const other = runCase(c, design, { zones });
-    if (other.at === undefined) return { outcome: { ...other.outcome, start: words } };
+    // It has to answer for the step that differed, and not end before.
+    const { comparedSteps = c.ops.length } = other.outcome;
+    const answers = other.at === undefined && comparedSteps > run.at;
+    if (answers) return { outcome: { ...other.outcome, start: words } };
   }
   return run;
 }
@@ -148,14 +152,11 @@ function runCase(
   const runner = new Runner(machineOfCase(c), design, NAMES, options);
   const k = runner.kernel;
   let workAt = Number.POSITIVE_INFINITY;
-  const isolated = isolatedNodes(c);
+  const judge = new Judge(c, k);
   const pressedFrom = firstStepUnderPressure(c);
   const differs = compareFallback(runner, c);
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
-  let isPoolShort = false;
-  const numastat: NumastatPair = { was: undefined, real: undefined };
   const unsure = new UnsureRegions();
-  const vmstat: CountsPair = { ours: undefined, theirs: undefined };
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
     let op: Op;
@@ -182,23 +183,8 @@ function runCase(
     }
     onStep?.(i, result);
     if (step.variable === true) continue;
-    const swaps = k.reclaim !== null;
-    const tolerance = i >= pressedFrom ? pressureTolerance(c, swaps) : 0;
-    const atEnd = tolerance > 0 ? nodesAtEnd(k, tolerance) : undefined;
-    const spread = { tolerance, isolated, swaps, atEnd };
-    isPoolShort ||= runner.kernel.huge.isShort;
-    const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
-    const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
-    const difference =
-      compareFile(op, result, step.result, tolerance * k.mem.pageBytes) ??
-      compareResults(
-        withoutText(op, result),
-        withoutText(op, step.result),
-        spread,
-        poolTolerance,
-      ) ??
-      compareNumastat(result, step.result, numastat, counterTolerance) ??
-      compareVmstat(countsOf(result), countsOf(step.result), vmstat, counterTolerance);
+    const tolerance = i >= pressedFrom ? pressureTolerance(c, k.reclaim !== null) : 0;
+    const difference = judge.difference(op, result, step.result, tolerance);
     const both = { model: result, real: step.result };
     if (difference === undefined) {
       unsure.note(op, both);
@@ -212,11 +198,46 @@ function runCase(
       tolerance,
     };
     if (diedForTables(end)) continue;
-    if (isChance(end) || unsure.explains(op, both)) return { outcome: { verdict: 'equal', comparedSteps: i } };
+    if (isChance(end) || unsure.explains(op, both)) {
+      return { outcome: { verdict: 'equal', comparedSteps: i } };
+    }
     const words = `step ${i + 1}, ${step.op}: ${difference}`;
     return { outcome: { verdict: 'different', difference: words, step: i }, at: i };
   }
   return { outcome: { verdict: 'equal' } };
+}
+
+/** Compares the results of a case one after another: counters by how much they grew. */
+class Judge {
+  readonly #c: OracleCase;
+  readonly #k: Kernel;
+  readonly #isolated: ReadonlySet<number>;
+  readonly #numastat: NumastatPair = { was: undefined, real: undefined };
+  readonly #vmstat: CountsPair = { ours: undefined, theirs: undefined };
+  #isPoolShort = false;
+
+  constructor(c: OracleCase, k: Kernel) {
+    this.#c = c;
+    this.#k = k;
+    this.#isolated = isolatedNodes(c);
+  }
+
+  /** The first difference of a step, in words; undefined when there is none. */
+  difference(op: Op, model: OpResult, real: OpResult, tolerance: number): string | undefined {
+    const { huge, mem, reclaim } = this.#k;
+    const atEnd = tolerance > 0 ? nodesAtEnd(this.#k, tolerance) : undefined;
+    const spread = { tolerance, isolated: this.#isolated, swaps: reclaim !== null, atEnd };
+    this.#isPoolShort ||= huge.isShort;
+    const poolTolerance = this.#isPoolShort ? pressureTolerance(this.#c) / huge.nrSmall : 0;
+    const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
+    const [ours, theirs] = [withoutText(op, model), withoutText(op, real)];
+    return (
+      compareFile(op, model, real, tolerance * mem.pageBytes) ??
+      compareResults(ours, theirs, spread, poolTolerance) ??
+      compareNumastat(model, real, this.#numastat, counterTolerance) ??
+      compareVmstat(countsOf(model), countsOf(real), this.#vmstat, counterTolerance)
+    );
+  }
 }
 
 /**

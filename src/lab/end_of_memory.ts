@@ -4,17 +4,17 @@
 //          the start to within 30, came out otherwise in these very ways (SPEC SPR5 to SPR8 say how
 //          often). Every rule asks the model whether memory does end at that step.
 // Holds    SPR5 a death counts the pages that one page of the kind that ran out serves. SPR6 the
-//          controller's own requests may kill at the end only. SPR7 a fresh slab page may be lacking
-//          only where the task's list has none. SPR10 pages that came while a killed task gave back
-//          its own are anywhere, and a strict mbind finds what is where.
+//          controller's own requests may kill at the end only. SPR7 a fresh slab page may lack
+//          only where the task's list has none. SPR10 pages that came while a killed task gave
+//          back its own are anywhere, and a strict mbind finds what is where.
 import type { NodeId } from '../base/ids.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { isInterleaving } from '../kernel/mempolicy.ts';
+import type { Kill } from '../kernel/oom.ts';
+import { policyNode, taskPolicy } from '../kernel/policy_alloc.ts';
+import type { Task } from '../kernel/task.ts';
 import { GFP_KERNEL, MAX_NR_ZONES, ZONE_MOVABLE, ZONE_NORMAL } from '../mm/gfp.ts';
 import { nodeZonelist } from '../mm/zonelist.ts';
-import type { Kill } from '../kernel/oom.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import { policyNode, taskPolicy } from '../kernel/policy_alloc.ts';
-import { isInterleaving } from '../kernel/mempolicy.ts';
-import type { Task } from '../kernel/task.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { sameRunLists } from '../scenario/run_list.ts';
 import { isRunList } from './spread.ts';
@@ -77,7 +77,8 @@ function isDeathAtTheEnd({ model, real, kernel, kills, tolerance }: EndStep): bo
   if (!isOneKilled || survivor['died'] !== undefined) return false;
   const nrPages = nrBetween(model, real);
   if (nrPages <= tolerance) return true;
-  const isTable = survivor === real ? kills.some((k) => k.isKernels) : killsOf(real).some(isForTable);
+  const isTable =
+    survivor === real ? kills.some((k) => k.isKernels) : killsOf(real).some(isForTable);
   if (!isTable || nrPages > tolerance * PAGES_OF_TABLE) return false;
   return survivor === real || isKernelMemoryAtEnd(kernel, tolerance);
 }
@@ -160,8 +161,8 @@ function isKernelMemoryAtEnd(k: Kernel, tolerance: number): boolean {
 }
 
 /**
- * A call failed with ENOMEM that took no page in the model, for a task whose own pages of the kernel
- * come from a list without any: whether slab caches have room left is of the boot (DEV-6).
+ * A call failed with ENOMEM that took no page in the model, for a task whose list holds no kernel
+ * memory: whether slab caches have room left is of the boot (DEV-6).
  */
 function lacksSlabPage({ model, real, kernel, task }: EndStep): boolean {
   if (task === undefined || real.ret !== 'ENOMEM' || model.ret === 'ENOMEM') return false;

@@ -1,8 +1,8 @@
 // Starts that the same kernel could have had: how many pages the kernel itself takes between two
 // looks at free memory differs from boot to boot, and with it where a node spills.
 // Notes    A record says what was free when its case began, and no more of what the kernel took
-//          since. FORMAT.md of the recorded cases counts this spread: a median of 140 pages, nine in
-//          ten under 2,100, the largest 3,300.
+//          since. FORMAT.md of the recorded cases counts this spread: a median of 140 pages, nine
+//          in ten under 2,100, the largest 3,300.
 // Holds    SPR8 one node at a time, kernel memory only, no more than the tolerance of that node.
 import type { OracleCase } from './oracle_case.ts';
 
@@ -18,6 +18,9 @@ export interface OtherStart {
 const LEAST_TOLERANCE = 512;
 const SHARE = 0.02;
 
+/** What boots differ by as a rule: about twice the median. */
+const SOME = 256;
+
 /** Pages by which a node that nearly runs full may differ (FORMAT.md). */
 export const nodeTolerance = (managed: number): number =>
   Math.max(LEAST_TOLERANCE, Math.ceil(managed * SHARE));
@@ -32,7 +35,7 @@ export function otherStarts({ zonesAtStart }: OracleCase): OtherStart[] {
     const largest = [...kernels].sort((a, b) => b.managed - a.managed)[0];
     if (largest === undefined) continue;
     const most = nodeTolerance(ofNode.reduce((sum, z) => sum + z.managed, 0));
-    for (const size of [16, 64, 256, most]) {
+    for (const size of [SOME, most]) {
       for (const sign of [-1, 1]) {
         const free = Math.min(Math.max(largest.free + sign * size, 0), largest.managed);
         const zones = zonesAtStart.map((z) => (z === largest ? { ...z, free } : z));
