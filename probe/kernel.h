@@ -197,25 +197,42 @@ static long number_of(const char *key) {
   return 0;
 }
 
-static long huge_number(const char *name) {
-  if (slurp_f("/sys/kernel/mm/hugepages/hugepages-2048kB/%s", name) < 0) return 0;
+static long huge_number(const char *kb, const char *name) {
+  if (slurp_f("/sys/kernel/mm/hugepages/hugepages-%skB/%s", kb, name) < 0) return 0;
   return atol(file_text);
 }
 
-static void out_hugetlb(void) {
-  int nodes[MAX_NODES], count = online_nodes(nodes);
-  out_f("{\"nr\":%ld", huge_number("nr_hugepages"));
-  out_f(",\"free\":%ld", huge_number("free_hugepages"));
-  out_f(",\"resv\":%ld", huge_number("resv_hugepages"));
-  out_f(",\"surplus\":%ld", huge_number("surplus_hugepages"));
-  out_f(",\"overcommit\":%ld,\"nodes\":{", huge_number("nr_overcommit_hugepages"));
-  for (int i = 0; i < count; i++) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/node%d/hugepages/hugepages-2048kB", NODE_DIR, nodes[i]);
-    if (slurp_f("%s/node%d/meminfo", NODE_DIR, nodes[i]) < 0) file_text[0] = '\0';
-    out_f("%s\"%d\":{\"nr\":%ld", i > 0 ? "," : "", nodes[i], number_of("HugePages_Total"));
+static long huge_number_of(int node, const char *kb, const char *name) {
+  if (slurp_f("%s/node%d/hugepages/hugepages-%skB/%s", NODE_DIR, node, kb, name) < 0) return 0;
+  return atol(file_text);
+}
+
+/** Pools of a node, of 2 MiB as its meminfo has them: a node may have no directory of pools. */
+static void out_pool_of(int node, const char *kb) {
+  if (strcmp(kb, "2048") == 0) {
+    if (slurp_f("%s/node%d/meminfo", NODE_DIR, node) < 0) file_text[0] = '\0';
+    out_f("{\"nr\":%ld", number_of("HugePages_Total"));
     out_f(",\"free\":%ld", number_of("HugePages_Free"));
     out_f(",\"surplus\":%ld", number_of("HugePages_Surp"));
+    return;
+  }
+  out_f("{\"nr\":%ld", huge_number_of(node, kb, "nr_hugepages"));
+  out_f(",\"free\":%ld", huge_number_of(node, kb, "free_hugepages"));
+  out_f(",\"surplus\":%ld", huge_number_of(node, kb, "surplus_hugepages"));
+}
+
+static void out_hugetlb(const char *kb) {
+  int nodes[MAX_NODES], count = online_nodes(nodes);
+  out_f("{\"nr\":%ld", huge_number(kb, "nr_hugepages"));
+  out_f(",\"free\":%ld", huge_number(kb, "free_hugepages"));
+  out_f(",\"resv\":%ld", huge_number(kb, "resv_hugepages"));
+  out_f(",\"surplus\":%ld", huge_number(kb, "surplus_hugepages"));
+  out_f(",\"overcommit\":%ld,\"nodes\":{", huge_number(kb, "nr_overcommit_hugepages"));
+  for (int i = 0; i < count; i++) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/node%d/hugepages/hugepages-%skB", NODE_DIR, nodes[i], kb);
+    out_f("%s\"%d\":", i > 0 ? "," : "", nodes[i]);
+    out_pool_of(nodes[i], kb);
     out_f(",\"sysfs\":%s}", access(path, F_OK) == 0 ? "true" : "false");
   }
   out_f("}}");

@@ -173,33 +173,42 @@ static void mount_cpuset(const char *version) {
 
 // ---- undoing ------------------------------------------------------------------------------------
 
-static long huge_at_boot[MAX_NODES];
+/** Pages of the pools at the start, by size and node; -1 where there is no such pool. */
+static long huge_at_boot[2][MAX_NODES];
+static const char *const HUGE_SIZES[2] = {"2048", "1048576"};
 
-static void huge_path(char *path, size_t room, int node) {
-  snprintf(path, room, "%s/node%d/hugepages/hugepages-2048kB/nr_hugepages", NODE_DIR, node);
+static void huge_path(char *path, size_t room, int size, int node) {
+  snprintf(path, room, "%s/node%d/hugepages/hugepages-%skB/nr_hugepages", NODE_DIR, node,
+           HUGE_SIZES[size]);
 }
 
 static void note_huge_pages(void) {
+  for (int size = 0; size < 2; size++) {
+    for (int node = 0; node < MAX_NODES; node++) {
+      char path[160];
+      huge_path(path, sizeof path, size, node);
+      huge_at_boot[size][node] = slurp(path) < 0 ? -1 : atol(file_text);
+    }
+  }
+}
+
+static void restore_pool(int size) {
   for (int node = 0; node < MAX_NODES; node++) {
-    char path[160];
-    huge_path(path, sizeof path, node);
-    huge_at_boot[node] = slurp(path) < 0 ? -1 : atol(file_text);
+    char path[160], value[24];
+    if (huge_at_boot[size][node] < 0) continue;
+    huge_path(path, sizeof path, size, node);
+    if (slurp(path) < 0 || atol(file_text) == huge_at_boot[size][node]) continue;
+    snprintf(value, sizeof value, "%ld", huge_at_boot[size][node]);
+    spit(path, value);
   }
 }
 
 static void restore_huge_pages(void) {
   spit("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages", "0");
-  for (int node = 0; node < MAX_NODES; node++) {
-    char path[160], value[24];
-    if (huge_at_boot[node] < 0) continue;
-    huge_path(path, sizeof path, node);
-    if (slurp(path) < 0 || atol(file_text) == huge_at_boot[node]) continue;
-    snprintf(value, sizeof value, "%ld", huge_at_boot[node]);
-    spit(path, value);
-  }
+  for (int size = 1; size >= 0; size--) restore_pool(size);
   int is_none = 1;
-  for (int node = 0; node < MAX_NODES; node++) is_none &= huge_at_boot[node] <= 0;
-  if (is_none && huge_number("nr_hugepages") != 0)
+  for (int node = 0; node < MAX_NODES; node++) is_none &= huge_at_boot[0][node] <= 0;
+  if (is_none && huge_number("2048", "nr_hugepages") != 0)
     spit("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0");
 }
 
@@ -215,12 +224,12 @@ static void drop_caches(void) {
 }
 
 /** Key of a region's SysV segment: the region of that number is the same segment in all tasks. */
-static int segment_key(int region, int is_huge) {
-  return 0x5e60000 + region + (is_huge ? MAX_REGIONS : 0);
+static int segment_key(int region, int sizes_above) {
+  return 0x5e60000 + region + sizes_above * MAX_REGIONS;
 }
 
 static void remove_segments(void) {
-  for (int i = 0; i < 2 * MAX_REGIONS; i++) {
+  for (int i = 0; i < 3 * MAX_REGIONS; i++) {
     long id = call6(SYS_shmget, segment_key(i, 0), 0, 0, 0, 0, 0);
     if (id >= 0) call6(SYS_shmctl, id, 0 /* IPC_RMID */, 0, 0, 0, 0);
   }

@@ -208,7 +208,7 @@ static int op_mmap_file(int t, struct place *place, const char *kind) {
   const char *colon = strchr(kind, ':');
   int is_shared = strncmp(kind, "file:", 5) == 0, is_text = strncmp(kind, "text:", 5) == 0;
   struct region region = {atol(word(3)), 4096, option("shift", 0), 0};
-  region.base = region_base(place->region, (region.pages + region.shift) * 4096);
+  region.base = region_base(place->region, (region.pages + region.shift) * 4096, 4096);
   uintptr_t start = region.base + (uintptr_t)(region.shift * 4096);
   file_path(shared->path, sizeof shared->path, colon + 1);
   shared->verb = VERB_FILE_CALL;

@@ -5,14 +5,24 @@
 #include "op_files.h"
 #include "words.h"
 
+/** The kind of a region without `-1G`, which says that its pages have 1 GiB: is it there? */
+static int base_kind(char *kind, size_t room, const char *said) {
+  size_t length = strlen(said);
+  int is_large = length > 3 && strcmp(said + length - 3, "-1G") == 0;
+  snprintf(kind, room, "%.*s", (int)(is_large ? length - 3 : length), said);
+  return is_large;
+}
+
 static int op_mmap(int t, const char *name) {
   (void)name;
   struct place place;
-  const char *kind = word(4);
+  char kind[64];
+  int is_large = base_kind(kind, sizeof kind, word(4));
   int is_huge = strstr(kind, "hugetlb") != NULL, is_shm = strncmp(kind, "shm", 3) == 0;
   if (!place_of(t, 2, &place) || !is_number(word(3))) return not_understood();
   if (strchr(kind, ':') != NULL) return op_mmap_file(t, &place, kind);
   long flags = MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE | (is_huge ? MAP_HUGETLB : 0);
+  long size_bits = is_large ? 30l << 26 /* MAP_HUGE_1GB, SHM_HUGE_1GB */ : 0;
   int is_shared = is_shm || strcmp(kind, "shared") == 0 || strcmp(kind, "hugetlb-shared") == 0;
   if (strcmp(kind, "anon-populate") == 0) flags |= MAP_POPULATE;
   else if (strcmp(kind, "anon-locked") == 0) flags |= MAP_LOCKED;
@@ -20,20 +30,22 @@ static int op_mmap(int t, const char *name) {
            strcmp(kind, "hugetlb") != 0)
     return not_understood();
   if (is_huge && strcmp(kind, "hugetlb-noreserve") != 0) flags &= ~(long)MAP_NORESERVE;
-  struct region region = {atol(word(3)), is_huge ? 2l << 20 : 4096, option("shift", 0), 0};
-  region.base = region_base(place.region, (region.pages + region.shift) * region.page_bytes);
+  long page_bytes = is_large ? 1l << 30 : is_huge ? 2l << 20 : 4096;
+  struct region region = {atol(word(3)), page_bytes, option("shift", 0), 0};
+  region.base = region_base(place.region, (region.pages + region.shift) * page_bytes, page_bytes);
   uintptr_t start = region.base + (uintptr_t)(region.shift * region.page_bytes);
   enum outcome outcome;
   if (is_shm) {
     shared->verb = VERB_SHM;
     shared->address = start;
     shared->count = region.pages * region.page_bytes;
-    shared->args[0] = 0600 | 01000 /* IPC_CREAT */ | (is_huge ? 04000 : 010000 /* NORESERVE */);
+    shared->args[0] = 0600 | 01000 /* IPC_CREAT */ | (is_huge ? 04000 : 010000 /* NORESERVE */) |
+                      size_bits;
     shared->args[1] = 040000; // SHM_REMAP
-    shared->args[2] = segment_key(place.region, is_huge);
+    shared->args[2] = segment_key(place.region, is_huge + is_large);
     outcome = run(t);
   } else {
-    flags |= is_shared ? MAP_SHARED : MAP_PRIVATE;
+    flags |= (is_shared ? MAP_SHARED : MAP_PRIVATE) | size_bits;
     outcome = run_call(t, SYS_mmap, (long)start, region.pages * region.page_bytes,
                        PROT_READ | PROT_WRITE, flags, -1, 0);
   }

@@ -172,7 +172,7 @@ static int sys_numastat(const char *name) {
 static int sys_hugetlb(const char *name) {
   (void)name;
   begin_shown("hugetlb");
-  out_hugetlb();
+  out_hugetlb(has_word("1G") ? "1048576" : "2048");
   return 1;
 }
 

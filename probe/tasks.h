@@ -92,10 +92,17 @@ static long cpu_ms(int pid) {
   return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
+/** Has a task a region of pages of 1 GiB? An emulated machine takes seconds to clear or copy one. */
+static int has_large_pages(int t) {
+  for (int i = 0; i < MAX_REGIONS; i++)
+    if (tasks[t].regions[i].page_bytes >= 1l << 30) return 1;
+  return 0;
+}
+
 /** Waits until `word` is set or task `t` ends; kills a task that gets nowhere. */
 static enum outcome await(int t, int *word, int may_retry) {
   long begin = now_ms(), moved = begin, progress = shared->progress;
-  long cpu = cpu_ms(tasks[t].pid), polled = begin;
+  long cpu = cpu_ms(tasks[t].pid), polled = begin, scale = has_large_pages(t) ? 10 : 1;
   for (;;) {
     if (__atomic_load_n(word, __ATOMIC_ACQUIRE)) return DONE;
     futex_wait(word, 0, POLL_MS);
@@ -113,12 +120,12 @@ static enum outcome await(int t, int *word, int may_retry) {
       cpu = cpu_ms(tasks[t].pid);
     }
     long still = now - moved, used = cpu_ms(tasks[t].pid) - cpu;
-    int is_retried = (nr_fault_retries > 1 && still > 1500) || still > 8000;
+    int is_retried = (nr_fault_retries > 1 && still > 1500) || still > 8000 * scale;
     if (may_retry && nr_kills == 0 && is_retried && used > still / 4) {
       kill_task(t);
       return LIVELOCK;
     }
-    if (still > 15000) {
+    if (still > 15000 * scale) {
       kill_task(t);
       return LATE;
     }

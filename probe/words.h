@@ -202,9 +202,10 @@ struct place {
  * Where page 0 of a region is. A shift moves the mapping, not what offsets count from. A region
  * that is too long for its slot lies above all slots.
  */
-static uintptr_t region_base(int region, long bytes) {
-  return bytes > (long)REGION_STEP ? (4 + (uintptr_t)region) * LARGE_STEP
-                                   : (64 + (uintptr_t)region) * REGION_STEP;
+static uintptr_t region_base(int region, long bytes, long page_bytes) {
+  uintptr_t small = (64 + (uintptr_t)region) * REGION_STEP;
+  int has_room = bytes <= (long)REGION_STEP && small % (uintptr_t)page_bytes == 0;
+  return has_room ? small : (4 + (uintptr_t)region) * LARGE_STEP;
 }
 
 static int place_of(int t, int at, struct place *place) {
@@ -218,7 +219,7 @@ static int place_of(int t, int at, struct place *place) {
   place->offset = is_number(word(at + 1)) ? atol(word(at + 1)) : is->shift;
   place->pages = is_number(word(at + 2)) ? atol(word(at + 2))
                                          : is->pages - (place->offset - is->shift);
-  place->address = (is->base == 0 ? region_base(region, 0) : is->base) +
+  place->address = (is->base == 0 ? region_base(region, 0, 1) : is->base) +
                    (uintptr_t)(place->offset * is->page_bytes);
   return 1;
 }

@@ -1,19 +1,21 @@
 // The docs are true: every command that a page shows is run, and every line shown stands in what it
 // prints, in order; and the scenarios of findings.md do what they say under every design.
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { findDesign } from '../src/designs/index.ts';
 import { compareDesigns } from '../src/lab/compare.ts';
 import { loadScenario } from '../src/lab/load_scenario.ts';
 import { lintScenario } from '../src/scenario/lint.ts';
+import { buildIfStale, cdmlab } from './support/cli.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = ['README.md', 'docs/CLAIMS.md', 'docs/findings.md'];
 /** What depends on the computer, or on files beside the checkout. */
 const NOT_RUN = /^(?:bench|conform)\b/;
 const FINDINGS = readdirSync(`${ROOT}scenarios/findings`).map((f) => `scenarios/findings/${f}`);
+
+beforeAll(buildIfStale, 120_000);
 
 /** Commands of a page, each with the lines shown below it; `...` alone stands for any lines. */
 function shownIn(page: string): { command: string; lines: string[] }[] {
@@ -26,10 +28,9 @@ function shownIn(page: string): { command: string; lines: string[] }[] {
 }
 
 function run(command: string): string[] {
-  const args = [`${ROOT}bin/cdmlab.js`, ...command.split(' ')];
-  return execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' })
-    .split('\n')
-    .map((line) => line.trimEnd());
+  const { code, out, err } = cdmlab(...command.split(' '));
+  expect(code, err).toBe(0);
+  return out.split('\n').map((line) => line.trimEnd());
 }
 
 /** The first line shown that is not where it should be, or undefined. */

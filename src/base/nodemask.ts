@@ -10,6 +10,8 @@ const SINGLES: Nodemask[] = [];
 export class Nodemask {
   /** 32 words of 32 bits; bit n of word w is node 32w+n. Never written after construction. */
   readonly #words: Uint32Array;
+  /** How many members, once that was asked for: interleaving asks at every page. */
+  #weight = -1;
 
   private constructor(words: Uint32Array) {
     this.#words = words;
@@ -85,8 +87,10 @@ export class Nodemask {
 
   /** How many nodes (nodes_weight). */
   get weight(): number {
+    if (this.#weight >= 0) return this.#weight;
     let n = 0;
     for (const word of this.#words) for (let w = word; w !== 0; w &= w - 1) n++;
+    this.#weight = n;
     return n;
   }
 

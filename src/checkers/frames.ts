@@ -24,13 +24,13 @@ import {
   pooledFrames,
   SHMEM,
   SMALL_IN_THP,
-  smallInHuge,
+  smallInGigantic,
   stretchesOf,
   TABLE,
   THP,
   thpFrames,
   untouched,
-  usedHugeFrames,
+  usedHuge,
   zoneOfFrame,
   zoneText,
 } from './read_state.ts';
@@ -56,9 +56,11 @@ const frameText = (k: Kernel, frame: number): string => {
   return z === undefined ? `frame ${frame} in no zone` : `frame ${frame} of ${zoneText(k, z)}`;
 };
 
-function ownHuge(k: Kernel, owners: Owners, frame: number, owner: string): void {
+/** Of a gigantic page only the first frame: the rest is passed over as a whole. */
+function ownHuge(k: Kernel, owners: Owners, frame: number, nrSmall: number, owner: string): void {
   own(owners, frame, owner, HUGE);
-  for (let i = 1; i < smallInHuge(k); i++) own(owners, frame + i, owner, NONE);
+  if (nrSmall === smallInGigantic(k)) return;
+  for (let i = 1; i < nrSmall; i++) own(owners, frame + i, owner, NONE);
 }
 
 /** Whatever has a claim on a frame. */
@@ -118,8 +120,10 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
     const kind = k.mem.map.kind[f];
     if (kind !== THP && kind !== HUGE) own(owners, f, 'page that only pins hold', ANON);
   }
-  for (const f of usedHugeFrames(k)) ownHuge(k, owners, f, 'huge page in use');
-  for (const { frame } of freeHugeFrames(k)) ownHuge(k, owners, frame, 'free huge page');
+  for (const [f, size] of usedHuge(k)) ownHuge(k, owners, f, size, 'huge page in use');
+  for (const { frame, nrSmall } of freeHugeFrames(k)) {
+    ownHuge(k, owners, frame, nrSmall, 'free huge page');
+  }
   for (const { id, frames } of k.buffers.values()) {
     for (const f of frames) own(owners, f, `buffer ${id} of a driver`, DRIVER);
   }
@@ -137,8 +141,10 @@ function countMappings(all: readonly Mapping[]): Map<number, number> {
 
 /** Frames that exist, one zone after another; those taken at boot are the first of their zone. */
 function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
-  const { zones, freeAtStart } = k.mem;
+  const { zones, freeAtStart, bootPages } = k.mem;
+  const gigantic = giganticFrames(k);
   const seen = new Set<number>();
+  let giganticEnd = 0;
   for (let z = 0; z < zones.nr; z++) {
     const own = stretchesOf(k, z);
     const isKept = zones.type[z] === ZONE_DEVICE;
@@ -150,9 +156,12 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
         const last = Math.min(end, segment.startFrame + segment.nrPages) - 1;
         if (f >= start && f < end) f = last;
         const isUntouched = f >= start && f < end;
-        const isTaken = nrTaken-- > 0;
+        const isOfBoot = bootPages.frames.some((g) => f >= g && f < g + bootPages.nrPages);
+        const isTaken = !isOfBoot && nrTaken-- > 0;
+        if (f < giganticEnd) continue;
         const list = owners.get(f) ?? [];
         if (list.length > 0) seen.add(f);
+        if (gigantic.has(f)) giganticEnd = f + smallInGigantic(k);
         const nrOwners = list.length + (isUntouched ? 1 : 0) + (isTaken ? 1 : 0);
         if (nrOwners === 1) continue;
         const names = [
@@ -170,6 +179,13 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
     if (seen.has(f)) continue;
     findings.add(`${frameText(k, f)} does not exist or is untouched, but is ${list[0]?.owner}`);
   }
+}
+
+/** First frames of gigantic pages, free or used. */
+function giganticFrames(k: Kernel): Set<number> {
+  const free = freeHugeFrames(k).map(({ frame, nrSmall }) => [frame, nrSmall] as const);
+  const all = [...usedHuge(k), ...free];
+  return new Set(all.filter(([, size]) => size === smallInGigantic(k)).map(([f]) => f));
 }
 
 /** Judges who owns which frame. */

@@ -14,6 +14,7 @@ import { checkMemoryBlocks } from './memory_blocks.ts';
 import { checkNodeCharges } from './node_charge.ts';
 import { checkPageTables } from './page_tables.ts';
 import { checkPromise } from './promise.ts';
+import { checkPromiseOfRequests } from './promise_requests.ts';
 import { checkServices } from './services.ts';
 import { checkSwap } from './swap.ts';
 import { checkThps } from './thp.ts';
@@ -44,6 +45,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   'transparent huge pages': checkThps,
   cpusets: checkCpusets,
   promise: checkPromise,
+  'promise of requests': checkPromiseOfRequests,
 };
 
 /** What all judges find. */

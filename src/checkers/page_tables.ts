@@ -6,7 +6,7 @@
 //          maps its file's page if that area is shared.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { ANON, type Entry, HUGE, hugeMappings, readEntry, smallInHuge, THP } from './read_state.ts';
+import { ANON, type Entry, HUGE, hugeMappings, readEntry, THP } from './read_state.ts';
 
 type Space = Kernel['spaces'] extends Map<number, infer S> ? S : never;
 type Area = Space['vmas'][number];
@@ -97,7 +97,7 @@ function checkHuge(k: Kernel, findings: Findings): void {
       );
       continue;
     }
-    const index = (vma.pgoff + vpn - vma.startVpn) / smallInHuge(k);
+    const index = (vma.pgoff + vpn - vma.startVpn) / huge.inode.nrSmall;
     const held = huge.inode.pages.get(index);
     findings.expect(
       held === frame,

@@ -1,6 +1,7 @@
 // Reads a kernel's state for the judges: one frame, one entry, one link at a time, into Maps. What
 // the numbers in the columns mean is stated here a second time, on purpose.
 // Holds    Nothing here calls code of what is judged, but for visits and bare columns.
+import type { Frame } from '../base/ids.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Findings } from './findings.ts';
 
@@ -17,8 +18,9 @@ export const POISON = 9;
 export const DRIVER = 10;
 /** Small pages in a transparent huge one. */
 export const SMALL_IN_THP = 512;
-/** Small pages in a huge one of 2 MiB. */
+/** Small pages in a huge one of 2 MiB, and in one of 1 GiB. */
 export const smallInHuge = (k: Kernel): number => 2 ** 21 / k.mem.pageBytes;
+export const smallInGigantic = (k: Kernel): number => 2 ** 30 / k.mem.pageBytes;
 
 export const TYPES = 4;
 export const MOVABLE_TYPE = 1;
@@ -215,21 +217,37 @@ export function thpFrames(k: Kernel): Set<number> {
   return frames;
 }
 
-/** First frames of huge pages in use: mapped, in a file, pinned, or lost. */
-export function usedHugeFrames(k: Kernel): Set<number> {
-  const frames = new Set(hugeMappings(k).map((m) => m.frame));
-  for (const inode of k.hugeInodes.values()) for (const f of inode.pages.values()) frames.add(f);
-  for (const f of k.mem.held.orphans) if (k.mem.map.kind[f] === HUGE) frames.add(f);
-  for (const f of k.huge.lost) frames.add(f);
-  return frames;
+/** First frames of huge pages in use, with their small pages: mapped, in a file, pinned, lost. */
+export function usedHuge(k: Kernel): Map<number, number> {
+  const sizes = new Map<number, number>();
+  for (const space of k.spaces.values()) {
+    space.pageTable.forEachHuge((_vpn, pte, nrSmall) => {
+      const entry = readEntry(pte);
+      if (entry.is === 'page') sizes.set(entry.frame, nrSmall);
+    });
+  }
+  for (const inode of k.hugeInodes.values()) {
+    for (const f of inode.pages.values()) sizes.set(f, inode.nrSmall);
+  }
+  for (const pool of k.pools) {
+    const isOwn = (f: number): boolean =>
+      k.mem.map.kind[f] === HUGE && k.poolOf(f as Frame) === pool;
+    for (const f of k.mem.held.orphans) if (isOwn(f)) sizes.set(f, pool.nrSmall);
+    for (const f of pool.lost) sizes.set(f, pool.nrSmall);
+  }
+  return sizes;
 }
 
-/** First frames of huge pages that are free, by node as the pool has them. */
-export function freeHugeFrames(k: Kernel): { nid: number; frame: number }[] {
-  const found: { nid: number; frame: number }[] = [];
-  k.huge.forEachFree((nid, frame) => {
-    found.push({ nid, frame });
-  });
+export const usedHugeFrames = (k: Kernel): Set<number> => new Set(usedHuge(k).keys());
+
+/** First frames of huge pages that are free, by node as their pool has them. */
+export function freeHugeFrames(k: Kernel): { nid: number; frame: number; nrSmall: number }[] {
+  const found: { nid: number; frame: number; nrSmall: number }[] = [];
+  for (const pool of k.pools) {
+    pool.forEachFree((nid, frame) => {
+      found.push({ nid, frame, nrSmall: pool.nrSmall });
+    });
+  }
   return found;
 }
 

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildIfStale, cdmlab, json, ROOT, refused } from '../../test/support/cli.ts';
+import { buildIfStale, cdmlab, json, launched, ROOT, refused } from '../../test/support/cli.ts';
 import { DEFAULT_DESIGNS, DESIGNS, findDesign } from '../designs/index.ts';
 import type { Comparison } from '../lab/comparison.ts';
 import type { Explanation } from '../lab/explain.ts';
@@ -435,5 +435,14 @@ describe('help', () => {
     expect(refused('run', 'bind-device', '--desing', 'stock')).toContain("option '--desing'");
     expect(refused('design', 'shw')).toContain("unknown command 'shw'");
     expect(cdmlab().code).toBe(2);
+  });
+
+  test('launched by itself says and returns the same', () => {
+    const calls = [
+      ['--version'],
+      ['run', 'home-node', '--design', 'zonelist'],
+      ['run', 'hom-node'],
+    ];
+    for (const args of calls) expect(launched(...args)).toEqual(cdmlab(...args));
   });
 });

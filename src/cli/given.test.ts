@@ -45,6 +45,10 @@ describe('a scenario', () => {
     expect(refused('run', file('mail.cdm', 'Dear all,\n'))).toContain('mail.cdm:1');
     expect(refused('run', file('json.cdm', '{"a": 1}\n'))).toContain('this is JSON, no scenario');
     expect(refused('run', file('binary.cdm', 'machine pc\0\n'))).toContain('no text');
+    const unknown = file('thred.cdm', '# mine\n  machine thred\ntask app\n');
+    expect(refused('run', unknown)).toMatch(
+      /thred\.cdm:2:11: no machine `thred`: did you mean thread/,
+    );
     const none = refused('run', file('none.cdm', 'task app\napp mmap a 16 anon\n'));
     expect(none).toContain('add a line "machine NAME"');
   });

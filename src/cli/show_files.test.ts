@@ -1,22 +1,16 @@
 // `cdmlab run --show`, `--at` and `--export`: files of /proc and /sys as a person asks for them.
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildIfStale, cdmlab } from '../../test/support/cli.ts';
 
-const COMMAND = fileURLToPath(new URL('../../bin/cdmlab.js', import.meta.url));
+beforeAll(buildIfStale, 120_000);
 const folder = mkdtempSync(join(tmpdir(), 'cdmlab-show-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const scenario = join(folder, 'show.cdm');
 writeFileSync(scenario, 'machine thread\ntask app\napp mmap a 32 anon\napp touch a\n');
-
-function cdmlab(...args: string[]): { code: number | null; out: string; err: string } {
-  const ran = spawnSync(process.execPath, [COMMAND, ...args], { encoding: 'utf8', cwd: folder });
-  return { code: ran.status, out: ran.stdout, err: ran.stderr };
-}
 
 const NUMA_MAPS = '/proc/app/numa_maps';
 const PAGES = 'anon=32 dirty=32 active=0 N0=32 kernelpagesize_kB=64';

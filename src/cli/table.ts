@@ -28,12 +28,12 @@ const pad = (text: string, width: number, isRight: boolean): string => {
 /** Spaces at which a line may end: not before a unit. */
 const WORD_END = / (?!(?:B|KiB|MiB|GiB|TiB)(?:\W|$))/;
 
-/** Parts of a word that is too long: cut after commas and slashes, or where the line ends. */
+/** Parts of a word that is too long: cut after commas, slashes and bars, or at the line's end. */
 function breakWord(word: string, width: number): string[] {
   if (widthOf(word) <= width || word.includes('\x1b')) return [word];
   const parts: string[] = [];
   let part = '';
-  for (const piece of word.split(/(?<=[,/])/)) {
+  for (const piece of word.split(/(?<=[,/|])/)) {
     if (part !== '' && part.length + piece.length > width) {
       parts.push(part);
       part = '';

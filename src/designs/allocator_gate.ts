@@ -25,6 +25,8 @@ export const allocatorGate: Design = {
   promise: {
     text: 'No page is on a device node unless its request named nodes itself.',
     isolated: (view) => view.coherentDevice,
+    allows: ({ nid, isThisNode, mask }, view) =>
+      !view.coherentDevice.has(nid) || isThisNode || mask === MASK_REQUEST,
   },
   decisionPoints: [
     {

@@ -8,8 +8,8 @@ export const byPage: Design = {
   title: 'The gate, and services kept off device pages',
   summary:
     'V3, with NUMA balancing and KSM stopped at pages of coherent device memory, wherever they are ' +
-    'mapped: they are not taken away for hinting faults, no page is moved onto or off a device, and ' +
-    'they are not merged. Pages of the same area in system memory take part as ever. Nothing is ' +
+    'mapped: they are not taken away for hinting faults, no page is moved onto or off a device, they ' +
+    'are not merged, and compaction does not move them. Pages of the same area in system memory take part as ever. Nothing is ' +
     'demoted onto a device.',
   sources: [
     {
@@ -59,6 +59,11 @@ export const byPage: Design = {
       change: 'Pages of device nodes are passed over.',
     },
     {
+      kernelFunction: 'mm/compaction.c: isolate_migratepages_block',
+      answer: 'isolateMigratepagesBlock',
+      change: 'Pages of device nodes are passed over.',
+    },
+    {
       kernelFunction: 'mm/memory-tiers.c: establish_demotion_targets',
       answer: 'demotionTarget',
       change: 'Device nodes are no targets of demotion.',
@@ -76,6 +81,7 @@ export const byPage: Design = {
     numaMigratePrep: (from, to, view) =>
       !view.coherentDevice.has(from) && !view.coherentDevice.has(to),
     cmpAndMergePage: (nid, view) => !view.coherentDevice.has(nid),
+    isolateMigratepagesBlock: ({ nid }, view) => !view.coherentDevice.has(nid),
     demotionTarget: (_from, to, view) => !view.coherentDevice.has(to),
   },
 };

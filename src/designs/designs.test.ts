@@ -23,7 +23,7 @@ import { NodeStates } from '../mm/node_states.ts';
 import { FAMILIES } from '../scenario/generate_weights.ts';
 import { Runner } from '../scenario/runner.ts';
 import { allocatorGate } from './allocator_gate.ts';
-import { DESIGNS, findDesign, THREAD_DESIGNS } from './index.ts';
+import { DESIGNS, findDesign, MAIN_DESIGNS, THREAD_DESIGNS } from './index.ts';
 import { stock } from './stock.ts';
 
 const workload = fc.record({
@@ -125,7 +125,7 @@ describe.each(DESIGNS)('$id', (design) => {
     });
   });
 
-  test('[PRM1] keeps its promise where device memory is Movable, but for what cpusets move', () => {
+  test('[PRM1] [PRM3] keeps its promise where device memory is Movable, but for what cpusets move', () => {
     const kinds = ['boot', 'movable', 'device', 'device offline'] as const;
     check(fc.tuple(machineShape({ kinds }), workload), share(105, DESIGNS.length), ([shape, w]) => {
       const machine = machineOf(shape);
@@ -238,4 +238,16 @@ describe('the list of designs', () => {
     expect(stock.promise.isolated(states).isEmpty()).toBe(true);
     expect(Object.keys(stock.answers)).toEqual([]);
   });
+
+  test.each(MAIN_DESIGNS)(
+    '[DES1] [PRM1] $id: who outgrows RAM is on the device where nothing is promised',
+    (design) => {
+      const text = 'T0 mmap R0 81000 anon\nT0 touch R0';
+      const { kernel } = play(text, { design });
+      const unasked = kernel.placements.rows().filter((row) => row.nid === 2 && !row.isAsked);
+      const promises = !design.promise.isolated(kernel.states).isEmpty();
+      expect(unasked.length > 0).toBe(!promises);
+      expect(promises).toBe(!['stock', 'memory-tiers'].includes(design.id));
+    },
+  );
 });

@@ -23,8 +23,12 @@ export const driver: Design = {
     },
   ],
   promise: {
-    text: 'Only buffers that a program allocated from the driver are in the memory of a device.',
+    text:
+      'Only buffers that a program allocated from the driver are in the memory of a device: no ' +
+      'fault, policy or move brings other memory there.',
     isolated: (view) => view.device.andNot(view.cpu),
+    // No walk of the page allocator gives memory of a device: it is in none of its zones.
+    allows: ({ nid }, view) => !view.device.has(nid),
     inDriverMemory: { privatePages: false, filePages: false },
   },
   decisionPoints: [

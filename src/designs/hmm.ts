@@ -20,8 +20,12 @@ export const hmm: Design = {
     { author: 'Jerome Glisse', date: '2017-08-16', title: '[HMM-v25 00/19] HMM (Linux 4.14)' },
   ],
   promise: {
-    text: 'Only private pages that a device used or that its driver was asked for are on a device.',
+    text:
+      'Only private pages that a device used or that its driver was asked for are on a device, and ' +
+      'no CPU maps them: one that touches them has them back first.',
     isolated: (view) => view.device.andNot(view.cpu),
+    // No walk of the page allocator gives memory of a device: it is in none of its zones.
+    allows: ({ nid }, view) => !view.device.has(nid),
     inDriverMemory: { privatePages: true, filePages: false },
   },
   decisionPoints: [

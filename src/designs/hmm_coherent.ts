@@ -24,8 +24,12 @@ export const hmmCoherent: Design = {
     },
   ],
   promise: {
-    text: 'Only private pages that a device used or that its driver was asked for are on a device.',
+    text:
+      'Only private pages that a device used or that its driver was asked for are on a device, and ' +
+      'none of them is pinned for long: a pin moves it out first.',
     isolated: (view) => view.device.andNot(view.cpu),
+    // No walk of the page allocator gives memory of a device: it is in none of its zones.
+    allows: ({ nid }, view) => !view.device.has(nid),
     inDriverMemory: { privatePages: true, filePages: false },
   },
   decisionPoints: [

@@ -24,6 +24,8 @@ export const hmmFiles: Design = {
   promise: {
     text: 'Only pages that a device used or that its driver was asked for are on a device.',
     isolated: (view) => view.device.andNot(view.cpu),
+    // No walk of the page allocator gives memory of a device: it is in none of its zones.
+    allows: ({ nid }, view) => !view.device.has(nid),
     inDriverMemory: { privatePages: true, filePages: true },
   },
   decisionPoints: [

@@ -25,6 +25,8 @@ export const limitedNode: Design = {
   promise: {
     text: 'No page is on a device node unless its request started there, and no such request spills.',
     isolated: (view) => view.coherentDevice,
+    allows: ({ nid, listOwner }, { coherentDevice }) =>
+      listOwner === nid || !(coherentDevice.has(nid) || coherentDevice.has(listOwner)),
   },
   decisionPoints: [
     {

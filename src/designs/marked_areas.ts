@@ -8,8 +8,8 @@ export const markedAreas: Design = {
   title: 'VM_CDM: the gate, and services kept off by area',
   summary:
     'V3 with the part that was to follow. A fault that gives an area a page of coherent device ' +
-    'memory marks the area (VM_CDM). NUMA balancing does not scan marked areas, and they ignore ' +
-    'MADV_MERGEABLE. The mark never goes; pages that a driver moves to the device set none; an ' +
+    'memory marks the area (VM_CDM). NUMA balancing does not scan marked areas, they ignore ' +
+    'MADV_MERGEABLE, and compaction does not move their pages. The mark never goes; pages that a driver moves to the device set none; an ' +
     'area that was mergeable before stays so.',
   sources: [
     {
@@ -58,6 +58,11 @@ export const markedAreas: Design = {
       answer: 'ksmMadvise',
       change: 'Marked areas ignore MADV_MERGEABLE.',
     },
+    {
+      kernelFunction: 'mm/compaction.c: isolate_migratepages_block',
+      answer: 'isolateMigratepagesBlock',
+      change: 'Pages of marked areas are passed over. The posting does not name compaction.',
+    },
   ],
   answers: {
     coherentDevice: (nid, view) => view.device.has(nid),
@@ -70,5 +75,6 @@ export const markedAreas: Design = {
     vmaAllocFolio: (nid, view) => view.coherentDevice.has(nid),
     taskNumaWork: (area) => !area.isMarked,
     ksmMadvise: (area) => !area.isMarked,
+    isolateMigratepagesBlock: (page) => !page.isMarked,
   },
 };

@@ -80,6 +80,16 @@ const DECISION_POINTS: readonly DecisionPoint[] = [
     change: 'Without RECLAIM no request reclaims from a private node.',
   },
   {
+    kernelFunction: 'mm/compaction.c: kcompactd_run',
+    answer: 'kcompactdRuns',
+    change: 'A private node has no kcompactd.',
+  },
+  {
+    kernelFunction: 'mm/compaction.c: compact_zone',
+    answer: 'compactZone',
+    change: 'No capability lets compaction in: zones of a private node stay as they are.',
+  },
+  {
     kernelFunction: 'mm/madvise.c: madvise_cold_or_pageout_pte_range, madvise_free_pte_range',
     answer: 'madviseColdOrPageout',
     change: 'Without RECLAIM programs cannot hand pages of a private node to reclaim.',
@@ -130,6 +140,8 @@ function answersWith(has: (cap: PrivateCap) => boolean): DesignAnswers {
     longtermPinFails: (nid, view) => isPrivate(nid, view) && !has('LTPIN'),
     kswapdRuns: unlessPrivate('RECLAIM'),
     directReclaim: unlessPrivate('RECLAIM'),
+    kcompactdRuns: (nid, view) => !isPrivate(nid, view),
+    compactZone: (nid, view) => !isPrivate(nid, view),
     madviseColdOrPageout: unlessPrivate('RECLAIM'),
     setNodeMemoryTier: () => has('DEMOTION'),
     changePteRange: unlessPrivate('NUMA_BALANCING'),
@@ -175,6 +187,7 @@ export function makePrivateNode(id: string, caps: readonly PrivateCap[]): Design
             'No page is on a private node unless its policy, a program or the owner named that ' +
             'node.',
           isolated: (view) => view.privateMemory,
+          allows: ({ nid, isPrivateList }, view) => isPrivateList || !view.privateMemory.has(nid),
         },
     decisionPoints: DECISION_POINTS,
     answers: answersWith(has),

@@ -86,6 +86,16 @@ const DECISION_POINTS: readonly DecisionPoint[] = [
     change: 'Without RECLAIM no request reclaims from a private node (patch 16).',
   },
   {
+    kernelFunction: 'mm/compaction.c: kcompactd_run',
+    answer: 'kcompactdRuns',
+    change: 'No kcompactd is started for a private node.',
+  },
+  {
+    kernelFunction: 'mm/compaction.c: compact_zone',
+    answer: 'compactZone',
+    change: 'Without COMPACTION zones of a private node are not compacted.',
+  },
+  {
     kernelFunction: 'mm/madvise.c: madvise_cold_or_pageout_pte_range, madvise_free_pte_range',
     answer: 'madviseColdOrPageout',
     change: 'Pages of a private node are skipped (patch 7).',
@@ -148,6 +158,8 @@ function answersWith(has: (cap: NpOp) => boolean): DesignAnswers {
     longtermPinFails: (nid, view) => isPrivate(nid, view) && !has('LONGTERM_PIN'),
     kswapdRuns: never,
     directReclaim: unlessPrivate('RECLAIM'),
+    kcompactdRuns: never,
+    compactZone: unlessPrivate('COMPACTION'),
     madviseColdOrPageout: never,
     setNodeMemoryTier: () => has('DEMOTION'),
     changePteRange: unlessPrivate('NUMA_BALANCING'),
@@ -159,8 +171,7 @@ function answersWith(has: (cap: NpOp) => boolean): DesignAnswers {
 
 /**
  * The design with the opt-ins of a driver's choice, checked as node_private_set_ops does.
- * @throws UserError where they do not go together; NotModelled for PROTECT_WRITE, COMPACTION and
- * OOM_ELIGIBLE.
+ * @throws UserError where they do not go together; NotModelled for PROTECT_WRITE and OOM_ELIGIBLE.
  */
 export function makePrivateNodeV4(id: string, ops: readonly NpOp[]): Design {
   const has = (op: NpOp): boolean => ops.includes(op);
@@ -172,9 +183,7 @@ export function makePrivateNodeV4(id: string, ops: readonly NpOp[]): Design {
     throw new UserError(`${id}: MEMPOLICY and PROTECT_WRITE exclude each other`);
   }
   if (has('PROTECT_WRITE')) throw new NotModelled('memory of a private node that is read only');
-  for (const op of ['COMPACTION', 'OOM_ELIGIBLE'] as const) {
-    if (has(op)) throw new NotModelled(`${op} of a private node`);
-  }
+  if (has('OOM_ELIGIBLE')) throw new NotModelled('OOM_ELIGIBLE of a private node');
   return {
     id,
     title: 'Private memory node, fourth posting: a flag opens it',

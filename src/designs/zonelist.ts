@@ -25,6 +25,7 @@ export const zonelist: Design = {
   promise: {
     text: "No page is on a device node unless its request started from that node's own list.",
     isolated: (view) => view.coherentDevice,
+    allows: ({ nid, listOwner }, view) => !view.coherentDevice.has(nid) || listOwner === nid,
   },
   decisionPoints: [
     {

@@ -301,5 +301,8 @@ test('[DRV7] devices are found by the nodes that name them, one driver each', ()
   expect(() => play('T0 mmap R0 4 anon\nT0 device_compute nope R0')).toThrow(
     /no device "nope".*gpu0/,
   );
-  expect(() => play('T0 device_policy gpu0 sideways')).toThrow(/policy/);
+  expect(() => play('T0 device_policy gpu0 sideways')).toThrow(/policy; expected migrate/);
+  expect(() => play('T0 device_policy gpu0 countres')).toThrow(/did you mean "counters"/);
+  expect(() => play('T0 mmap R0 4 anon\nT0 device_compute gpo0 R0')).toThrow(/mean "gpu0"/);
+  expect(() => play('T0 mmap R0 4 anon\nT0 device_prefetch cp R0')).toThrow(/mean "cpu"/);
 });

@@ -61,7 +61,8 @@ export class NodeFrames implements DriverFrames {
   take(task: Task, want: number, out: Int32Array, why: Purpose): number {
     const most = Math.min(want, MAX_RUN);
     const n = allocManyOnNode(this.#k, task, this.#gfp(), this.nid, most, why);
-    out.set(this.#k.allocator.out.subarray(0, n));
+    const given = this.#k.allocator.out;
+    for (let i = 0; i < n; i++) out[i] = given[i] as number;
     return n;
   }
 

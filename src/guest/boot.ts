@@ -46,14 +46,22 @@ export interface Boot extends GuestOutput {
   readonly failure: string | undefined;
 }
 
-/** Silence after which a guest is taken for dead: an operation may take 15 s by itself. */
+/**
+ * Silence after which a guest is taken for dead: an operation may take 15 s by itself, and one on
+ * pages of 1 GiB, which have to be cleared, ten times as long.
+ */
 const PATIENCE_MS = 45_000;
+const LARGE_PATIENCE_MS = 300_000;
 /** The same before the test program begins, for each attempt: a slow kernel has the second. */
 const BOOT_PATIENCE_MS = [30_000, 120_000];
 
 /** Does a case name the memory controller or its files? */
-const needsMemcg = (cases: readonly CaseText[]): boolean =>
+export const needsMemcg = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /\/memory\.|[+-]memory\b/.test(line)));
+
+/** Does a case map pages of 1 GiB? */
+const hasLargePages = (cases: readonly CaseText[]): boolean =>
+  cases.some(({ lines }) => lines.some((line) => /hugetlb\S*-1G(?: |$)/.test(line)));
 
 /** Boots a guest and waits for its end. */
 export async function bootGuest(options: BootOptions): Promise<Boot> {
@@ -78,8 +86,9 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
   writeFileSync(join(folder, 'command'), `${shellCommand(tools.qemu, words)}\n`);
   try {
     let watched: Watched | undefined;
-    for (const patienceMs of BOOT_PATIENCE_MS) {
-      watched = await watch(tools.qemu, words, folder, patienceMs, options.onCase);
+    const runMs = hasLargePages(cases) ? LARGE_PATIENCE_MS : PATIENCE_MS;
+    for (const bootMs of BOOT_PATIENCE_MS) {
+      watched = await watch(tools.qemu, words, folder, { bootMs, runMs }, options.onCase);
       if (watched.output.hasBegun || !watched.isSilent) break;
     }
     const { output, failure } = watched as Watched;
@@ -95,7 +104,7 @@ export async function bootGuest(options: BootOptions): Promise<Boot> {
 }
 
 /** A disk is there for the cases that make a file on it: it takes memory of its own. */
-const needsDisk = (cases: readonly CaseText[]): boolean =>
+export const needsDisk = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /^sys mkfile (?!.* tmpfs)/.test(line)));
 
 function writeDisk(file: string): void {
@@ -120,7 +129,7 @@ function watch(
   qemu: string,
   words: readonly string[],
   folder: string,
-  bootPatienceMs: number,
+  patienceMs: { readonly bootMs: number; readonly runMs: number },
   onCase: ((nrEnded: number) => void) | undefined,
 ): Promise<Watched> {
   return new Promise((resolve, reject) => {
@@ -132,7 +141,7 @@ function watch(
     let nrEnded = 0;
     let isSilent = false;
     const patience = (): NodeJS.Timeout => {
-      const ms = reader.hasBegun ? PATIENCE_MS : bootPatienceMs;
+      const ms = reader.hasBegun ? patienceMs.runMs : patienceMs.bootMs;
       return setTimeout(() => {
         isSilent = true;
         failure = `the guest said nothing for ${ms / 1000} s`;

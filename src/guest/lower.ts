@@ -8,7 +8,12 @@ import type { Act, NodesArg, Op, Scenario, SysAct, TaskAct } from '../scenario/o
 import { pageBytesOfKind } from '../scenario/parse_act.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { kernelLines, printAct } from '../scenario/print.ts';
-import { LAST_LONG_SLOT, LONG_REGION_BYTES, REGION_STRIDE_BYTES } from '../scenario/words.ts';
+import {
+  GIGANTIC_PAGE_BYTES,
+  LAST_LONG_SLOT,
+  LONG_REGION_BYTES,
+  REGION_STRIDE_BYTES,
+} from '../scenario/words.ts';
 import type { GuestMachine } from './guest_machine.ts';
 
 /** CPUs that tasks run on and that cpusets are given, as the machine numbers them. */
@@ -51,8 +56,12 @@ export function guestScenario(scenario: Scenario, guest: GuestMachine): Scenario
 /** The guest's pages have 4 KiB, and the model maps what it cannot. */
 function checkRoom(scenario: Scenario, act: Extract<TaskAct, { verb: 'mmap' }>): void {
   const { region, nrPages, kind } = act;
-  const bytes = (nrPages + (act.shift ?? 0)) * pageBytesOfKind(kind, 4096);
+  const pageBytes = pageBytesOfKind(kind, 4096);
+  const bytes = (nrPages + (act.shift ?? 0)) * pageBytes;
   const slot = scenario.regions[region] as number;
+  if (pageBytes === GIGANTIC_PAGE_BYTES && slot > LAST_LONG_SLOT) {
+    throw new UserError(`${region} of ${kind} needs a slot up to ${LAST_LONG_SLOT}`);
+  }
   if (bytes <= REGION_STRIDE_BYTES || (slot <= LAST_LONG_SLOT && bytes <= LONG_REGION_BYTES))
     return;
   const size = `${region} with ${nrPages} pages`;
@@ -62,6 +71,18 @@ function checkRoom(scenario: Scenario, act: Extract<TaskAct, { verb: 'mmap' }>):
       : `${size} is longer than the 8 TiB that a guest has for it`,
   );
 }
+
+/** Words of a scenario's `boot` line with the guest's numbers of nodes. */
+export const guestBootWords = ({ boot = [] }: Scenario, guest: GuestMachine): string[] =>
+  boot.map((word) => {
+    if (!/^hugepages=.*:/.test(word)) return word;
+    const pools = word.replace(/^hugepages=/, '').split(',');
+    const renamed = pools.map((pool) => {
+      const [nid, count] = pool.split(':').map(Number);
+      return `${guest.nodeOf.get(nid as number) ?? nid}:${count}`;
+    });
+    return `hugepages=${renamed.join(',')}`;
+  });
 
 type Renumber = (id: number) => number;
 

@@ -19,6 +19,15 @@ export interface QemuOptions {
   readonly disk?: string | undefined;
 }
 
+/**
+ * How processors are made and which they are. An emulated kernel boots a third faster on a plain
+ * one than on one that can all that QEMU can, and places its memory alike.
+ */
+const PROCESSORS = {
+  kvm: ['kvm', 'host'],
+  tcg: ['tcg,thread=multi', 'Nehalem,+pdpe1gb'],
+} as const;
+
 /** Words for every kernel: quiet, quick, without what moves pages by itself. */
 const KERNEL_WORDS = [
   'console=ttyS0',
@@ -67,9 +76,9 @@ export function qemuArguments(machine: GuestMachine, options: QemuOptions): stri
       `maxmem=${bootMiB + dimmMiB + 1024 * (dimms.length + 1)}M`,
     );
   }
-  const accel = options.accel === 'kvm' ? ['kvm', 'host'] : ['tcg,thread=multi', 'max'];
+  const [accel, cpu] = PROCESSORS[options.accel];
   return [
-    ...['-accel', accel[0] as string, '-cpu', accel[1] as string, '-M', 'q35'],
+    ...['-accel', accel, '-cpu', cpu, '-M', 'q35'],
     ...['-smp', `cpus=${nrCpus},maxcpus=${nrSlots}`, '-m', memory.join(',')],
     ...['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...numaArguments(machine, nrCpus),

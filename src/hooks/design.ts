@@ -81,6 +81,11 @@ export interface AreaView {
   readonly isMarked: boolean;
 }
 
+/** What a design sees of a page that compaction would move within its node. */
+export interface PageView extends AreaView {
+  readonly nid: NodeId;
+}
+
 /**
  * What becomes of memory that a device's driver keeps to itself. `private`: it has page frames, and
  * CPUs cannot map them (MEMORY_DEVICE_PRIVATE). `coherent`: CPUs can (MEMORY_DEVICE_COHERENT).
@@ -178,11 +183,6 @@ export interface DesignAnswers {
   /** At each request under a policy: the node whose list it starts from. A home node still wins. */
   readonly policyNode?: (request: PolicyNodeRequest, view: NodesView) => NodeId;
   /**
-   * While a page is pinned for long: may it stay on its node? False moves it to other memory first
-   * (is_longterm_pinnable_page). No answer: yes, unless it lies in ZONE_MOVABLE.
-   */
-  readonly longtermPin?: (nid: NodeId, view: NodesView) => boolean;
-  /**
    * While a page is pinned for long: does the pin fail because of its node, wherever the page could
    * go (check_and_migrate_movable_pages)?
    */
@@ -231,6 +231,18 @@ export interface DesignAnswers {
    * does not keep it from driving others' pages out.
    */
   readonly directReclaim?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When a request, a daemon or a program has a zone compacted: may that be done with zones of the
+   * node (compact_zone)?
+   */
+  readonly compactZone?: (nid: NodeId, view: NodesView) => boolean;
+  /** When a daemon would be woken or time passes: has the node a kcompactd (kcompactd_run)? */
+  readonly kcompactdRuns?: (nid: NodeId, view: NodesView) => boolean;
+  /**
+   * When compaction comes to a page: may it move the page within its node
+   * (isolate_migratepages_block)? The page is marked if an area that maps it is.
+   */
+  readonly isolateMigratepagesBlock?: (page: PageView, view: NodesView) => boolean;
 }
 
 /** A program as an administrator knows it. */
@@ -275,6 +287,19 @@ export interface DesignAgent {
   keepsGroup(path: string): boolean;
 }
 
+/** A page that a walk of the allocator gave, as the record of its decisions has it. */
+export interface GivenPage {
+  /** The node of the page. */
+  readonly nid: NodeId;
+  /** The node whose list was walked. */
+  readonly listOwner: NodeId;
+  /** It was the list of those who ask for private memory. */
+  readonly isPrivateList: boolean;
+  /** The request had __GFP_THISNODE. */
+  readonly isThisNode: boolean;
+  readonly mask: MaskOrigin;
+}
+
 /** What the design promises, as a property that checkers test. */
 export interface DesignPromise {
   /** In words. */
@@ -284,6 +309,11 @@ export interface DesignPromise {
    * nothing.
    */
   isolated(view: NodesView): Nodemask;
+  /**
+   * May a page have been given so? What the design promises of single requests, whatever their
+   * nodes were named by; no answer: nothing of single requests.
+   */
+  readonly allows?: ((page: GivenPage, view: NodesView) => boolean) | undefined;
   /** What may lie in memory that drivers keep, beside their buffers; for designs that let them. */
   readonly inDriverMemory?: DriverMemoryPromise | undefined;
 }

@@ -8,10 +8,10 @@
 // Holds    HWP8 a page of a file that was as the disk has it is read again; one that was newer is
 //          lost, and fsync says so once. HWP9 a huge page of the pool that broke leaves it, but for
 //          the one small page; in a file it stays, and cannot be had.
+import { NotModelled } from '../base/assert.ts';
 import { EBUSY, ENOMEM } from '../base/errno.ts';
 import type { Frame } from '../base/ids.ts';
 import { __GFP_RETRY_MAYFAIL } from '../mm/gfp.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
@@ -49,6 +49,7 @@ export function breakFilePage(k: Kernel, f: Frame): number {
  */
 export function breakHuge(k: Kernel, head: Frame): number {
   const { held } = k.mem;
+  requireSmallHuge(k, head);
   held.poison(head);
   if (k.huge.isFreePage(head)) return k.huge.dissolve(head) ? scatter(k, head) : -EBUSY;
   for (const { pageTable } of k.spaces.values()) {
@@ -63,6 +64,11 @@ export function breakHuge(k: Kernel, head: Frame): number {
   return k.huge.retire(head) ? scatter(k, head) : -EBUSY;
 }
 
+/** What is left of a gigantic page that broke is not modelled. */
+function requireSmallHuge(k: Kernel, head: Frame): void {
+  if (k.poolOf(head).isGigantic) throw new NotModelled('errors in huge pages of 1 GiB');
+}
+
 const isInFile = (k: Kernel, head: Frame): boolean =>
   [...k.hugeInodes.values()].some((inode) => [...inode.pages.values()].includes(head));
 
@@ -74,10 +80,11 @@ const isInFile = (k: Kernel, head: Frame): boolean =>
  */
 export function retireHuge(k: Kernel, head: Frame, task: Task): number {
   const { held, stat } = k.mem;
+  requireSmallHuge(k, head);
   const nid = k.allocator.nidOf(head);
   const found: FoundPolicy = { policy: null, from: 'memory offline' };
   const place = { found, nid, nodes: null, isMany: false };
-  const target = () => hugeTarget(k, task, GFP_HUGE | __GFP_RETRY_MAYFAIL, place);
+  const target = () => hugeTarget(k, task, k.huge, __GFP_RETRY_MAYFAIL, place);
   if (held.isPinned(head)) {
     return migrateFrames(k, [head], target, 'soft offline') < 0 ? -ENOMEM : -EBUSY;
   }

@@ -25,6 +25,7 @@ import { numaFault } from './numa_fault.ts';
 import {
   type Leaf,
   makePte,
+  type PageTable,
   PTE_NONE,
   PTE_POISON,
   PTE_SPECIAL,
@@ -216,20 +217,20 @@ function noteWrite(
 
 /**
  * Allocates the page table pages that are missing above a page, from the top down. A fault that a
- * CPU retries asks again, and a task that interleaves then asks another node. A huge page needs no
- * leaf.
+ * CPU retries asks again, and a task that interleaves then asks another node.
+ * @param hugeSmall small pages of the huge page that will be mapped, which needs no leaf.
  */
 export function allocTables(
   k: Kernel,
   task: Task,
   vpn: number,
   by: FaultBy,
-  isForHuge = false,
+  hugeSmall?: number,
 ): Fault {
   const { pageTable } = task.mm;
   const isRetried = by === 'cpu' && isTaskInterleaving(task);
   let retries = isRetried ? (task.mempolicy?.nodes.weight ?? 0) : 0;
-  while ((isForHuge ? pageTable.missingAboveHuge(vpn) : pageTable.missing(vpn)) > 0) {
+  while (levelsMissing(pageTable, vpn, hugeSmall) > 0) {
     if (allocPages(k, task, GFP_PGTABLE_USER, 0, 'page table') === 0) {
       const fault = allocationFailed(k);
       if (fault === FAULT.RETRY && retries-- > 0) continue;
@@ -241,6 +242,9 @@ export function allocTables(
   }
   return FAULT.OK;
 }
+
+const levelsMissing = (table: PageTable, vpn: number, hugeSmall: number | undefined): number =>
+  hugeSmall === undefined ? table.missing(vpn) : table.missingAboveHuge(vpn, hugeSmall);
 
 /**
  * Fills the pages of [startVpn, endVpn), all empty, with fresh ones.

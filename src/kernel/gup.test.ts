@@ -3,7 +3,6 @@
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
 import { checkAll } from '../checkers/index.ts';
-import { stock } from '../designs/stock.ts';
 import { LRU_UNEVICTABLE } from '../mm/lru.ts';
 
 const run = (text: string, input: PlayInput = {}) => {
@@ -53,22 +52,6 @@ describe('pins', () => {
       T1 read R0
       T0 pin R0 0 4 longterm -> 0
       T1 where R0 -> nodes 0:4 2:4`);
-  });
-
-  test('[PIN2] a design may refuse long-term pins on a node that is not movable', () => {
-    const design = {
-      ...stock,
-      answers: { longtermPin: (nid: number) => nid !== 1 },
-    };
-    run(
-      `
-      T0 mmap R0 8 anon
-      T0 mbind R0 0 8 bind 1
-      T0 touch R0
-      T0 pin R0 0 8 longterm -> 0
-      T0 where R0 -> nodes 0:8`,
-      { design },
-    );
   });
 
   test('[PIN3] what cannot be pinned is not pinned in part', () => {

@@ -8,13 +8,11 @@
 //          they do as io_uring does with fixed buffers. A pin of any part of a huge page holds
 //          the whole, by its first frame. What a pin fails with that the page's node does not
 //          allow, no source says; here it is what a file of a disk answers.
-// Hooks    longtermPin (is_longterm_pinnable_page), longtermPinFails
-//          (check_and_migrate_movable_pages).
+// Hooks    longtermPinFails (check_and_migrate_movable_pages).
 // Holds    PIN2 a long-term pin holds no page of ZONE_MOVABLE. PIN3 a pin that fails leaves no page
 //          pinned.
 import { EFAULT, ENOMEM, ENXIO, EOPNOTSUPP } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
-import { Nodemask } from '../base/nodemask.ts';
 import { __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_NOWARN, GFP_USER, ZONE_MOVABLE } from '../mm/gfp.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { FileInode } from './file_inode.ts';
@@ -95,7 +93,7 @@ function release(k: Kernel, { frames }: Pin): void {
   for (const f of frames) {
     if (!k.mem.held.unpin(f)) continue;
     if (k.thp.isPart(f)) k.thp.free(f);
-    else if (isHugeFrame(k, f)) k.huge.release(f);
+    else if (isHugeFrame(k, f)) k.poolOf(f).release(f);
     else k.allocator.free(f);
   }
 }
@@ -138,7 +136,7 @@ function framesOf(
 function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number): Gotten | number {
   const before = k.gfpContext;
   k.gfpContext = ~__GFP_MOVABLE;
-  k.huge.skipsMovable = true;
+  for (const pool of k.pools) pool.skipsMovable = true;
   try {
     for (;;) {
       const got = framesOf(k, task, startVpn, nrPages, true);
@@ -154,7 +152,7 @@ function longtermFrames(k: Kernel, task: Task, startVpn: number, nrPages: number
       if (migrateFrames(k, toMove, targetOfPin(k, task), 'long-term pin') !== 0) return -ENOMEM;
     }
   } finally {
-    k.huge.skipsMovable = false;
+    for (const pool of k.pools) pool.skipsMovable = false;
     k.gfpContext = before;
   }
 }
@@ -171,17 +169,13 @@ function moveCoherentOut(k: Kernel, task: Task, frames: readonly Frame[]): numbe
 const isMovable = (k: Kernel, f: Frame): boolean =>
   k.mem.zones.type[k.mem.buddy.zoneOf(f)] === ZONE_MOVABLE;
 
-/** Nodes whose pages may not be pinned for long although they are not movable. */
-const refuses = (k: Kernel, nid: NodeId): boolean =>
-  k.design.answers.longtermPin?.(nid, k.states) === false;
-
 /** Nodes on which no page may be pinned for long, nor be moved away for it. */
 const fails = (k: Kernel, nid: NodeId): boolean =>
   k.design.answers.longtermPinFails?.(nid, k.states) === true;
 
 /** May a page stay where it is while it is pinned for long (is_longterm_pinnable_page)? */
 const isLongtermPinnable = (k: Kernel, f: Frame): boolean =>
-  !isMovable(k, f) && !isZoneDevice(k, f) && !refuses(k, k.allocator.nidOf(f));
+  !isMovable(k, f) && !isZoneDevice(k, f);
 
 /**
  * A frame for a page that has to leave: by the list of its own node, so the same node where that
@@ -191,11 +185,8 @@ function targetOfPin(k: Kernel, task: Task) {
   return (old: Frame): Frame | undefined => {
     const nid = k.allocator.nidOf(old);
     const gfp = GFP_USER | __GFP_NOWARN | (isMovable(k, old) ? __GFP_HIGHMEM : 0);
-    const open = refuses(k, nid)
-      ? Nodemask.from(k.states.memory.toArray().filter((other) => !refuses(k, other)))
-      : null;
     return k.thp.isPart(old)
-      ? thpTarget(k, task, gfp, nid, 'long-term pin', open)
-      : allocOnNode(k, task, gfp, nid, 'migration target', 'long-term pin', open);
+      ? thpTarget(k, task, gfp, nid, 'long-term pin', null)
+      : allocOnNode(k, task, gfp, nid, 'migration target', 'long-term pin', null);
   };
 }

@@ -85,7 +85,7 @@ const isPromise = (finding: string): boolean => finding.startsWith('promise: ');
 
 describe.each(DESIGNS)('$id', (design) => {
   test('[HUG1] [HUG2] pools, promises and frames add up, whatever happens', () => {
-    check(work, share(200, DESIGNS.length), (lines) => {
+    check(work, share(105, DESIGNS.length), (lines) => {
       const input = { machine: bench(), design, isExpected: isPromise };
       const found = judge(input, NAMES, parse([...FIRST, ...lines]));
       if (found.length > 0) throw new Error([...lines, ...found].join('\n'));
@@ -96,7 +96,7 @@ describe.each(DESIGNS)('$id', (design) => {
     const growing = fc.array(fc.oneof(using, placing), { minLength: 5, maxLength: 40 });
     check(
       fc.tuple(growing, fc.integer({ min: 0, max: 6 })),
-      share(120, DESIGNS.length),
+      share(70, DESIGNS.length),
       ([lines, overcommit]) => {
         const first = [...FIRST, `sys write ${POOL}/nr_overcommit_hugepages ${overcommit}`];
         const ops = parse([...first, ...lines]);
@@ -112,7 +112,7 @@ describe.each(DESIGNS)('$id', (design) => {
   });
 
   test('[HUG1] when all are gone, nothing is promised and the pool is whole again', () => {
-    check(work, share(120, DESIGNS.length), (lines) => {
+    check(work, share(70, DESIGNS.length), (lines) => {
       const noSegments = lines.map((text) => text.replace('shm-hugetlb', 'hugetlb-shared'));
       const ops = parse([...FIRST, ...noSegments]);
       const runner = new Runner(bench(), design, { ...NAMES, ops });

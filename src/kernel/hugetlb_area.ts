@@ -10,7 +10,7 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import { MPOL_BIND } from '../hooks/policy_modes.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import type { Vma } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import { PTE_NONE, pteIsPage } from './page_table.ts';
@@ -25,6 +25,8 @@ export class HugeInode {
   readonly nrPages: number;
   /** A SysV segment: it lives on without mappings. */
   readonly isSegment: boolean;
+  /** Where its pages are from. */
+  readonly pool: HugePages;
   /** Small pages in a huge one. */
   readonly nrSmall: number;
   /** Pages of a shared file by number (its page cache). */
@@ -32,12 +34,13 @@ export class HugeInode {
   /** Pages that were promised to those who share the file, or given to them. */
   readonly promised = new Set<number>();
 
-  constructor(id: number, ino: number, nrPages: number, isSegment: boolean, nrSmall: number) {
+  constructor(id: number, ino: number, nrPages: number, isSegment: boolean, pool: HugePages) {
     this.id = id;
     this.ino = ino;
     this.nrPages = nrPages;
     this.isSegment = isSegment;
-    this.nrSmall = nrSmall;
+    this.pool = pool;
+    this.nrSmall = pool.nrSmall;
   }
 }
 
@@ -66,11 +69,11 @@ export const isHuge = (vma: Vma): vma is HugeVma => vma.huge !== null;
 export const hugeIndex = (vma: HugeVma, vpn: number): number =>
   Math.floor((vma.pgoff + (vpn - vma.startVpn)) / vma.huge.inode.nrSmall);
 
-/** Are the huge pages of the machine of the one size that is modelled, 2 MiB? */
+/** Are the huge pages of the machine of the sizes that are modelled, 2 MiB and 1 GiB? */
 export const hasHugePages = ({ machine, mem }: Kernel): boolean =>
   mem.pageBytes === 4096 || (machine.arch === 'ppc64' && mem.pageBytes === 65536);
 
-/** @throws NotModelled on machines whose huge pages are of another size than 2 MiB. */
+/** @throws NotModelled on machines whose huge pages are of other sizes than 2 MiB and 1 GiB. */
 export function requireHugePages(k: Kernel): void {
   if (!hasHugePages(k)) {
     const kib = k.mem.pageBytes / 1024;
@@ -79,22 +82,22 @@ export function requireHugePages(k: Kernel): void {
 }
 
 /** Free pages on the nodes that a task may use: its cpuset's, of its own bind policy's. */
-function allowedFree(k: Kernel, task: Task): number {
+function allowedFree(k: Kernel, task: Task, pool: HugePages): number {
   const { policy } = taskPolicy(task);
-  const bound = policy?.mode === MPOL_BIND ? policyNodemask(k, task, GFP_HUGE, policy) : null;
+  const bound = policy?.mode === MPOL_BIND ? policyNodemask(k, task, pool.gfp, policy) : null;
   let n = 0;
   for (const nid of task.memsAllowed) {
-    if (bound === null || bound.has(nid)) n += k.huge.freeOf[nid] ?? 0;
+    if (bound === null || bound.has(nid)) n += pool.freeOf[nid] ?? 0;
   }
   return n;
 }
 
-function promise(k: Kernel, task: Task, count: number): boolean {
+function promise(k: Kernel, task: Task, pool: HugePages, count: number): boolean {
   k.setCurrent(task);
   const local = k.localNode(task);
   const found = { policy: null, from: 'default' } as const;
-  noteRequest(k, task, 'huge page pool', found, GFP_HUGE, local, null);
-  return k.huge.promise(count, local, () => allowedFree(k, task));
+  noteRequest(k, task, 'huge page pool', found, pool.gfp, local, null);
+  return pool.promise(count, local, () => allowedFree(k, task, pool));
 }
 
 /**
@@ -105,12 +108,12 @@ export function reserve(k: Kernel, task: Task, area: HugeArea, from: number, to:
   if (area.hasNoReserve) return true;
   if (!area.isShared) {
     area.used = new Set();
-    return promise(k, task, to - from);
+    return promise(k, task, area.inode.pool, to - from);
   }
-  const { promised } = area.inode;
+  const { promised, pool } = area.inode;
   const wanted: number[] = [];
   for (let i = from; i < to; i++) if (!promised.has(i)) wanted.push(i);
-  if (!promise(k, task, wanted.length)) return false;
+  if (!promise(k, task, pool, wanted.length)) return false;
   for (const i of wanted) promised.add(i);
   return true;
 }
@@ -147,7 +150,7 @@ export function closeArea(k: Kernel, vma: HugeVma): void {
     let unused = 0;
     const end = hugeIndex(vma, vma.endVpn);
     for (let i = hugeIndex(vma, vma.startVpn); i < end; i++) if (!used.has(i)) unused++;
-    if (unused > 0) k.huge.takeBack(unused);
+    if (unused > 0) inode.pool.takeBack(unused);
   }
   if (!inode.isSegment && !isMapped(k, inode)) evict(k, inode);
 }
@@ -156,16 +159,16 @@ const isMapped = (k: Kernel, inode: HugeInode): boolean =>
   [...k.spaces.values()].some((space) => space.vmas.some((vma) => vma.huge?.inode === inode));
 
 /** A page leaves its file; one that broke is nobody's from then on. */
-function dropPage(k: Kernel, f: Frame): void {
-  if (k.mem.held.isPoisoned(f)) k.huge.lose(f);
-  else k.huge.release(f);
+function dropPage(k: Kernel, pool: HugePages, f: Frame): void {
+  if (k.mem.held.isPoisoned(f)) pool.lose(f);
+  else pool.release(f);
 }
 
 /** The last mapping of a file is gone, and the file with it. */
 function evict(k: Kernel, inode: HugeInode): void {
-  for (const f of inode.pages.values()) dropPage(k, f);
+  for (const f of inode.pages.values()) dropPage(k, inode.pool, f);
   const unused = inode.promised.size - inode.pages.size;
-  if (unused > 0) k.huge.takeBack(unused);
+  if (unused > 0) inode.pool.takeBack(unused);
   inode.pages.clear();
   inode.promised.clear();
   k.hugeInodes.delete(inode.id);
@@ -187,12 +190,12 @@ export function punchHole(k: Kernel, inode: HugeInode, from: number, to: number)
     for (const { space, vpn } of mappersOf(k, inode, i)) {
       const pte = space.pageTable.getHuge(vpn);
       if (pte === PTE_NONE) continue;
-      space.pageTable.setHuge(vpn, PTE_NONE);
+      space.pageTable.setHuge(vpn, PTE_NONE, inode.nrSmall);
       if (pteIsPage(pte)) k.mem.map.removeMap(f);
     }
     inode.pages.delete(i);
     inode.promised.delete(i);
-    dropPage(k, f);
+    dropPage(k, inode.pool, f);
   }
 }
 

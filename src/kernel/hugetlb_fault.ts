@@ -15,7 +15,6 @@ import {
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
 import { __GFP_DIRECT_RECLAIM, __GFP_NOFAIL, __GFP_NOWARN } from '../mm/gfp.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB } from '../mm/memmap.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import {
@@ -84,28 +83,29 @@ function allocHugePage(
   why: Purpose,
 ): Frame | undefined {
   k.setCurrent(task);
-  k.huge.isShort = false;
   const area = vma.huge;
+  const { pool } = area.inode;
+  pool.isShort = false;
   const index = hugeIndex(vma, vpn);
   const needs = avoidsPromises || needsPage(area, index);
   const isPromised = hasPromise(area, needs);
   const place = hugePlace(k, task, vma, vpn);
   const { found, nid, isMany } = place;
   let { nodes } = place;
-  noteRequest(k, task, why, found, GFP_HUGE, nid, nodes);
+  noteRequest(k, task, why, found, pool.gfp, nid, nodes);
   let f: Frame | undefined;
-  if (isPromised || k.huge.isAvailable) {
-    f = k.huge.dequeue(GFP_HUGE, nid, nodes);
-    if (f === undefined && isMany) f = k.huge.dequeue(GFP_HUGE, nid, null);
+  if (isPromised || pool.isAvailable) {
+    f = pool.dequeue(pool.gfp, nid, nodes);
+    if (f === undefined && isMany) f = pool.dequeue(pool.gfp, nid, null);
   }
   if (f === undefined && isMany) {
-    const eager = (GFP_HUGE | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
-    f = k.huge.allocSurplus(eager, nid, nodes);
+    const eager = (pool.gfp | __GFP_NOWARN) & ~(__GFP_DIRECT_RECLAIM | __GFP_NOFAIL);
+    f = pool.allocSurplus(eager, nid, nodes);
     nodes = null;
   }
-  f ??= k.huge.allocSurplus(GFP_HUGE, nid, nodes);
+  f ??= pool.allocSurplus(pool.gfp, nid, nodes);
   if (f === undefined) return undefined;
-  if (isPromised) k.huge.usePromised();
+  if (isPromised) pool.usePromised();
   usePromise(area, index);
   countPlaced(k, found, why, f);
   return f;
@@ -116,9 +116,10 @@ export function countPlaced(k: Kernel, found: FoundPolicy, why: Purpose, f: Fram
   const nid = k.allocator.nidOf(f);
   const { policy, from } = found;
   const isAsked = policy?.nodes.has(nid) ?? false;
-  k.placements.count(why, from, isAsked, nid, k.huge.nrSmall);
+  const { nrSmall } = k.poolOf(f);
+  k.placements.count(why, from, isAsked, nid, nrSmall);
   if (policy !== null && !isAsked && !policy.nodes.isEmpty()) {
-    k.placements.countSpill(policy.nodes.first(), k.huge.nrSmall);
+    k.placements.countSpill(policy.nodes.first(), nrSmall);
   }
 }
 
@@ -132,20 +133,21 @@ export function touchHuge(
   isWrite: boolean,
   by: FaultBy,
 ): FaultRun {
+  const { nrSmall } = vma.huge.inode;
   for (let vpn = startVpn; vpn < endVpn; ) {
-    const first = vpn - (vpn % k.huge.nrSmall);
+    const first = vpn - (vpn % nrSmall);
     const pte = task.mm.pageTable.getHuge(first);
     let fault: Fault = FAULT.OK;
     if (pte === PTE_NONE) fault = faultNoPage(k, task, vma, first, isWrite, by);
     else if (pte === PTE_POISON) fault = FAULT.HWPOISON;
     else if (isWrite && !pteIsWritable(pte)) fault = writeProtected(k, task, vma, first, pte);
     else {
-      vpn = first + k.huge.nrSmall;
+      vpn = first + nrSmall;
       continue;
     }
     k.mem.stat.count(PGFAULT, 1);
     if (fault !== FAULT.OK) return { done: vpn - startVpn, fault };
-    vpn = first + k.huge.nrSmall;
+    vpn = first + nrSmall;
   }
   return { done: endVpn - startVpn, fault: FAULT.OK };
 }
@@ -158,9 +160,9 @@ function faultNoPage(
   isWrite: boolean,
   by: FaultBy,
 ): Fault {
-  const tables = allocTables(k, task, vpn, by, true);
-  if (tables !== FAULT.OK) return tables;
   const { inode, isShared, isRobbed } = vma.huge;
+  const tables = allocTables(k, task, vpn, by, inode.nrSmall);
+  if (tables !== FAULT.OK) return tables;
   if (isRobbed) return FAULT.SIGBUS;
   const { map } = k.mem;
   const index = hugeIndex(vma, vpn);
@@ -174,7 +176,7 @@ function faultNoPage(
   }
   if (k.mem.held.isPoisoned(f)) return FAULT.HWPOISON;
   map.addMap(f);
-  task.mm.pageTable.setHuge(vpn, makePte(f, isShared || isWrite));
+  task.mm.pageTable.setHuge(vpn, makePte(f, isShared || isWrite), inode.nrSmall);
   return FAULT.OK;
 }
 
@@ -183,12 +185,13 @@ function writeProtected(k: Kernel, task: Task, vma: HugeVma, vpn: number, pte: n
   const { map } = k.mem;
   const old = pteFrame(pte);
   const isOwner = vma.huge.used !== null;
+  const { nrSmall } = vma.huge.inode;
   if ((map.mapcount[old] as number) > 1) {
     const fresh = allocHugePage(k, task, vma, vpn, isOwner, 'copy on write');
     if (fresh !== undefined) {
       vma.hasAnonVma = true;
       map.claim(fresh, KIND_HUGETLB, task.mm.id, vpn, 1);
-      task.mm.pageTable.setHuge(vpn, makePte(fresh, true));
+      task.mm.pageTable.setHuge(vpn, makePte(fresh, true), nrSmall);
       map.removeMap(old);
       return FAULT.OK;
     }
@@ -197,7 +200,7 @@ function writeProtected(k: Kernel, task: Task, vma: HugeVma, vpn: number, pte: n
   }
   assert(map.mapcount[old] === 1, 'only one task still maps the page');
   map.claim(old, KIND_HUGETLB, task.mm.id, vpn, 1);
-  task.mm.pageTable.setHuge(vpn, makePte(old, true));
+  task.mm.pageTable.setHuge(vpn, makePte(old, true), nrSmall);
   return FAULT.OK;
 }
 
@@ -210,7 +213,7 @@ function robOthers(k: Kernel, task: Task, vma: HugeVma, vpn: number, f: Frame): 
     if (other.space === task.mm || other.vma.huge.used !== null) continue;
     const pte = other.space.pageTable.getHuge(other.vpn);
     if (!pteIsPage(pte) || pteFrame(pte) !== f) continue;
-    other.space.pageTable.setHuge(other.vpn, PTE_NONE);
+    other.space.pageTable.setHuge(other.vpn, PTE_NONE, vma.huge.inode.nrSmall);
     other.vma.huge.isRobbed = true;
     k.mem.map.removeMap(f);
   }
@@ -225,11 +228,12 @@ export function zapHuge(
   endVpn: number,
 ): void {
   const { pageTable } = task.mm;
+  const { pool, nrSmall } = vma.huge.inode;
   for (const [vpn, pte] of [...pageTable.hugeEntriesIn(startVpn, endVpn)]) {
-    pageTable.setHuge(vpn, PTE_NONE);
+    pageTable.setHuge(vpn, PTE_NONE, nrSmall);
     if (pte === PTE_POISON) continue;
     const f = pteFrame(pte);
-    if (k.mem.map.removeMap(f) === 0 && !vma.huge.isShared) k.huge.release(f);
+    if (k.mem.map.removeMap(f) === 0 && !vma.huge.isShared) pool.release(f);
   }
 }
 
@@ -247,16 +251,17 @@ export function copyHuge(
 ): boolean {
   const from = parent.mm.pageTable;
   const to = child.mm.pageTable;
-  for (let vpn = vma.startVpn; vpn < vma.endVpn; vpn += k.huge.nrSmall) {
-    if (from.missingAboveHuge(vpn) > 0) continue;
-    while (to.missingAboveHuge(vpn) > 0) if (!allocTable(vpn)) return false;
+  const { nrSmall } = vma.huge.inode;
+  for (let vpn = vma.startVpn; vpn < vma.endVpn; vpn += nrSmall) {
+    if (from.missingAboveHuge(vpn, nrSmall) > 0) continue;
+    while (to.missingAboveHuge(vpn, nrSmall) > 0) if (!allocTable(vpn)) return false;
     const pte = from.getHuge(vpn);
-    if (pte === PTE_POISON) to.setHuge(vpn, pte);
+    if (pte === PTE_POISON) to.setHuge(vpn, pte, nrSmall);
     if (!pteIsPage(pte)) continue;
     const shared = makePte(pteFrame(pte), false);
     k.mem.map.addMap(pteFrame(pte));
-    from.setHuge(vpn, shared);
-    to.setHuge(vpn, shared);
+    from.setHuge(vpn, shared, nrSmall);
+    to.setHuge(vpn, shared, nrSmall);
   }
   return true;
 }

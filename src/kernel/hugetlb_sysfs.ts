@@ -3,14 +3,13 @@
 //          nr_overcommit_hugepages_store, hugetlb_sysctl_handler, hugetlb_overcommit_handler,
 //          hugetlb_register_all_nodes, hugetlb_register_node; mm/mempolicy.c:
 //          init_nodemask_of_mempolicy.
-// Omits    the pool of 1 GiB pages (SPEC HUG12), demote, /proc/sys/vm/hugetlb_shm_group.
+// Omits    /proc/sys/vm/hugetlb_shm_group.
 // Hooks    hugetlbNodes.
-import { NotModelled } from '../base/assert.ts';
 import { EACCES, EINVAL, ENOENT } from '../base/errno.ts';
 import { type NodeId, nodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { MPOL_LOCAL } from '../hooks/policy_modes.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { requireHugePages } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import type { PolicyFrom } from './placement_count.ts';
@@ -24,6 +23,7 @@ const HUGE_PAGE_KB = '2048';
 const GIGANTIC_PAGE_KB = '1048576';
 
 interface HugeFile {
+  readonly pool: HugePages;
   readonly name: string;
   /** undefined: the whole machine's. */
   readonly nid: NodeId | undefined;
@@ -37,12 +37,14 @@ function findFile(k: Kernel, path: string): HugeFile | number | undefined {
   if (sysctl === null && global === null && ofNode === null) return undefined;
   requireHugePages(k);
   const size = global?.[1] ?? ofNode?.[2] ?? HUGE_PAGE_KB;
-  if (size === GIGANTIC_PAGE_KB) throw new NotModelled('huge pages of 1 GiB');
-  if (size !== HUGE_PAGE_KB) return -ENOENT;
-  if (ofNode === null) return { name: (sysctl?.[1] ?? global?.[2]) as string, nid: undefined };
+  if (size !== HUGE_PAGE_KB && size !== GIGANTIC_PAGE_KB) return -ENOENT;
+  const pool = size === HUGE_PAGE_KB ? k.huge : k.gigantic;
+  if (ofNode === null) {
+    return { pool, name: (sysctl?.[1] ?? global?.[2]) as string, nid: undefined };
+  }
   const nid = Number(ofNode[1]);
   if (!hasPoolDir(k, nid)) return -ENOENT;
-  return { name: ofNode[3] as string, nid: nodeId(nid) };
+  return { pool, name: ofNode[3] as string, nid: nodeId(nid) };
 }
 
 /** Is this a file of the pool? */
@@ -56,14 +58,14 @@ export const isHugeFile = (path: string): boolean =>
 export const hasPoolDir = (k: Kernel, nid: number): boolean =>
   k.states.online.has(nid) && !k.huge.withoutDir.has(nid);
 
-const READERS: Readonly<Record<string, (k: Kernel, nid: number | undefined) => number>> = {
-  nr_hugepages: (k, nid) => (nid === undefined ? k.huge.nr : (k.huge.nrOf[nid] as number)),
-  nr_hugepages_mempolicy: (k) => k.huge.nr,
-  nr_overcommit_hugepages: (k) => k.huge.overcommit,
-  free_hugepages: (k, nid) => (nid === undefined ? k.huge.free : (k.huge.freeOf[nid] as number)),
-  resv_hugepages: (k) => k.huge.reserved,
-  surplus_hugepages: (k, nid) =>
-    nid === undefined ? k.huge.surplus : (k.huge.surplusOf[nid] as number),
+const READERS: Readonly<Record<string, (pool: HugePages, nid: number | undefined) => number>> = {
+  nr_hugepages: (pool, nid) => (nid === undefined ? pool.nr : (pool.nrOf[nid] as number)),
+  nr_hugepages_mempolicy: (pool) => pool.nr,
+  nr_overcommit_hugepages: (pool) => pool.overcommit,
+  free_hugepages: (pool, nid) => (nid === undefined ? pool.free : (pool.freeOf[nid] as number)),
+  resv_hugepages: (pool) => pool.reserved,
+  surplus_hugepages: (pool, nid) =>
+    nid === undefined ? pool.surplus : (pool.surplusOf[nid] as number),
 };
 /** What a node's directory holds. */
 const OF_EACH_NODE = new Set(['nr_hugepages', 'free_hugepages', 'surplus_hugepages']);
@@ -77,7 +79,7 @@ export function readHugeFile(k: Kernel, path: string): string | number {
   if (read === undefined || (file.nid !== undefined && !OF_EACH_NODE.has(file.name))) {
     return -ENOENT;
   }
-  return String(read(k, file.nid));
+  return String(read(file.pool, file.nid));
 }
 
 /**
@@ -88,16 +90,17 @@ export function writeHugeFile(k: Kernel, task: Task, path: string, value: string
   const file = findFile(k, path);
   if (typeof file === 'number') return file;
   if (file === undefined || readsNothing(k, path)) return -ENOENT;
-  const { name, nid } = file;
+  const { pool, name, nid } = file;
   if (!name.startsWith('nr_')) return -EACCES;
   const text = value.trim();
   if (!/^\d+$/.test(text)) return -EINVAL;
   const count = Number(text);
   if (name === 'nr_overcommit_hugepages') {
-    k.huge.overcommit = count;
+    if (pool.isGigantic) return -EINVAL;
+    pool.overcommit = count;
     return 0;
   }
-  resizePool(k, task, count, nid, name === 'nr_hugepages_mempolicy');
+  resizePool(k, task, pool, count, nid, name === 'nr_hugepages_mempolicy');
   return 0;
 }
 
@@ -114,18 +117,18 @@ function policyNodes(k: Kernel, task: Task): Nodemask | undefined {
 function resizePool(
   k: Kernel,
   task: Task,
+  huge: HugePages,
   count: number,
   nid: NodeId | undefined,
   obeysPolicy: boolean,
 ): void {
-  const { huge } = k;
   const named = obeysPolicy ? policyNodes(k, task) : undefined;
   const ofNode = nid === undefined ? undefined : Nodemask.of(nid);
   const nodes = ofNode ?? named ?? huge.poolNodes;
   const byPolicy = named === undefined ? 'default' : 'task';
   const from: PolicyFrom = ofNode === undefined ? byPolicy : 'node named';
   k.setCurrent(task);
-  noteRequest(k, task, 'huge page pool', { policy: null, from }, GFP_HUGE, nodes.first(), nodes);
+  noteRequest(k, task, 'huge page pool', { policy: null, from }, huge.gfp, nodes.first(), nodes);
   const before = Int32Array.from(huge.nrOf);
   huge.isShort = false;
   huge.resize(count, nid, nodes);

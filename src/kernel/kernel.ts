@@ -3,18 +3,22 @@
 // Models   linux@v6.1 as booted on a machine, with one task.
 // State    owns the tables of tasks, address spaces and shared objects.
 import { assert } from '../base/assert.ts';
-import type { Cpu, NodeId } from '../base/ids.ts';
+import type { Cpu, Frame, NodeId } from '../base/ids.ts';
 import { MAX_NUMNODES } from '../base/ids.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type BootPool, HugePages } from '../mm/hugetlb.ts';
+import type { BootPool } from '../mm/boot_pages.ts';
+import { GIGANTIC_PAGE_BYTES, HUGE_PAGE_BYTES } from '../mm/huge_page_lists.ts';
+import { HugePages } from '../mm/hugetlb.ts';
 import type { MemCgroups } from '../mm/memcg.ts';
 import { Memory, type MemoryOptions } from '../mm/memory.ts';
 import type { NodeStates } from '../mm/node_states.ts';
 import type { PageAllocator } from '../mm/page_alloc.ts';
 import { NODE_ITEM } from '../mm/vmstat_items.ts';
 import { AddressSpace } from './address_space.ts';
+import { KernelCompaction } from './compaction.ts';
 import type { Contents } from './contents.ts';
+import { allocContig } from './contig_alloc.ts';
 import { Cpuset } from './cpuset.ts';
 import type { DriverBuffer } from './device_file.ts';
 import type { FileInode } from './file_inode.ts';
@@ -66,8 +70,10 @@ export class Kernel {
   readonly tasks: Task[] = [];
   /** A kernel thread, for work that no task of the scenario does: root cpuset, default policy. */
   readonly kthread: Task;
-  /** The pool of huge pages. */
+  /** The pool of huge pages, of 2 MiB. */
   readonly huge: HugePages;
+  /** The pool of gigantic pages, of 1 GiB. */
+  readonly gigantic: HugePages;
   /** Transparent huge pages. */
   readonly thp: TransparentHuge;
   /** Files of huge pages that are mapped or are segments, by id. */
@@ -112,6 +118,8 @@ export class Kernel {
   panic: string | undefined;
   /** Pages placed, by purpose and origin of their policy. */
   readonly placements: PlacementCount;
+  /** What moves pages together so that blocks come free. */
+  readonly compaction: KernelCompaction;
   /** NUMA balancing, switched on or not. */
   readonly numa: NumaBalancing;
   /** KSM, running or not. */
@@ -150,7 +158,10 @@ export class Kernel {
     const { transparentHugepage = 'never' } = options;
     const keepsBlocks = transparentHugepage !== 'never';
     this.mem = new Memory(machine, design, { ...options, keepsBlocks });
-    this.huge = new HugePages(this.mem);
+    this.compaction = new KernelCompaction(this);
+    this.huge = new HugePages(this.mem, HUGE_PAGE_BYTES);
+    this.gigantic = new HugePages(this.mem, GIGANTIC_PAGE_BYTES);
+    this.gigantic.rangeSource = (...request) => allocContig(this, this.gigantic.order, ...request);
     this.thp = new TransparentHuge(this.mem, transparentHugepage);
     this.numa = new NumaBalancing(this);
     this.numa.mode = options.numaBalancing ?? 0;
@@ -173,11 +184,22 @@ export class Kernel {
     this.kthread = new Task(0, 'kthread', bootCpu, this.newSpace(), this.rootCpuset, this.maxNodes);
     this.allocator.current = this.kthread;
     if (options.bootPool !== undefined) this.#fillBootPool(options.bootPool);
+    if (options.giganticBootPool !== undefined) this.#adoptGigantic(options.giganticBootPool);
     if (options.tracksPages === true) trackPages(this);
   }
 
   get states(): NodeStates {
     return this.mem.states;
+  }
+
+  /** Both pools of huge pages. */
+  get pools(): readonly HugePages[] {
+    return [this.huge, this.gigantic];
+  }
+
+  /** The pool that a huge page is of, by its first frame. */
+  poolOf(f: Frame): HugePages {
+    return this.gigantic.nr > 0 && this.gigantic.owns(f) ? this.gigantic : this.huge;
   }
 
   get allocator(): PageAllocator {
@@ -242,17 +264,27 @@ export class Kernel {
 
   #fillBootPool(pool: BootPool): void {
     this.huge.fillAtBoot(pool);
-    const isAsked = typeof pool !== 'number';
-    const from = isAsked ? 'node named' : 'default';
-    this.huge.nrOf.forEach((n, nid) => {
-      if (n > 0) this.placements.count('huge page pool', from, isAsked, nid, n * this.huge.nrSmall);
+    this.#countBootPool(this.huge, pool);
+  }
+
+  #adoptGigantic(pool: BootPool): void {
+    const { frames, nrTurns } = this.mem.bootPages;
+    this.gigantic.adopt(frames, nrTurns);
+    this.#countBootPool(this.gigantic, pool);
+  }
+
+  #countBootPool(huge: HugePages, pool: BootPool): void {
+    const from = typeof pool === 'number' ? 'default' : 'node named';
+    huge.nrOf.forEach((n, nid) => {
+      const isAsked = typeof pool !== 'number' && pool.has(nid as NodeId);
+      if (n > 0) this.placements.count('huge page pool', from, isAsked, nid, n * huge.nrSmall);
     });
   }
 
-  /** Makes a file for huge pages, with the next inode number unless one is given. */
-  newHugeInode(nrPages: number, isSegment: boolean, ino?: number): HugeInode {
+  /** Makes a file for pages of a pool, with the next inode number unless one is given. */
+  newHugeInode(pool: HugePages, nrPages: number, isSegment: boolean, ino?: number): HugeInode {
     const number = ino ?? this.#nextIno++;
-    const inode = new HugeInode(this.#nextObject++, number, nrPages, isSegment, this.huge.nrSmall);
+    const inode = new HugeInode(this.#nextObject++, number, nrPages, isSegment, pool);
     this.hugeInodes.set(inode.id, inode);
     return inode;
   }

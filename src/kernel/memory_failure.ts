@@ -108,7 +108,7 @@ export function injectErrors(
     const { pageTable } = task.mm;
     const pte = isOfPool ? pageTable.getHuge(vpn) : pageTable.get(vpn);
     const isThp = pteIsPage(pte) && k.thp.isPart(pteFrame(pte));
-    const step = isOfPool ? k.huge.nrSmall : isThp ? THP_PAGES : 1;
+    const step = isOfPool ? vma.huge.inode.nrSmall : isThp ? THP_PAGES : 1;
     const ret = breakEntry(k, task, pte, isSoft);
     if (ret !== 0) return ret;
     vpn += step;

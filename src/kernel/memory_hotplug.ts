@@ -18,7 +18,6 @@ import {
   GFP_USER,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB, KIND_NONE } from '../mm/memmap.ts';
 import type { MemoryBlock } from '../mm/memory_block.ts';
 import {
@@ -26,7 +25,7 @@ import {
   isolateBlock,
   type OnlineType,
   onlineBlockIn,
-  releaseBlock,
+  releaseRange,
   removeBlock,
   zoneForBlock,
 } from '../mm/memory_hotplug.ts';
@@ -131,15 +130,15 @@ export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
   if (isolated.movable.length > 0 && !mayMoveOff(k, block.nid)) {
-    releaseBlock(k.mem, isolated);
+    releaseRange(k.mem, isolated);
     return -EBUSY;
   }
   if (!driveOff(k, isolated) || !driveOffHuge(k, isolated)) {
-    releaseBlock(k.mem, isolated);
+    releaseRange(k.mem, isolated);
     return -EINTR;
   }
   if (!dissolveFree(k, isolated)) {
-    releaseBlock(k.mem, isolated);
+    releaseRange(k.mem, isolated);
     return -EBUSY;
   }
   const wasPrivate = k.states.privateMemory.has(block.nid);
@@ -188,7 +187,7 @@ function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean 
   const place = { found, nid, nodes: nodesForOthers(k, nid), isMany: false };
   for (const old of huge) {
     if (k.huge.isFreePage(old)) continue;
-    const fresh = hugeTarget(k, k.kthread, GFP_HUGE | __GFP_RETRY_MAYFAIL, place);
+    const fresh = hugeTarget(k, k.kthread, k.huge, __GFP_RETRY_MAYFAIL, place);
     if (fresh === undefined) return false;
     moveHuge(k, old, fresh);
     k.mem.stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);

@@ -14,7 +14,6 @@ import {
   MPOL_WEIGHTED_INTERLEAVE,
 } from '../hooks/policy_modes.ts';
 import { __GFP_RETRY_MAYFAIL, GFP_HIGHUSER_MOVABLE, GFP_TRANSHUGE } from '../mm/gfp.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
 import { isMergedFrame, KIND_ANON } from '../mm/memmap.ts';
 import { FAULT, policyOfPage, touchPages } from './fault.ts';
 import { policyObject } from './file_fault.ts';
@@ -256,7 +255,7 @@ function policyTarget(k: Kernel, task: Task, startVpn: number): (old: Frame) => 
     const vma = vpn === undefined ? undefined : task.mm.lookup(vpn);
     if (isHugeFrame(k, old)) {
       if (vma === undefined || vpn === undefined || !isHuge(vma)) return undefined;
-      return hugeTarget(k, task, GFP_HUGE, hugePlace(k, task, vma, vpn));
+      return hugeTarget(k, task, vma.huge.inode.pool, 0, hugePlace(k, task, vma, vpn));
     }
     const found =
       vma === undefined || vpn === undefined ? taskPolicy(task) : policyOfPage(task, vma, vpn);

@@ -13,7 +13,6 @@ import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask, remapNode } from '../base/nodemask.ts';
 import type { AllocReason } from '../hooks/design.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE } from '../mm/gfp.ts';
-import { GFP_HUGE } from '../mm/hugetlb.ts';
 import {
   isMergedFrame,
   KIND_ANON,
@@ -45,6 +44,7 @@ export type MoveCause =
   | 'migrate_pages'
   | 'cpuset'
   | 'memory offline'
+  | 'contiguous range'
   | 'long-term pin'
   | 'soft offline'
   | 'device'
@@ -52,7 +52,8 @@ export type MoveCause =
   | 'device back'
   | 'device evict'
   | 'numa balancing'
-  | 'demotion';
+  | 'demotion'
+  | 'compaction';
 
 /**
  * Gives a target frame for a page, or undefined when there is none. For the first frame of a huge
@@ -82,7 +83,7 @@ export function targetOn(
     if (!isHugeFrame(k, old)) return allocOnNode(k, task, gfp, nid, 'migration target', from);
     const found = { policy: null, from };
     const place = { found, nid, nodes: null, isMany: false };
-    return hugeTarget(k, task, GFP_HUGE | __GFP_THISNODE, place, from === 'node named');
+    return hugeTarget(k, task, k.poolOf(old), __GFP_THISNODE, place, from === 'node named');
   };
   const take = (want: number): number =>
     allocManyOnNode(k, task, gfp, nid, want, 'migration target', from);
@@ -111,6 +112,7 @@ export function migrateFrames(
   const ofSplit: Frame[] = [];
   const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
   const many = release === undefined ? target.many : undefined;
+  k.compaction.isolate(frames);
   for (let i = 0; i < frames.length; i++) {
     const nrMoved = many === undefined ? 0 : moveRun(k, frames, i, many, cause);
     if (nrMoved > 0) {
@@ -129,6 +131,7 @@ export function migrateFrames(
       const parts = isThp ? splitToMove(k, old) : undefined;
       if (parts === undefined) {
         stat.count(PGMIGRATE_FAIL, smallPagesOf(k, [...frames.slice(i), ...busy]));
+        k.compaction.putBack();
         return -ENOMEM;
       }
       stat.count(EVENT.thp_migration_split, 1);
@@ -136,15 +139,16 @@ export function migrateFrames(
     }
   }
   const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
-  if (busy.length === 0 || left < 0) return left;
-  const stayed = tryAgain(k, busy, target);
+  const stayed = busy.length === 0 || left < 0 ? 0 : tryAgain(k, busy, target);
+  k.compaction.putBack();
+  if (left < 0) return left;
   return stayed < 0 ? stayed : left + stayed;
 }
 
 /** Small pages that single and huge ones come to. */
 const smallPagesOf = (k: Kernel, frames: readonly Frame[]): number =>
   frames.reduce(
-    (n, f) => n + (k.thp.isPart(f) ? THP_PAGES : isHugeFrame(k, f) ? k.huge.nrSmall : 1),
+    (n, f) => n + (k.thp.isPart(f) ? THP_PAGES : isHugeFrame(k, f) ? k.poolOf(f).nrSmall : 1),
     0,
   );
 /**
@@ -184,32 +188,33 @@ function tryAgain(k: Kernel, busy: readonly Frame[], target: TargetSource): numb
 /** A target that was not needed (put_page). */
 function giveBack(k: Kernel, fresh: Frame, order: number): void {
   if (isHugeFrame(k, fresh)) {
-    k.huge.release(fresh);
+    k.poolOf(fresh).release(fresh);
     return;
   }
   k.mem.map.claim(fresh, KIND_KERNEL, 0, 0, 0);
   k.allocator.freeBlock(fresh, order);
 }
 
-function moveFrame(
+/** Moves a page that nothing holds to a frame; `release` takes the old one. */
+export function moveFrame(
   k: Kernel,
   old: Frame,
   fresh: Frame,
   cause: MoveCause,
-  release: Release | undefined,
+  release?: Release,
 ): void {
   const from = k.allocator.nidOf(old);
   const isThp = k.thp.isPart(old);
-  const isOfPool = isHugeFrame(k, old);
+  const pool = isHugeFrame(k, old) ? k.poolOf(old) : undefined;
   if (isThp) moveThp(k, old, fresh);
   else {
     moveOne(k, old, fresh);
     moveOnLists(k, old, fresh);
   }
-  const nrSmall = isThp ? THP_PAGES : isOfPool ? k.huge.nrSmall : 1;
+  const nrSmall = isThp ? THP_PAGES : (pool?.nrSmall ?? 1);
   k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
   k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
-  if (isOfPool) k.huge.release(old);
+  if (pool !== undefined) pool.release(old);
   else if (release !== undefined) release(old, isThp ? THP_ORDER : 0);
   else k.allocator.freeBlock(old, isThp ? THP_ORDER : 0);
 }

@@ -28,6 +28,7 @@ export const NO_TARGET = -1;
 const SHORTEST_RUN = 4;
 
 const fresh = new Int32Array(MAX_RUN);
+const stale = new Int32Array(MAX_RUN);
 
 /**
  * Moves the run that begins at `frames[at]`.
@@ -119,8 +120,9 @@ function moveEntries(
       swap.migrate(old, f);
       moveOnLists(k, old, f);
     }
-    k.allocator.free(old);
+    stale[i] = old;
   }
+  k.allocator.freeMany(stale, 0, n);
   stat.count(PGMIGRATE_SUCCESS, n);
   k.moves.count(cause, from, k.allocator.nidOf(fresh[0] as Frame), n);
 }

@@ -29,6 +29,9 @@ import { moveOnLists } from './zone_device.ts';
 
 /** Entries of the leaf in work that are to move, by their place in it. */
 const chosen = new Int32Array(PTRS_PER_LEAF);
+/** Their frames, and the nodes of these. */
+const stale = new Int32Array(PTRS_PER_LEAF);
+const staleNids = new Int32Array(PTRS_PER_LEAF);
 /** Targets, kept while old frames are freed. */
 const fresh = new Int32Array(MAX_RUN);
 
@@ -116,9 +119,12 @@ function collect(
     if (!pteIsPage(pte)) continue;
     const f = pteFrame(pte);
     if (kind[f] !== KIND_ANON || mapcount[f] !== 1 || link[f] !== space) continue;
-    if (k.allocator.nidOf(f) === nid || held.isPinned(f) || deviceMemory.has(f)) continue;
+    const from = k.allocator.nidOf(f);
+    if (from === nid || held.isPinned(f) || deviceMemory.has(f)) continue;
     if (leavesCached && lru.has(f, LRU_SWAPCACHE)) continue;
-    chosen[nr++] = i;
+    chosen[nr] = i;
+    stale[nr] = f;
+    staleNids[nr++] = from;
   }
   return nr;
 }
@@ -139,32 +145,28 @@ function moveEntries(
   const { contents } = k;
   const { marks } = task.mm.pageTable;
   const leafVpn = startVpn - (startVpn % PTRS_PER_LEAF);
-  let from = -1 as NodeId;
-  let nrFrom = 0;
+  const makeEntry = isPrivate ? makeDevicePte : makePte;
   for (let j = 0; j < n; j++) {
-    const i = chosen[done + j] as number;
-    const pte = entries[base + i] as number;
-    const old = pteFrame(pte);
+    const at = base + (chosen[done + j] as number);
+    const vpn = leafVpn + at - base;
+    const old = stale[done + j] as Frame;
     const f = fresh[j] as Frame;
-    map.claim(f, KIND_ANON, task.mm.id, leafVpn + i, 1);
-    const isWritable = (pte & 1) !== 0;
-    entries[base + i] = isPrivate ? makeDevicePte(f, isWritable) : makePte(f, isWritable);
+    map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
+    entries[at] = makeEntry(f, ((entries[at] as number) & 1) !== 0);
     if (isFollowed) {
       swap.migrate(old, f);
       moveOnLists(k, old, f);
     }
     contents?.copy(f, old);
-    marks?.forget(leafVpn + i);
-    const was = k.allocator.nidOf(old);
-    if (was !== from) {
-      if (nrFrom > 0) k.moves.count(cause, from, nid, nrFrom);
-      from = was;
-      nrFrom = 0;
-    }
-    nrFrom++;
-    k.allocator.free(old);
+    marks?.forget(vpn);
   }
-  if (nrFrom > 0) k.moves.count(cause, from, nid, nrFrom);
+  k.allocator.freeMany(stale, done, done + n);
+  for (let j = done; j < done + n; ) {
+    const from = staleNids[j] as NodeId;
+    const start = j;
+    while (j < done + n && staleNids[j] === from) j++;
+    k.moves.count(cause, from, nid, j - start);
+  }
 }
 
 /**

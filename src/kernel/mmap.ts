@@ -82,7 +82,7 @@ export function mmap(k: Kernel, task: Task, request: MmapRequest): number {
   if (startVpn + nrPages > MAX_VPN) throw new NotModelled(`addresses above page ${MAX_VPN}`);
   munmap(k, task, startVpn, nrPages);
   const huge = request.huge === undefined ? null : { ...request.huge, used: null, isRobbed: false };
-  if (huge !== null && !reserve(k, task, huge, 0, nrPages / k.huge.nrSmall)) {
+  if (huge !== null && !reserve(k, task, huge, 0, nrPages / huge.inode.nrSmall)) {
     dropInode(k, huge.inode);
     return -ENOMEM;
   }

@@ -12,7 +12,7 @@ import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { type MaskArg, MPOL_MF_MOVE, MPOL_MF_MOVE_ALL, readMask } from './mempolicy_calls.ts';
 import { migrateBetweenNodes, migrateFrames, targetOn } from './migrate.ts';
-import { pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
+import { PTE_NONE, pteFrame, pteIsPage, pteIsSpecial } from './page_table.ts';
 import { isClosedToUsers, userPrivateNodes } from './private_nodes.ts';
 import type { Task } from './task.ts';
 import { isZoneDevice } from './zone_device.ts';
@@ -47,14 +47,20 @@ export function pageNodes(k: Kernel, task: Task, startVpn: number, nrPages: numb
       nodes.fill(-ENOENT, start - startVpn, end - startVpn);
     for (const [vpn, pte] of task.mm.pageTable.hugeIn(start, end)) {
       const first = Math.max(vpn, start) - startVpn;
-      const last = Math.min(vpn + k.huge.nrSmall, end) - startVpn;
-      nodes.fill(k.allocator.nidOf(pteFrame(pte)), first, last);
+      const f = pteFrame(pte);
+      const last = Math.min(vpn + k.poolOf(f).nrSmall, end) - startVpn;
+      nodes.fill(k.allocator.nidOf(f), first, last);
     }
-    task.mm.pageTable.walk(start, end, (vpn, pte) => {
-      if (pteIsPage(pte) && !isZoneDevice(k, pteFrame(pte))) {
-        nodes[vpn - startVpn] = k.allocator.nidOf(pteFrame(pte));
-      } else if (pteIsPage(pte) || pteIsSpecial(pte)) nodes[vpn - startVpn] = -ENOENT;
-    });
+    const entries = task.mm.pageTable.entriesIn(start, end);
+    for (let i = 0; i < entries.length; i++) {
+      const pte = entries[i] as number;
+      if (pte === PTE_NONE) continue;
+      const at = start - startVpn + i;
+      if (pteIsPage(pte)) {
+        const f = pteFrame(pte);
+        nodes[at] = isZoneDevice(k, f) ? -ENOENT : k.allocator.nidOf(f);
+      } else if (pteIsSpecial(pte)) nodes[at] = -ENOENT;
+    }
   }
   return nodes;
 }

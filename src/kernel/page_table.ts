@@ -7,8 +7,9 @@
 //          2 * frame + 2, plus 1 when writable (of a shared area: when it was written to); from
 //          PTE_SPECIAL on not present, but not empty.
 //          Table pages are frames of kind page table. A huge page of a pool is an entry of the pmd
-//          level, kept apart from leaves. A transparent one takes the place of a leaf, and brings
-//          the page of the leaf that will map its small pages if it is split.
+//          level, a gigantic one of the pud level, both kept apart from leaves. A transparent one
+//          takes the place of a leaf, and brings the page of the leaf that will map its small pages
+//          if it is split.
 // Holds    PT1 a leaf exists only under a pmd, a pmd only under a pud. THP2 where a transparent
 //          huge page is mapped there is no leaf.
 import { type Frame, frame } from '../base/ids.ts';
@@ -83,6 +84,19 @@ const smallPte = (pte: number, i: number): number => (pteIsPage(pte) ? pte + 2 *
 /** Leaves are cut from chunks, so that a large address space is not half a million arrays. */
 const LEAVES_PER_CHUNK = 256;
 
+/** Entries of [startVpn, endVpn) in order, with their first page. */
+function* entriesIn(
+  entries: ReadonlyMap<number, number>,
+  nrSmall: number,
+  startVpn: number,
+  endVpn: number,
+): IterableIterator<[vpn: number, pte: number]> {
+  for (let key = Math.floor(startVpn / nrSmall); key * nrSmall < endVpn; key++) {
+    const pte = entries.get(key);
+    if (pte !== undefined) yield [key * nrSmall, pte];
+  }
+}
+
 /** How many levels are missing above a page, from the top: what a fault must allocate first. */
 export type MissingLevels = 0 | 1 | 2 | 3;
 
@@ -92,6 +106,8 @@ export class PageTable {
   readonly #hugeSmall: number;
   /** Entries that map huge pages, by the number of the huge page. */
   readonly #huge = new Map<number, number>();
+  /** Entries of the pud level, which map gigantic pages, by the number of the page. */
+  readonly #gigantic = new Map<number, number>();
   /** Transparent huge pages, by the number of the leaf in whose place they are. */
   readonly #thps = new Map<number, HugeEntry>();
   readonly #pmds = new Map<number, Frame>();
@@ -143,21 +159,29 @@ export class PageTable {
     return this.#puds.has(Math.floor(vpn / 2 ** PUD_SHIFT)) ? 2 : 3;
   }
 
-  /** Levels to allocate before a huge page can be mapped: pud, pmd. */
-  missingAboveHuge(vpn: number): MissingLevels {
+  /**
+   * Levels to allocate before a huge page can be mapped: pud, pmd.
+   * @param nrSmall small pages in the huge one; a gigantic one needs no pmd.
+   */
+  missingAboveHuge(vpn: number, nrSmall = this.#hugeSmall): MissingLevels {
+    if (nrSmall > this.#hugeSmall) return this.#puds.has(Math.floor(vpn / 2 ** PUD_SHIFT)) ? 0 : 1;
     if (this.#pmds.has(Math.floor(vpn / 2 ** PMD_SHIFT))) return 0;
     return this.#puds.has(Math.floor(vpn / 2 ** PUD_SHIFT)) ? 1 : 2;
   }
 
-  /** Entry of the huge page that holds `vpn`. */
+  /** Entry of the huge or gigantic page that holds `vpn`. */
   getHuge(vpn: number): number {
-    return this.#huge.get(Math.floor(vpn / this.#hugeSmall)) ?? PTE_NONE;
+    const huge = this.#huge.get(Math.floor(vpn / this.#hugeSmall));
+    if (huge !== undefined || this.#gigantic.size === 0) return huge ?? PTE_NONE;
+    return this.#gigantic.get(Math.floor(vpn / this.#giganticSmall)) ?? PTE_NONE;
   }
 
-  setHuge(vpn: number, pte: number): void {
-    const key = Math.floor(vpn / this.#hugeSmall);
-    if (pte === PTE_NONE) this.#huge.delete(key);
-    else this.#huge.set(key, pte);
+  /** @param nrSmall small pages in the huge one. */
+  setHuge(vpn: number, pte: number, nrSmall = this.#hugeSmall): void {
+    const entries = nrSmall > this.#hugeSmall ? this.#gigantic : this.#huge;
+    const key = Math.floor(vpn / nrSmall);
+    if (pte === PTE_NONE) entries.delete(key);
+    else entries.set(key, pte);
   }
 
   /** Present entries of huge pages in [startVpn, endVpn), in order, with their first page. */
@@ -167,12 +191,13 @@ export class PageTable {
 
   /** The same, and entries of huge pages that broke. */
   *hugeEntriesIn(startVpn: number, endVpn: number): IterableIterator<[vpn: number, pte: number]> {
-    if (this.#huge.size === 0) return;
-    const first = Math.floor(startVpn / this.#hugeSmall);
-    for (let key = first; key * this.#hugeSmall < endVpn; key++) {
-      const pte = this.#huge.get(key);
-      if (pte !== undefined) yield [key * this.#hugeSmall, pte];
-    }
+    if (this.#huge.size > 0) yield* entriesIn(this.#huge, this.#hugeSmall, startVpn, endVpn);
+    if (this.#gigantic.size === 0) return;
+    yield* entriesIn(this.#gigantic, this.#giganticSmall, startVpn, endVpn);
+  }
+
+  get #giganticSmall(): number {
+    return this.#hugeSmall * PTRS_PER_LEAF;
   }
 
   // ---- Transparent huge pages ----------------------------------------------------------------
@@ -325,6 +350,27 @@ export class PageTable {
     return keys.filter((key) => key >= first && key < end).sort((a, b) => a - b);
   }
 
+  /** Entries of a range as they are, those of transparent huge pages as if these were split. */
+  entriesIn(startVpn: number, endVpn: number): Uint32Array {
+    const entries = new Uint32Array(endVpn - startVpn);
+    if (this.#thps.size > 0 || this.#isSparse(startVpn, endVpn)) {
+      this.walk(startVpn, endVpn, (vpn, pte) => {
+        entries[vpn - startVpn] = pte;
+      });
+      return entries;
+    }
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const end = Math.min(endVpn, (Math.floor(vpn / PTRS_PER_LEAF) + 1) * PTRS_PER_LEAF);
+      const leaf = this.leafOf(vpn);
+      if (leaf !== undefined) {
+        const at = leaf.base + (vpn % PTRS_PER_LEAF);
+        entries.set(leaf.entries.subarray(at, at + end - vpn), vpn - startVpn);
+      }
+      vpn = end;
+    }
+    return entries;
+  }
+
   /** @returns false when the visitor wants no more. */
   #walkDense(
     startVpn: number,
@@ -395,9 +441,15 @@ export class PageTable {
     }
   }
 
-  /** Visits every entry that maps a huge page, whatever area it is in, for checkers. */
-  forEachHuge(visit: (vpn: number, pte: number) => void): void {
-    for (const [key, pte] of this.#huge) visit(key * this.#hugeSmall, pte);
+  /**
+   * Visits every entry that maps a huge page, whatever area it is in, with the number of its small
+   * pages.
+   */
+  forEachHuge(visit: (vpn: number, pte: number, nrSmall: number) => void): void {
+    const small = this.#hugeSmall;
+    const large = this.#giganticSmall;
+    for (const [key, pte] of this.#huge) visit(key * small, pte, small);
+    for (const [key, pte] of this.#gigantic) visit(key * large, pte, large);
   }
 
   /** Frames of all table pages, for checkers. */

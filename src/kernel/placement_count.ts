@@ -24,6 +24,7 @@ export type Purpose = (typeof PURPOSES)[number];
  * Where the policy of a request was found. `node named`: the request itself names its node, because
  * a program or a driver does. `cpuset`: the kernel moves pages after a task's cpuset. `memory
  * offline`: the kernel drives pages off memory that goes, onto the nodes that its mask names.
+ * `contiguous range`: off a stretch that becomes a gigantic page.
  * `long-term pin`: off memory that must stay movable, before a driver keeps them. `numa balancing`:
  * a page goes after the CPU that uses it. `demotion`: a page goes to slower memory.
  */
@@ -35,6 +36,7 @@ export const POLICY_ORIGINS = [
   'node named',
   'cpuset',
   'memory offline',
+  'contiguous range',
   'long-term pin',
   'numa balancing',
   'demotion',

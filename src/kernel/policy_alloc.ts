@@ -126,12 +126,18 @@ export type NamedFrom =
   | 'node named'
   | 'cpuset'
   | 'memory offline'
+  | 'contiguous range'
   | 'long-term pin'
   | 'numa balancing'
   | 'demotion';
 
 /** Moves that the kernel decides for itself: nobody asked for their node. */
-const UNASKED: ReadonlySet<PolicyFrom> = new Set(['cpuset', 'numa balancing', 'demotion']);
+const UNASKED: ReadonlySet<PolicyFrom> = new Set([
+  'cpuset',
+  'contiguous range',
+  'numa balancing',
+  'demotion',
+]);
 
 const isNodeNamed = (from: PolicyFrom): boolean =>
   from === 'node named' ||

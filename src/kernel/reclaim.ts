@@ -7,7 +7,7 @@
 // Holds    RCL10 reclaim is off, and costs nothing, until a swap area is added, pages are given up
 //          or files are in use.
 import { EINVAL } from '../base/errno.ts';
-import { type Cpu, cpuId, type Frame, type NodeId } from '../base/ids.ts';
+import type { Frame, NodeId } from '../base/ids.ts';
 import { Reclaim } from '../mm/kswapd.ts';
 import {
   LRU_ACTIVE,
@@ -23,6 +23,7 @@ import { MAX_SLOTS } from '../mm/swap.ts';
 import { Vmscan } from '../mm/vmscan.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Vma } from './address_space.ts';
+import { asDaemon } from './daemons.ts';
 import { canDemote, demotePages } from './demotion.ts';
 import type { Kernel } from './kernel.ts';
 import { trackPages } from './lru_track.ts';
@@ -63,7 +64,8 @@ export function startReclaim(k: Kernel): KernelReclaim {
       kswapdRuns: (nid) => k.design.answers.kswapdRuns?.(nid as NodeId, k.states) ?? true,
       mayReclaim: (nid) => k.design.answers.directReclaim?.(nid as NodeId, k.states) ?? true,
     },
-    asKswapd: (nid, run) => asKswapd(k, nid, run),
+    asKswapd: (nid, run) => asDaemon(k, nid, run),
+    compaction: k.compaction.core,
     note: (by, nid, n) => k.allocator.log?.noteReclaim(by, nid, n),
   });
   vmscan.pages.demotion = {
@@ -77,18 +79,6 @@ export function startReclaim(k: Kernel): KernelReclaim {
   vmscan.swappiness = k.swappiness;
   k.allocator.reclaimer = reclaim;
   return k.reclaim;
-}
-
-/** The daemon of a node works on a CPU of that node that is not busy, or on any that is not. */
-function asKswapd(k: Kernel, nid: number, run: () => void): void {
-  const { allocator, mem } = k;
-  const before = allocator.current;
-  const idle = mem.onlineCpus.filter((cpu) => cpu !== before.cpu);
-  const cpu = idle.find((c) => mem.nodeOfCpu[c] === nid) ?? idle[0] ?? before.cpu;
-  const { memsAllowed, hardwallMems } = k.kthread;
-  allocator.current = { cpu: cpuId(cpu) as Cpu, memsAllowed, hardwallMems };
-  run();
-  allocator.current = before;
 }
 
 /**

@@ -81,6 +81,7 @@ export function passTime(k: Kernel, ms: number): void {
   k.nowMs += ms;
   k.ksm.pass(ms);
   k.khugepaged.pass();
+  k.compaction.pass();
 }
 
 /**

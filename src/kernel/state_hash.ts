@@ -2,6 +2,7 @@
 // Holds    HSH1 equal histories give equal hashes; the design's name is not part of it.
 import { StateHash } from '../base/hash.ts';
 import { MIGRATE_TYPES } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { NR_LRU_LISTS } from '../mm/lru.ts';
 import { NIL } from '../mm/memmap.ts';
 import type { Vma } from './address_space.ts';
@@ -62,7 +63,9 @@ export function stateHash(k: Kernel): string {
       h.add(f);
     });
   }
-  if (k.huge.isInUse) addPool(h, k);
+  if (k.huge.isInUse) addPool(h, k.huge);
+  if (k.gigantic.isInUse) addPool(h, k.gigantic);
+  addHugeFiles(h, k);
   if (k.mem.blocks.length > 0) addPlugs(h, k);
   if (k.mem.held.isInUse) addHeld(h, k);
   if (k.thp.isInUse) addThpState(h, k);
@@ -156,15 +159,17 @@ function addPlugs(h: StateHash, k: Kernel): void {
   if (k.driverNodes.size + gone.length > 0) h.addColumn([...k.driverNodes, -1, ...gone]);
 }
 
-/** The pool of huge pages and the files behind areas of them. */
-function addPool(h: StateHash, k: Kernel): void {
-  const { huge } = k;
+/** A pool of huge pages. */
+function addPool(h: StateHash, huge: HugePages): void {
   h.addColumn([huge.nr, huge.reserved, huge.surplus, huge.overcommit, ...huge.turns]);
   for (const column of [huge.nrOf, huge.freeOf, huge.surplusOf]) h.addColumn([...column]);
   huge.forEachFree((nid, f) => {
     h.add(nid);
     h.add(f);
   });
+}
+
+function addHugeFiles(h: StateHash, k: Kernel): void {
   for (const inode of k.hugeInodes.values()) {
     h.add(inode.ino);
     h.addColumn([...inode.promised].sort((a, b) => a - b));

@@ -22,6 +22,8 @@ export const sysctlName = (path: string): string | undefined => SYSCTL.exec(path
 export function writeSysctl(k: Kernel, name: string, value: string): number {
   if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
   const number = Number(value);
+  const written = k.compaction.writeSysctl(name, value);
+  if (written !== undefined) return written;
   if (name === 'zone_reclaim_mode') {
     k.zoneReclaimMode = number;
     if (k.reclaim !== null) k.reclaim.reclaim.zoneReclaimMode = number;
@@ -60,6 +62,8 @@ export function readSysctl(k: Kernel, name: string): string {
   if (name === 'min_free_kbytes') return String(k.mem.minFreeKb);
   if (name === 'dirty_ratio') return String(k.mem.dirty.ratio);
   if (name === 'dirty_background_ratio') return String(k.mem.dirty.backgroundRatio);
+  const ofCompaction = k.compaction.readSysctl(name);
+  if (ofCompaction !== undefined) return ofCompaction;
   const untouched = SYSCTL_DEFAULTS[name];
   if (untouched !== undefined) return untouched;
   throw new NotModelled(`/proc/sys/vm/${name}`);

@@ -6,15 +6,12 @@
 
 /** Values by name, as the file shows them without the line end. */
 export const SYSCTL_DEFAULTS: Readonly<Record<string, string>> = {
-  compact_unevictable_allowed: '1',
-  compaction_proactiveness: '20',
   dirty_background_bytes: '0',
   dirty_background_ratio: '10',
   dirty_bytes: '0',
   dirty_expire_centisecs: '3000',
   dirty_ratio: '20',
   dirty_writeback_centisecs: '500',
-  extfrag_threshold: '500',
   hugetlb_shm_group: '0',
   laptop_mode: '0',
   lowmem_reserve_ratio: '256\t256\t32\t0\t0',

@@ -134,6 +134,11 @@ export function collapsePlace(
     k.allocator.freeBlock(head, THP_ORDER);
     return -EINVAL;
   }
+  // Compaction for the block may have moved some of them.
+  frames.length = 0;
+  pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
+    if (pteIsPage(pte)) frames.push(pteFrame(pte));
+  });
   const table = pageTable.removeLeaf(start);
   const to = k.allocator.nidOf(head);
   for (const [nid, n] of load) k.moves.count('collapse', nid, to, n);

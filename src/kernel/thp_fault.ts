@@ -110,7 +110,7 @@ function faultOnce(
   isWrite: boolean,
   by: FaultBy,
 ): number {
-  const tables = allocTables(k, task, start, by, true);
+  const tables = allocTables(k, task, start, by, k.huge.nrSmall);
   if (tables !== FAULT.OK) return tables;
   if (start < vma.startVpn || start + THP_PAGES > vma.endVpn) return FALLBACK;
   vma.hasAnonVma = true;

@@ -4,18 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { THREAD_DESIGNS } from '../designs/index.ts';
+import { type Claim, claimOf, type JudgedClaim } from './claim.ts';
 import { compareDesigns } from './compare.ts';
 import { loadScenario } from './load_scenario.ts';
 
 const FOLDER = fileURLToPath(new URL('../../scenarios/claims/', import.meta.url));
 const DOC = readFileSync(new URL('../../docs/CLAIMS.md', import.meta.url), 'utf8');
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.cdm'));
-
-/** The comment under `# Claim` or `# Verdict`, as one line. */
-function said(text: string, what: 'Claim' | 'Verdict'): string {
-  const match = new RegExp(`^# ${what} +((?:.*\n#  {4,})*.*)$`, 'm').exec(text);
-  return (match?.[1] ?? '').replace(/\n# +/g, ' ');
-}
 
 test('the table of claims has a row for every file, and no other', () => {
   const rows = [...DOC.matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => `${match[1]}.cdm`);
@@ -32,19 +27,25 @@ describe.each(files)('%s', (name) => {
     expect(`${scenario.name}.cdm`).toBe(name);
     const author = /^[A-Z][a-z]+ ([A-Z][a-z]+), 2017-0[23]-\d\d, .{20}/.exec(scenario.source)?.[1];
     expect(author).toBeDefined();
-    expect(said(text, 'Claim')).toContain(author as string);
-    expect(said(text, 'Verdict')).toMatch(/^(holds|does not hold)/);
+    const { claim, verdict } = claimOf(text, name) as Claim;
+    expect(claim).toContain(author as string);
+    expect(verdict).toMatch(/^(holds|does not hold)/);
     const row = DOC.split('\n').find((line) => line.startsWith(`| \`${scenario.name}\` |`));
-    expect(row?.replaceAll('`', '')).toContain(said(text, 'Verdict'));
+    expect(row?.replaceAll('`', '')).toContain(verdict);
   });
 
-  test('is what the model finds under every design of the thread', () => {
-    const { scenario, machine } = loadScenario(path);
-    const { outcomes } = compareDesigns({ scenario, machine, designs: THREAD_DESIGNS });
+  test('[CLM3] is what the model finds, with the decision behind it, under every design of the thread', () => {
+    const { scenario, machine, claim } = loadScenario(path);
+    const compared = compareDesigns({ scenario, machine, claim, designs: THREAD_DESIGNS });
+    const { outcomes } = compared;
     const wrong = outcomes.flatMap((o) =>
       o.failedExpectations.map((f) => `${o.design}: ${f.text}`),
     );
     expect(wrong).toEqual([]);
+    const { isContradicted, traces, explanations } = compared.claim as JudgedClaim;
+    expect(explanations.map((e) => e.design)).toEqual(traces.map((t) => t.design));
+    if (isContradicted) expect(traces.length).toBeGreaterThan(0);
+    for (const e of explanations) expect(e.request?.attempts.length).toBeGreaterThan(0);
     expect(scenario.ops.some((op) => op.expect.length > 0)).toBe(true);
   });
 });

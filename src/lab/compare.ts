@@ -10,6 +10,7 @@ import { deviceNodes, type Machine, nodeSizeBytes } from '../machine/machine.ts'
 import { DecisionLog } from '../mm/decision_log.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
+import { type Claim, judgeClaim } from './claim.ts';
 import type {
   ComparedDeath,
   ComparedStep,
@@ -34,6 +35,8 @@ export interface CompareInput {
   readonly machine: Machine;
   /** At least one; each once. */
   readonly designs: readonly Design[];
+  /** What the scenario says of a claim; its decisions are traced. */
+  readonly claim?: Claim | undefined;
   /** Costs that take the place of those of the machine. */
   readonly costs?: readonly Figure[] | undefined;
   /** Told after each design. */
@@ -66,6 +69,9 @@ export function compareDesigns(input: CompareInput): Comparison {
     parameters: scenario.parameters,
     machine: summarizeMachine(machine),
     outcomes,
+    ...(input.claim === undefined
+      ? {}
+      : { claim: judgeClaim(input.claim, scenario, machine, designs) }),
   };
 }
 

@@ -6,6 +6,7 @@ import type { MoveCause } from '../kernel/migrate.ts';
 import type { PolicyFrom, Purpose } from '../kernel/placement_count.ts';
 import type { DecisionStep } from '../mm/decision_log.ts';
 import type { AgentWindow } from '../scenario/run_agent.ts';
+import type { JudgedClaim } from './claim.ts';
 import type { Estimate } from './cost/estimate.ts';
 import type { Death } from './deaths.ts';
 
@@ -158,6 +159,8 @@ export interface Comparison {
   readonly parameters: Readonly<Record<string, string>>;
   readonly machine: MachineSummary;
   readonly outcomes: readonly DesignOutcome[];
+  /** What the run shows of a claim that the scenario is about. */
+  readonly claim?: JudgedClaim | undefined;
 }
 
 /** One zone of a walk, in words. */

@@ -14,11 +14,13 @@ import {
   type RequestContext,
 } from '../mm/decision_log.ts';
 import { gfpNames } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { FAILURE } from '../mm/internal.ts';
 import type { ListKind } from '../mm/zonelist.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
+import { compactionWords } from './explain_compaction.ts';
 import { type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
 import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
 import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
@@ -66,6 +68,8 @@ export interface ExplainedRequest extends StepName {
   readonly isGiven: boolean;
   /** Who freed pages for it, how many, and of which node. */
   readonly reclaim?: readonly string[] | undefined;
+  /** Whose zones were compacted for it, and what that came to. */
+  readonly compaction?: readonly string[] | undefined;
   /** Why nothing was given. */
   readonly failure?: string | undefined;
   /** Who was killed for lack of memory in the same step, and for whom. */
@@ -303,6 +307,8 @@ class Catcher {
   #caught: ExplainedRequest | undefined;
   /** Runs of reclaim before the call that is watched. */
   #nrRuns = 0;
+  /** The same of compaction. */
+  #nrCompactions = 0;
 
   constructor(session: Session, target: Target) {
     this.#session = session;
@@ -317,11 +323,14 @@ class Catcher {
       return this.#watch(order, () => alloc(gfp, order, nid, nodemask, want));
     };
     allocator.retry = (gfp) => this.#watch(lastOrder, () => retry(gfp));
-    const { huge } = kernel;
-    const dequeue = huge.dequeue.bind(huge);
-    huge.dequeue = (gfp, nid, nodes) => {
+    for (const pool of kernel.pools) this.#watchPool(pool);
+  }
+
+  #watchPool(pool: HugePages): void {
+    const dequeue = pool.dequeue.bind(pool);
+    pool.dequeue = (gfp, nid, nodes) => {
       let f: Frame | undefined;
-      this.#watch(huge.order, () => {
+      this.#watch(pool.order, () => {
         f = dequeue(gfp, nid, nodes);
         return f === undefined ? 0 : 1;
       });
@@ -335,6 +344,7 @@ class Catcher {
     const freeBefore = Int32Array.from(kernel.mem.zones.free);
     this.#log.positions.length = 0;
     this.#nrRuns = this.#log.reclaimRuns.length;
+    this.#nrCompactions = this.#log.compactionRuns.length;
     const n = call();
     this.#note(kernel, order, n, freeBefore);
     return n;
@@ -420,6 +430,7 @@ class Catcher {
       attempts,
       isGiven,
       ...reclaimWords(this.#log.reclaimRuns.slice(this.#nrRuns)),
+      ...compactionWords(k, this.#log.compactionRuns.slice(this.#nrCompactions)),
       ...(isGiven || failure === FAILURE.NONE ? {} : { failure: FAILURE_WORDS[failure] }),
     };
   }

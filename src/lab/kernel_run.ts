@@ -1,10 +1,10 @@
 // Scenarios on a real kernel in a guest and in the model, step beside step.
 // Holds    KRN1 the model starts from the guest's own zones, and every result of the kernel is
 //          compared by the rules that recorded cases are compared by (CNF).
-import { type Boot, bootGuest } from '../guest/boot.ts';
+import { type Boot, bootGuest, needsDisk, needsMemcg } from '../guest/boot.ts';
 import { type GuestMachine, guestMachine } from '../guest/guest_machine.ts';
 import type { GuestTools } from '../guest/host.ts';
-import { guestScenario, usedCpus } from '../guest/lower.ts';
+import { guestBootWords, guestScenario, usedCpus } from '../guest/lower.ts';
 import { cpusetOf } from '../guest/protocol.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { OpResult, Scenario } from '../scenario/ops.ts';
@@ -101,9 +101,9 @@ interface Prepared {
 }
 
 /** @throws UserError for what a guest cannot have or run. */
-function prepare(input: KernelRunInput): Prepared {
+function prepare(input: KernelRunInput, cpus = usedCpus(input.scenario)): Prepared {
   const { nodeMiB } = input;
-  const made = guestMachine(input.machine, { usedCpus: usedCpus(input.scenario), nodeMiB });
+  const made = guestMachine(input.machine, { usedCpus: cpus, nodeMiB });
   const scenario = guestScenario(input.scenario, made);
   const guest = { ...made, changes: [...made.changes, ...sizeWords(scenario, made)] };
   const given = {
@@ -112,7 +112,8 @@ function prepare(input: KernelRunInput): Prepared {
     purpose: scenario.title,
     lines: scenario.ops.map((op) => op.text),
   };
-  return { input, guest, scenario, append: deviceWords(input.append ?? '', guest), given };
+  const words = [...guestBootWords(input.scenario, made), input.append ?? ''];
+  return { input, guest, scenario, append: deviceWords(words.join(' ').trim(), guest), given };
 }
 
 /** Boots one guest for scenarios that share its machine. */
@@ -168,20 +169,28 @@ export async function kernelRun(input: KernelRunInput): Promise<KernelRun> {
   return (await bootFor([prepare(input)]))[0] as KernelRun;
 }
 
-/** Operations of `sys` that only look, and those on control groups, which go after each case. */
-const PASSING = [
-  /^sys (?:read|free|vmstat|states|fallback|tasks|sleep|mkdir|rmdir|move) /,
-  /^sys write \/(?:sys\/fs\/cgroup|cpuset)\//,
-];
-/** A kernel keeps what the rest of `sys` and `swrite` do: later cases of a boot would see it. */
-const isLastingOp = (line: string): boolean => {
-  if (!/^(?:sys|\S+ swrite) /.test(line)) return false;
-  return line.includes('memory') || !PASSING.some((form) => form.test(`${line} `));
-};
+/** CPUs that scenarios name, by machine: those on one machine can then share a guest. */
+function usedTogether(inputs: readonly KernelRunInput[]): Map<string, Set<number>> {
+  const used = new Map<string, Set<number>>();
+  for (const { machine, scenario } of inputs) {
+    const key = JSON.stringify(machine);
+    used.set(key, new Set([...(used.get(key) ?? []), ...usedCpus(scenario)]));
+  }
+  return used;
+}
+
+/** What a boot is of; equal for scenarios that one guest can run one after another. */
+function bootKey({ guest, append, given }: Prepared): string {
+  const { nodes, distances } = guest;
+  const { lines } = given;
+  const cases = [{ lines, cpuset: undefined }];
+  const devices = [needsDisk(cases), needsMemcg(cases)];
+  return JSON.stringify([nodes, distances, append, cpusetOf(lines) === 'v1', devices]);
+}
 
 /**
  * Runs scenarios that share tools and options, many to a boot: those on equal machines together,
- * those that change the kernel for good in boots of their own. Whatever did not come out equal in a
+ * those that come to the end of memory in boots of their own. Whatever did not come out equal in a
  * shared boot, or did not come to its end, has another boot to itself, whose answer counts.
  * @param nrJobs boots at a time, at least 1.
  * @returns outcomes in the order of `inputs`.
@@ -193,17 +202,10 @@ export async function kernelRunAll(
 ): Promise<KernelRun[]> {
   const runs: KernelRun[] = [];
   const boots = new Map<string, number[]>();
-  const prepared = inputs.map(prepare);
-  for (const [i, { guest, append, given }] of prepared.entries()) {
-    const isLasting = given.lines.some(isLastingOp) || given.family === 'exhaust';
-    const { nodes, distances } = guest;
-    const key = JSON.stringify([
-      isLasting ? i : -1,
-      nodes,
-      distances,
-      append,
-      cpusetOf(given.lines),
-    ]);
+  const used = usedTogether(inputs);
+  const prepared = inputs.map((input) => prepare(input, used.get(JSON.stringify(input.machine))));
+  for (const [i, one] of prepared.entries()) {
+    const key = one.given.family === 'exhaust' ? String(i) : bootKey(one);
     boots.set(key, [...(boots.get(key) ?? []), i]);
   }
   const boot = async (numbers: readonly number[]): Promise<void> => {

@@ -10,6 +10,7 @@ import { nearMisses } from '../machine/near_misses.ts';
 import { machineNodes } from '../scenario/generate.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { parseScenario } from '../scenario/parser.ts';
+import { type Claim, claimOf } from './claim.ts';
 
 /** Where the scenarios are that come with the package. */
 const FOLDER = fileURLToPath(new URL('../../scenarios', import.meta.url));
@@ -61,6 +62,8 @@ export interface LoadedScenario {
   readonly machine: Machine;
   /** Set when the scenario names a machine, has expectations, and runs on another machine. */
   readonly unjudged?: Unjudged | undefined;
+  /** Of a claim that the scenario is about, on the machine that it was written for. */
+  readonly claim?: Claim | undefined;
 }
 
 /**
@@ -82,9 +85,13 @@ export function parseWithMachine(
   file: string,
   options: LoadScenarioOptions = {},
 ): LoadedScenario {
-  const named = options.machine ?? /^\uFEFF?[ \t]*machine[ \t]+([^\s#]+)/m.exec(text)?.[1];
+  const line = MACHINE_LINE.exec(text);
+  const named = options.machine ?? line?.groups?.['name'];
   if (named === undefined) throw withoutMachine(text, file, options);
-  const machine = loadMachine(options.machine ?? besideScenario(named, file));
+  const machine =
+    options.machine === undefined && line !== null
+      ? machineOfLine(line, text, file)
+      : loadMachine(named);
   const scenario = parseScenario(text, {
     file,
     pageBytes: machine.pageBytes,
@@ -93,8 +100,10 @@ export function parseWithMachine(
   });
   const writtenFor = scenario.machine;
   const nr = scenario.ops.reduce((n, op) => n + op.expect.length, 0);
-  if (writtenFor === undefined || nr === 0) return { scenario, machine };
-  if (named === writtenFor || machine.name === writtenFor) return { scenario, machine };
+  const claim = claimOf(text, file);
+  const asIs = { scenario, machine, ...(claim === undefined ? {} : { claim }) };
+  if (writtenFor === undefined || nr === 0) return asIs;
+  if (named === writtenFor || machine.name === writtenFor) return asIs;
   const ops = scenario.ops.map((op) => ({ ...op, expect: [] }));
   const unjudged = { nr, writtenFor, runOn: machine.name };
   return { scenario: { ...scenario, ops }, machine, unjudged };
@@ -120,6 +129,22 @@ function withoutMachine(text: string, file: string, options: LoadScenarioOptions
 
 /** Nodes for a text whose machine nobody knows. */
 const ANY_NODES = { nodes: [0], memoryNodes: [0], deviceNodes: [], cpusByNode: { 0: [0] } };
+
+/** The line of a scenario that names its machine. */
+const MACHINE_LINE = /^(?<before>\uFEFF?[ \t]*machine[ \t]+)(?<name>[^\s#]+)/m;
+
+/** The machine that a scenario names; what is wrong with the name is told with its place. */
+function machineOfLine(found: RegExpExecArray, text: string, file: string): Machine {
+  const { before = '', name = '' } = found.groups ?? {};
+  try {
+    return loadMachine(besideScenario(name, file));
+  } catch (error) {
+    if (!(error instanceof UserError) || error.place !== undefined) throw error;
+    const line = text.slice(0, found.index).split('\n').length;
+    const column = before.replace('\uFEFF', '').length + 1;
+    throw new UserError(error.message, { file, line, column });
+  }
+}
 
 /** A machine file that lies beside the scenario which names it; else the name as it is. */
 function besideScenario(machine: string, file: string): string {

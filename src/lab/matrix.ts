@@ -5,11 +5,20 @@
 import { UserError } from '../base/assert.ts';
 import { thousands } from '../base/units.ts';
 import type { Design } from '../hooks/design.ts';
+import type { JudgedClaim } from './claim.ts';
 import { compareDesigns } from './compare.ts';
 import type { Comparison, DesignOutcome } from './comparison.ts';
-import type { Figure } from './cost/figures.ts';
-import { loadScenario, scenarioNames } from './load_scenario.ts';
-import { BASELINE, type Cell, cellsOf, type DesignStory, storiesOf } from './story.ts';
+import { type Figure, refuseUnknownNodes } from './cost/figures.ts';
+import { type LoadedScenario, loadScenario, scenarioNames } from './load_scenario.ts';
+import {
+  BASELINE,
+  type Cell,
+  cellsOf,
+  type DesignStory,
+  nrNotSurvived,
+  nrRefused,
+  storiesOf,
+} from './story.ts';
 
 /** The numbers of an outcome, without its steps. */
 export interface MatrixNumbers {
@@ -19,7 +28,7 @@ export interface MatrixNumbers {
   readonly nrOnDeviceAtEnd: number;
   readonly nrSpilled: number;
   readonly nrRefused: number;
-  readonly nrKilledByOthers: number;
+  readonly nrNotSurvived: number;
   readonly nrMovedToDevice: number;
   readonly nrMovedFromDevice: number;
   readonly nrZonesLookedAt: number;
@@ -38,6 +47,8 @@ export interface MatrixRow {
   readonly cells: readonly Cell[];
   readonly numbers: readonly MatrixNumbers[];
   readonly stories: readonly DesignStory[];
+  /** What the run shows of a claim, where the scenario is about one. */
+  readonly claim?: JudgedClaim | undefined;
 }
 
 /** What a design comes to over all scenarios. */
@@ -73,13 +84,19 @@ export function runMatrix(input: MatrixInput): Matrix {
   const { designs } = input;
   const names = input.scenarios ?? scenarioNames();
   if (names.length === 0) throw new UserError('no scenario to compare');
+  const loaded = names.map((name) => loadScenario(name));
+  refuseUnknownNodes(
+    input.costs ?? [],
+    loaded.map(({ machine }) => machine),
+  );
   const rows = names.map((name, i): MatrixRow => {
-    const { scenario, machine } = loadScenario(name);
+    const { scenario, machine, claim } = loaded[i] as LoadedScenario;
     const told = (design: string) => `${name} (${i + 1} of ${names.length}): ${design}`;
     const comparison = compareDesigns({
       scenario,
       machine,
       designs,
+      claim,
       costs: input.costs,
       onProgress: (done, total, design) =>
         input.onProgress?.(`${told(design.id)} done, ${done} of ${total}`),
@@ -93,6 +110,7 @@ export function runMatrix(input: MatrixInput): Matrix {
       cells: cellsOf(comparison),
       numbers: comparison.outcomes.map(numbersOf),
       stories: storiesOf(comparison),
+      ...(comparison.claim === undefined ? {} : { claim: comparison.claim }),
     };
   });
   return {
@@ -113,8 +131,8 @@ const numbersOf = (o: DesignOutcome): MatrixNumbers => ({
   nrNotAsked: o.nrNotAsked,
   nrOnDeviceAtEnd: o.nrOnDeviceAtEnd,
   nrSpilled: o.nrSpilled,
-  nrRefused: o.refusals.length,
-  nrKilledByOthers: o.deaths?.length ?? 0,
+  nrRefused: nrRefused(o),
+  nrNotSurvived: nrNotSurvived(o),
   nrMovedToDevice: o.nrMovedToDevice,
   nrMovedFromDevice: o.nrMovedFromDevice,
   nrZonesLookedAt: o.nrZonesLookedAt,

@@ -9,11 +9,10 @@ import { DESIGNS } from '../designs/index.ts';
 import type { GuestZone } from '../guest/protocol.ts';
 import type { Design } from '../hooks/design.ts';
 import type { KernelOptions } from '../kernel/kernel.ts';
-import { THP_ENABLED, type ThpEnabled } from '../kernel/thp.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_NAMES } from '../mm/gfp.ts';
-import type { BootPool } from '../mm/hugetlb.ts';
 import type { ZoneSnapshot } from '../mm/zone_plan.ts';
+import { recordedBootOptions } from '../scenario/boot_words.ts';
 import type { OpResult } from '../scenario/ops.ts';
 
 export interface OracleOp {
@@ -191,25 +190,6 @@ export function machineOfCase(c: OracleCase): Machine {
 const maxNodesOf = (c: OracleCase): number =>
   c.maxNodes ?? (c.kernel.startsWith('debian') ? 1024 : 64);
 
-/** `hugepages=N` or `hugepages=NODE:N,...` of a command line. */
-export function bootPoolOf(cmdline: string): BootPool | undefined {
-  const value = /(?:^|\s)hugepages=(\S+)/.exec(cmdline)?.[1];
-  if (value === undefined) return undefined;
-  if (!value.includes(':')) return Number(value);
-  const pairs = value.split(',').map((pair) => pair.split(':').map(Number));
-  return new Map(pairs.map(([nid, count]) => [nodeId(nid ?? 0), count ?? 0]));
-}
-
-/** The last `transparent_hugepage=` of a command line; undefined without one. */
-export function thpOf(cmdline: string): ThpEnabled | undefined {
-  const value = [...cmdline.matchAll(/(?:^|\s)transparent_hugepage=(\S+)/g)].at(-1)?.[1];
-  return THP_ENABLED.find((word) => word === value);
-}
-
-/** The last `numa_balancing=` of a command line that has one. */
-const numaBalancingOf = (cmdline: string): number =>
-  /.*(?:^|\s)numa_balancing=enable(?:\s|$)(?!.*numa_balancing=)/.test(cmdline) ? 1 : 0;
-
 /** Starts the model from the free memory that the case started from. */
 export function caseOptions(c: OracleCase): KernelOptions {
   const zones: ZoneSnapshot[] = c.zonesAtStart.map((z) => ({
@@ -229,9 +209,7 @@ export function caseOptions(c: OracleCase): KernelOptions {
   return {
     zones,
     maxNodes: maxNodesOf(c),
-    bootPool: bootPoolOf(bootCmdline),
-    transparentHugepage: thpOf(bootCmdline),
-    numaBalancing: numaBalancingOf(bootCmdline),
+    ...recordedBootOptions(bootCmdline),
     hasMemoryController: !/\bcgroup_disable=\S*\bmemory\b/.test(bootCmdline),
   };
 }

@@ -175,8 +175,9 @@ export class Session {
         endRun();
         for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
           const nid = this.kernel.allocator.nidOf(pteFrame(pte));
-          byNode.set(nid, (byNode.get(nid) ?? 0) + this.kernel.huge.nrSmall);
-          n += this.kernel.huge.nrSmall;
+          const { nrSmall } = this.kernel.poolOf(pteFrame(pte));
+          byNode.set(nid, (byNode.get(nid) ?? 0) + nrSmall);
+          n += nrSmall;
         }
         rows.push({ task: name, region, nrPages: n, byNode });
       }

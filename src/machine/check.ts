@@ -64,8 +64,16 @@ function checkNodes(machine: Machine, fail: Fail): void {
   if (nodes.every((node) => node.cpus.length === 0)) {
     fail(['nodes'], 'no node has CPUs; give at least one node `cpus`');
   }
-  if (nodes.every((node) => node.memoryZone !== 'boot' || node.ranges.length === 0)) {
+  const boot = nodes.filter((node) => node.memoryZone === 'boot' && node.ranges.length > 0);
+  if (boot.length === 0) {
     fail(['nodes'], 'no node has boot memory, and a kernel cannot start in hot-plugged memory');
+  }
+  if (boot.every((node) => node.device !== undefined)) {
+    fail(
+      ['nodes'],
+      'all boot memory belongs to devices, so that there is no system memory to keep anybody in; ' +
+        'give a node memory without `device`',
+    );
   }
 }
 
@@ -96,6 +104,13 @@ function checkNode(machine: Machine, node: NodeSpec, at: JsonPath, fail: Fail): 
       fail(place, 'ends above 4096 TiB, the largest physical address (52 bits); give less memory');
     }
   });
+  if (node.device !== undefined && node.cpus.length > 0) {
+    fail(
+      [...at, 'device'],
+      `node ${node.id} has CPUs, so its memory is system memory to Linux; leave \`device\` out, or ` +
+        'put the memory of the device in a node of its own, without `cpus`',
+    );
+  }
   if (node.offlineAtStart === true && nodeSizeBytes(node) === 0) {
     fail([...at, 'offlineAtStart'], `node ${node.id} has no memory that could be offline`);
   }

@@ -21,6 +21,14 @@ export function machineDoubts(machine: Machine): string[] {
       `node ${n.id} has ${formatSizeBytes(nodeSizeBytes(n))} of memory: x86 ignores nodes below ` +
       `${formatSizeBytes(NODE_MIN_BYTES)}, and per-CPU lists alone may hold it all`,
   );
+  for (const { name, homeNode } of machine.devices) {
+    const home = nodes.find((n) => n.id === homeNode);
+    if (home === undefined || home.cpus.length > 0) continue;
+    doubts.push(
+      `device ${name} hangs on node ${homeNode}, which has no CPUs: what it evicts goes to the ` +
+        'nearest system memory from there',
+    );
+  }
   const close = nodes.flatMap((from, i) =>
     nodes.flatMap((to, j) =>
       i < j && distances[i]?.[j] === LOCAL_DISTANCE ? [`${from.id} and ${to.id}`] : [],

@@ -1,37 +1,24 @@
 // The buddy lists of a zone: blocks of 2^order frames, split on the way out, merged on the way in.
 // Models   linux@v6.1 mm/page_alloc.c: __free_one_page, buddy_merge_likely, expand,
 //          __rmqueue_smallest, __rmqueue_fallback, find_suitable_fallback, steal_suitable_fallback,
-//          rmqueue_bulk, move_freepages_block, reserve_highatomic_pageblock.
+//          rmqueue_bulk, move_freepages_block, reserve_highatomic_pageblock, __isolate_free_page.
 // Omits    page isolation, CMA, guard pages, page reporting, random placement.
 // Holds    BUD1 a free block starts at a multiple of its size. BUD2 no two free buddies of one
 //          order below the largest. BUD3 a block lies in one zone.
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
+import { BLOCK_TYPE_BITS, BuddyLists, ORDER_MASK } from './buddy_lists.ts';
 import {
   MIGRATE_HIGHATOMIC,
   MIGRATE_MOVABLE,
+  MIGRATE_PCPTYPES,
   MIGRATE_RECLAIMABLE,
   MIGRATE_TYPES,
   MIGRATE_UNMOVABLE,
 } from './gfp.ts';
 import { ALLOC_NOFRAGMENT } from './internal.ts';
-import {
-  KIND_ANON,
-  KIND_BUDDY,
-  KIND_FILE,
-  KIND_NONE,
-  KIND_SHMEM,
-  type MemMap,
-  NIL,
-} from './memmap.ts';
-import type { Zones } from './mmzone.ts';
-
-const ORDER_BITS = 5;
-const ORDER_MASK = (1 << ORDER_BITS) - 1;
-
-/** Layout of a page block's row: migrate type below, zone above. */
-export const BLOCK_TYPE_BITS = 3;
-export const BLOCK_TYPE_MASK = (1 << BLOCK_TYPE_BITS) - 1;
+import { KIND_ANON, KIND_BUDDY, KIND_FILE, KIND_NONE, KIND_SHMEM, NIL } from './memmap.ts';
+import { zoneWatermarkOk } from './watermark.ts';
 
 /** Which other types to take from, in order, when a type's own lists are empty. */
 const FALLBACKS: readonly (readonly number[])[] = [
@@ -40,105 +27,12 @@ const FALLBACKS: readonly (readonly number[])[] = [
   [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE],
 ];
 
-export class Buddy {
-  readonly zones: Zones;
-  readonly map: MemMap;
-  readonly maxOrder: number;
-  readonly pageblockOrder: number;
-  /**
-   * By page block (frame >> pageblockOrder): its zone, and its migrate type in the low
-   * BLOCK_TYPE_BITS. One column, because a page that is freed needs both.
-   */
-  readonly blocks: Uint16Array;
-
-  constructor(zones: Zones, map: MemMap, pageblockOrder: number) {
-    this.zones = zones;
-    this.map = map;
-    this.maxOrder = zones.nrOrders - 1;
-    this.pageblockOrder = Math.min(pageblockOrder, this.maxOrder);
-    assert(zones.nr << BLOCK_TYPE_BITS <= 2 ** 16, 'zone numbers fit the column of page blocks');
-    this.blocks = new Uint16Array((map.nrFrames >> this.pageblockOrder) + 1);
-    for (let z = 0; z < zones.nr; z++) {
-      const first = (zones.startFrame[z] as number) >> this.pageblockOrder;
-      const end = (zones.endFrame[z] as number) >> this.pageblockOrder;
-      this.blocks.fill((z << BLOCK_TYPE_BITS) | MIGRATE_MOVABLE, first, end);
-    }
-  }
-
+export class Buddy extends BuddyLists {
   /** Puts whole page blocks into a zone, for movable pages (move_pfn_range_to_zone). */
   moveToZone(start: number, end: number, z: ZoneIndex): void {
     const code = (z << BLOCK_TYPE_BITS) | MIGRATE_MOVABLE;
     const order = this.pageblockOrder;
     this.blocks.fill(code, start >> order, Math.ceil(end / (1 << order)));
-  }
-
-  /** Zone of a frame. */
-  zoneOf(f: number): ZoneIndex {
-    return ((this.blocks[f >> this.pageblockOrder] as number) >> BLOCK_TYPE_BITS) as ZoneIndex;
-  }
-
-  /** get_pageblock_migratetype. */
-  pageblockType(f: number): number {
-    return (this.blocks[f >> this.pageblockOrder] as number) & BLOCK_TYPE_MASK;
-  }
-
-  setPageblockType(f: number, type: number): void {
-    const i = f >> this.pageblockOrder;
-    this.blocks[i] = ((this.blocks[i] as number) & ~BLOCK_TYPE_MASK) | type;
-  }
-
-  #list(z: number, order: number, type: number): number {
-    return (z * this.zones.nrOrders + order) * MIGRATE_TYPES + type;
-  }
-
-  #add(z: number, f: number, order: number, type: number, toTail: boolean): void {
-    const { zones, map } = this;
-    const list = this.#list(z, order, type);
-    map.kind[f] = KIND_BUDDY;
-    map.order[f] = order | (type << ORDER_BITS);
-    const end = toTail ? zones.listTail : zones.listHead;
-    const other = end[list] as number;
-    map.link[f] = toTail ? NIL : other;
-    map.index[f] = toTail ? other : NIL;
-    if (other === NIL) {
-      zones.listHead[list] = f;
-      zones.listTail[list] = f;
-      const m = z * MIGRATE_TYPES + type;
-      zones.orderMask[m] = (zones.orderMask[m] as number) | (1 << order);
-    } else {
-      if (toTail) map.link[other] = f;
-      else map.index[other] = f;
-      end[list] = f;
-    }
-    zones.listCount[list] = (zones.listCount[list] as number) + 1;
-  }
-
-  #remove(z: number, f: number): void {
-    const { zones, map } = this;
-    const code = map.order[f] as number;
-    const order = code & ORDER_MASK;
-    const type = code >> ORDER_BITS;
-    const list = this.#list(z, order, type);
-    const next = map.link[f] as number;
-    const prev = map.index[f] as number;
-    if (prev === NIL) zones.listHead[list] = next;
-    else map.link[prev] = next;
-    if (next === NIL) zones.listTail[list] = prev;
-    else map.index[next] = prev;
-    map.kind[f] = KIND_NONE;
-    zones.listCount[list] = (zones.listCount[list] as number) - 1;
-    if (next === NIL && prev === NIL) this.#updateMask(z, order, type);
-  }
-
-  #updateMask(z: number, order: number, type: number): void {
-    const { zones } = this;
-    const m = z * MIGRATE_TYPES + type;
-    const isEmpty = zones.listHead[this.#list(z, order, type)] === NIL;
-    const hasVirgin =
-      order === this.maxOrder &&
-      type === MIGRATE_MOVABLE &&
-      zones.virginNext[z] !== zones.virginEnd[z];
-    if (isEmpty && !hasVirgin) zones.orderMask[m] = (zones.orderMask[m] as number) & ~(1 << order);
   }
 
   /**
@@ -198,7 +92,7 @@ export class Buddy {
   /** Puts untouched blocks on their list, behind what is there. */
   #listUntouched(z: number, start: number, end: number): void {
     for (let f = start; f < end; f += 1 << this.maxOrder) {
-      this.#add(z, f, this.maxOrder, MIGRATE_MOVABLE, true);
+      this.addBlock(z, f, this.maxOrder, MIGRATE_MOVABLE, true);
     }
   }
 
@@ -220,14 +114,14 @@ export class Buddy {
         this.#listUntouched(z, first, from);
       } else if (first < from) zones.virginEnd[z] = from;
       else zones.virginNext[z] = to;
-      this.#updateMask(z, maxOrder, MIGRATE_MOVABLE);
+      this.updateMask(z, maxOrder, MIGRATE_MOVABLE);
       for (let f = from; f < to; f += 1 << maxOrder) taken.push({ f: f as Frame, order: maxOrder });
     }
     for (let f = start; f < end; ) {
       if (f === from && from < to) f = to;
       else if (map.kind[f] === KIND_BUDDY) {
         const order = (map.order[f] as number) & ORDER_MASK;
-        this.#remove(z, f);
+        this.removeBlock(z, f);
         taken.push({ f: f as Frame, order });
         f += 1 << order;
       } else f++;
@@ -241,15 +135,15 @@ export class Buddy {
    */
   #take(z: number, order: number, type: number): number {
     const { zones } = this;
-    const head = zones.listHead[this.#list(z, order, type)] as number;
+    const head = zones.listHead[this.listNumber(z, order, type)] as number;
     if (head !== NIL) {
-      this.#remove(z, head);
+      this.removeBlock(z, head);
       return head;
     }
     const block = zones.virginNext[z] as number;
     assert(order === this.maxOrder && block < (zones.virginEnd[z] as number));
     zones.virginNext[z] = block + (1 << order);
-    this.#updateMask(z, order, type);
+    this.updateMask(z, order, type);
     return block;
   }
 
@@ -262,12 +156,39 @@ export class Buddy {
     while (o < maxOrder) {
       const buddy = block ^ (1 << o);
       if (!this.#isFree(z, buddy, o)) break;
-      this.#remove(z, buddy);
+      this.removeBlock(z, buddy);
       block &= buddy;
       o++;
     }
-    this.#add(z, block, o, type, toTail || this.#mergeLikely(z, block, o));
+    this.addBlock(z, block, o, type, toTail || this.#mergeLikely(z, block, o));
     map.kind[f] = block === f ? KIND_BUDDY : KIND_NONE;
+  }
+
+  /**
+   * Takes a block off its list to be filled with pages that move, unless the zone would fall to
+   * its min mark (__isolate_free_page). Returns its order, or -1.
+   */
+  isolate(z: ZoneIndex, f: number): number {
+    const { zones, map } = this;
+    const order = (map.order[f] as number) & ORDER_MASK;
+    const mark = (zones.wmarkMin[z] as number) + (1 << order);
+    if (!zoneWatermarkOk(zones, z, 0, mark, 0, 0)) return -1;
+    this.removeBlock(z, f);
+    zones.free[z] = (zones.free[z] as number) - (1 << order);
+    if (order < this.pageblockOrder - 1) return order;
+    for (let g = f; g < f + (1 << order); g += 1 << this.pageblockOrder) {
+      if (this.pageblockType(g) < MIGRATE_PCPTYPES) this.setPageblockType(g, MIGRATE_MOVABLE);
+    }
+    return order;
+  }
+
+  /** Is there a block of at least this order that a request of a type would be given? */
+  hasBlockFor(z: number, order: number, type: number): boolean {
+    if ((this.zones.orderMask[z * MIGRATE_TYPES + type] as number) >>> order !== 0) return true;
+    for (let o = order; o <= this.maxOrder; o++) {
+      if (this.#canSteal(o, type) && this.#fallbackType(z, o, type) !== NIL) return true;
+    }
+    return false;
   }
 
   #isFree(z: number, f: number, order: number): boolean {
@@ -295,7 +216,7 @@ export class Buddy {
       if (mask !== 0) {
         const from = 31 - Math.clz32(mask & -mask);
         const block = this.#take(z, from, type);
-        for (let o = from - 1; o >= order; o--) this.#add(z, block + (1 << o), o, type, false);
+        for (let o = from - 1; o >= order; o--) this.addBlock(z, block + (1 << o), o, type, false);
         zones.free[z] = (zones.free[z] as number) - (1 << order);
         return block as Frame;
       }
@@ -332,7 +253,7 @@ export class Buddy {
       for (let i = 0; i < n; i++) out[done + i] = block + i;
       for (let rest = n; rest < size; ) {
         const o = 31 - Math.clz32(rest & -rest);
-        this.#add(z, block + rest, o, type, false);
+        this.addBlock(z, block + rest, o, type, false);
         rest += 1 << o;
       }
       done += n;
@@ -386,7 +307,7 @@ export class Buddy {
     } else if (this.#canSteal(order, type)) {
       this.#stealPageblock(z, block, order, from, type);
     }
-    this.#add(z, block, order, type, false);
+    this.addBlock(z, block, order, type, false);
   }
 
   /**
@@ -416,8 +337,8 @@ export class Buddy {
     for (let g = Math.max(start, this.zones.startFrame[z] as number); g < end; ) {
       if (this.map.kind[g] === KIND_BUDDY) {
         const o = (this.map.order[g] as number) & ORDER_MASK;
-        this.#remove(z, g);
-        this.#add(z, g, o, type, false);
+        this.removeBlock(z, g);
+        this.addBlock(z, g, o, type, false);
         nrFree += 1 << o;
         g += 1 << o;
         continue;
@@ -461,7 +382,7 @@ export class Buddy {
   /** Free blocks of one order and type, as /proc/pagetypeinfo counts them. */
   countFreeOfType(z: number, order: number, type: number): number {
     const { zones } = this;
-    const listed = zones.listCount[this.#list(z, order, type)] as number;
+    const listed = zones.listCount[this.listNumber(z, order, type)] as number;
     if (order !== this.maxOrder || type !== MIGRATE_MOVABLE) return listed;
     return listed + (((zones.virginEnd[z] as number) - (zones.virginNext[z] as number)) >> order);
   }

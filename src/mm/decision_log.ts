@@ -11,6 +11,7 @@
 // Holds    A record of one step takes 28 bytes, of three 44.
 import type { Nodemask } from '../base/nodemask.ts';
 import type { MaskOrigin } from '../hooks/design.ts';
+import type { CompactNote } from './compaction.ts';
 import type { ListKind } from './zonelist.ts';
 
 export const VERDICT = {
@@ -95,6 +96,14 @@ export interface ReclaimRun {
   readonly at: number;
 }
 
+/** What a run of compaction over one zone came to. */
+export interface CompactionRun extends CompactNote {
+  /** The request for which it ran. */
+  readonly context: RequestContext | undefined;
+  /** Position of the record that was written next. */
+  readonly at: number;
+}
+
 export class DecisionLog {
   #words = new Int32Array(1 << 12);
   #used = 0;
@@ -113,6 +122,7 @@ export class DecisionLog {
   #nrPages = 0;
   #nrRecords = 0;
   readonly #runs: ReclaimRun[] = [];
+  readonly #compactions: CompactionRun[] = [];
 
   /** Pages decided about. */
   get nrPages(): number {
@@ -216,6 +226,16 @@ export class DecisionLog {
   /** Runs of reclaim so far, in order. */
   get reclaimRuns(): readonly ReclaimRun[] {
     return this.#runs;
+  }
+
+  /** A run of compaction over one zone. */
+  noteCompaction(note: CompactNote): void {
+    this.#compactions.push({ ...note, context: this.#contexts[this.#context], at: this.#used });
+  }
+
+  /** Runs of compaction so far, in order. */
+  get compactionRuns(): readonly CompactionRun[] {
+    return this.#compactions;
   }
 
   #reserve(words: number): void {

@@ -2,8 +2,8 @@
 // must free pages itself.
 // Models   linux@v6.1 mm/vmscan.c: wakeup_kswapd, balance_pgdat, pgdat_balanced,
 //          kswapd_shrink_node, try_to_free_pages, do_try_to_free_pages, shrink_zones, node_reclaim;
-//          mm/page_alloc.c: wake_all_kswapds, __alloc_pages_direct_reclaim, should_reclaim_retry.
-// Omits    boosted watermarks (DEV-3), kcompactd, throttling. The daemon runs to its end at the
+//          mm/page_alloc.c: wake_all_kswapds, should_reclaim_retry.
+// Omits    boosted watermarks (DEV-3), throttling. The daemon runs to its end at the
 //          moment it is woken, as one does that has a CPU of its own and is faster than who wakes
 //          it (SPEC RCL6).
 // Hooks    kswapdRuns, directReclaim.
@@ -11,12 +11,12 @@
 //          RCL7 a request reclaims only from nodes of its list, mask and cpuset.
 
 import type { ZoneIndex } from '../base/ids.ts';
-import { __GFP_NORETRY, __GFP_RETRY_MAYFAIL, MAX_NR_ZONES } from './gfp.ts';
-import { ALLOC_KSWAPD, ALLOC_WMARK_MIN } from './internal.ts';
+import type { Compaction } from './compaction.ts';
+import { __GFP_DIRECT_RECLAIM, MAX_NR_ZONES } from './gfp.ts';
+import { ALLOC_WMARK_MIN } from './internal.ts';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, type Lru } from './lru.ts';
 import type { MemCgroup } from './memcg.ts';
 import type { Zones } from './mmzone.ts';
-import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 import {
   DEF_PRIORITY,
   MAX_RECLAIM_RETRIES,
@@ -45,6 +45,7 @@ export interface ReclaimParts {
   readonly stat: VmStat;
   readonly vmscan: Vmscan;
   readonly gate: ReclaimGate;
+  readonly compaction: Pick<Compaction, 'isReady' | 'afterKswapd' | 'kswapdsSleep' | 'wake'>;
   /** Does something as the daemon of a node. */
   readonly asKswapd: (nid: number, run: () => void) => void;
   /** Tells whoever keeps a record: `by` the daemon or a request, from a node, so many pages. */
@@ -94,12 +95,18 @@ export class Reclaim implements Reclaimer {
   }
 
   wakeKswapds(request: ReclaimRequest): void {
-    const { vmscan, gate } = this.#p;
+    const { vmscan, gate, compaction } = this.#p;
+    compaction.kswapdsSleep();
     for (const nid of this.#nodesOf(request)) {
       if (!request.cpusetAllows(nid) || !gate.kswapdRuns(nid)) continue;
-      if (vmscan.node(nid).kswapdFailures >= MAX_RECLAIM_RETRIES) continue;
-      if (this.#isBalanced(nid, request.order, request.highest)) continue;
-      this.#balance(nid, request.order, request.highest);
+      const { order, highest, gfp } = request;
+      const isTired = vmscan.node(nid).kswapdFailures >= MAX_RECLAIM_RETRIES;
+      if (isTired || this.#isBalanced(nid, order, highest)) {
+        if ((gfp & __GFP_DIRECT_RECLAIM) === 0) compaction.wake(nid, order, highest);
+        continue;
+      }
+      const leavesRest = this.#balance(nid, order, highest) < order;
+      compaction.afterKswapd(nid, order, highest, leavesRest);
     }
     request.resume();
   }
@@ -118,8 +125,8 @@ export class Reclaim implements Reclaimer {
     return nrUsable === 0;
   }
 
-  /** One run of a node's daemon (balance_pgdat). */
-  #balance(nid: number, order: number, highest: number): void {
+  /** One run of a node's daemon (balance_pgdat). Returns the order that it was after in the end. */
+  #balance(nid: number, order: number, highest: number): number {
     const { vmscan, asKswapd, note, zones, stat } = this.#p;
     let nrToReclaim = 0;
     for (const z of this.#zonesUpTo(nid, highest)) {
@@ -138,6 +145,7 @@ export class Reclaim implements Reclaimer {
     });
     if (sc.nrReclaimed === 0) vmscan.node(nid).kswapdFailures++;
     note('kswapd', nid, sc.nrReclaimed);
+    return sc.order;
   }
 
   #shrinkNode(nid: number, sc: ScanControl): void {
@@ -147,35 +155,8 @@ export class Reclaim implements Reclaimer {
     if (sc.nrReclaimed > before) vmscan.node(nid).kswapdFailures = 0;
   }
 
-  reclaimFor(request: ReclaimRequest, walk: () => number, drain: () => void): number {
-    const { gfp, order } = request;
-    let noProgress = 0;
-    for (;;) {
-      const freed = this.#tryToFree(request);
-      request.resume();
-      if (freed > 0) {
-        const n = walk();
-        if (n > 0) return n;
-        drain();
-        const again = walk();
-        if (again > 0) return again;
-      }
-      if (gfp & __GFP_NORETRY) break;
-      const isCostly = order > PAGE_ALLOC_COSTLY_ORDER;
-      if (isCostly && !(gfp & __GFP_RETRY_MAYFAIL)) break;
-      noProgress = freed > 0 && !isCostly ? 0 : noProgress + 1;
-      if (noProgress > MAX_RECLAIM_RETRIES || !this.#promises(request)) break;
-      if (request.allocFlags & ALLOC_KSWAPD) this.wakeKswapds(request);
-      const n = walk();
-      if (n > 0) return n;
-    }
-    // The little slab that is found there makes a real kernel do this in the end (EXH2).
-    if (request.hasSlab) drain();
-    return walk();
-  }
-
   /** Could a zone pass if all that can be reclaimed were free (should_reclaim_retry)? */
-  #promises({ zones: list, highest, nodemask, order, allocFlags }: ReclaimRequest): boolean {
+  promises({ zones: list, highest, nodemask, order, allocFlags }: ReclaimRequest): boolean {
     const { zones, vmscan } = this.#p;
     for (let i = 0; i < list.length; i++) {
       const z = list[i] as number;
@@ -191,7 +172,7 @@ export class Reclaim implements Reclaimer {
   }
 
   /** Frees a few pages of the nodes of a request's list (try_to_free_pages). */
-  #tryToFree(request: ReclaimRequest): number {
+  tryToFree(request: ReclaimRequest): number {
     const { order, highest } = request;
     const sc = scanControl({
       nrToReclaim: SWAP_CLUSTER_MAX,
@@ -200,9 +181,18 @@ export class Reclaim implements Reclaimer {
       isKswapd: false,
     });
     const nodes = this.#nodesOf(request).filter(
-      (nid) => request.cpusetAllows(nid) && this.#p.gate.mayReclaim(nid, request),
+      (nid) =>
+        request.cpusetAllows(nid) &&
+        this.#p.gate.mayReclaim(nid, request) &&
+        !this.#isReady(nid, order, highest),
     );
-    return this.#freeFrom(nodes, sc);
+    return nodes.length === 0 ? 0 : this.#freeFrom(nodes, sc);
+  }
+
+  /** Is compaction the better means for every zone of a node (shrink_zones)? */
+  #isReady(nid: number, order: number, highest: number): boolean {
+    const own = this.#zonesUpTo(nid, highest) as ZoneIndex[];
+    return own.every((z) => this.#p.compaction.isReady(z, order, highest));
   }
 
   /**

@@ -13,6 +13,14 @@ import { Nodemask } from '../base/nodemask.ts';
 import type { Design, DeviceMemoryType } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
+import {
+  type BootPages,
+  type BootPool,
+  bootPagesIn,
+  takeBootPages,
+  takenByBoot,
+  withoutBootPages,
+} from './boot_pages.ts';
 import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
 import { ZONE_DEVICE, ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
@@ -24,7 +32,7 @@ import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
 import { NodeStates, onlineNodes } from './node_states.ts';
-import { OnlinePolicy } from './online_policy.ts';
+import { type AutoOnline, OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
 import { Swap } from './swap.ts';
@@ -49,6 +57,10 @@ import { buildZonelists, type Zonelists } from './zonelist.ts';
 export interface MemoryOptions {
   /** Start from these zones instead of laying out the machine's ranges. */
   readonly zones?: readonly ZoneSnapshot[] | undefined;
+  /** `memhp_default_state=` on the command line; where it is left out the machine says. */
+  readonly memhpDefaultState?: AutoOnline | undefined;
+  /** `hugepagesz=1G hugepages=` on the command line. */
+  readonly giganticBootPool?: BootPool | undefined;
   /** Keep page blocks of every type free from the start; see keepBlocksFree. */
   readonly keepsBlocks?: boolean | undefined;
 }
@@ -60,14 +72,10 @@ export interface Segment {
   readonly nrPages: number;
 }
 
-/** struct page of a frame on the real kernel, which boot takes from each node's own memory. */
-const STRUCT_PAGE_BYTES = 64;
 /** Frames must fit page table entries and 32-bit columns with room to spare. */
 const MAX_FRAMES = 2 ** 30;
 /** With less boot memory, the kernel starts with transparent huge pages switched off. */
 const LEAST_BYTES_FOR_THPS = 512 * 1024 * 1024;
-/** What a kernel image and its early tables take of the first node. */
-const KERNEL_IMAGE_BYTES = 32 * 1024 * 1024;
 
 export class Memory {
   readonly machine: Machine;
@@ -100,6 +108,8 @@ export class Memory {
   #keepsBlocks = false;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
+  /** Gigantic pages that boot has set apart. */
+  readonly bootPages: BootPages;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
   readonly blocks: readonly MemoryBlock[];
   /** What becomes of memory that is added, and of blocks for which nobody names a zone. */
@@ -122,14 +132,10 @@ export class Memory {
     this.nrNodeIds = Math.max(...machine.nodes.map((n) => n.id)) + 1;
     this.onlineCpus = machine.nodes.flatMap((n) => n.cpus);
     this.nrCpus = Math.max(0, ...this.onlineCpus) + 1;
-    this.nodeOfCpu = new Int32Array(this.nrCpus).fill(-1);
-    for (const node of machine.nodes) {
-      for (const cpu of node.cpus) if (this.nodeOfCpu[cpu] === -1) this.nodeOfCpu[cpu] = node.id;
-    }
-
+    this.nodeOfCpu = this.#mapCpus();
     this.#setNodes();
     const kept = keptMemory(design, this.states);
-    const plans = this.#plan(options.zones, kept);
+    const plans = this.#plan(options, kept);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
     const nrFrames = this.#layOut(plans);
@@ -163,7 +169,7 @@ export class Memory {
       nodeOfCpu: this.nodeOfCpu,
       nrNodeIds: this.nrNodeIds,
     });
-    this.onlinePolicy = new OnlinePolicy(machine);
+    this.onlinePolicy = new OnlinePolicy(machine, options.memhpDefaultState);
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
     for (const block of this.blocks) {
       const { startFrame, nrPages, zone } = block;
@@ -172,13 +178,25 @@ export class Memory {
     plans.forEach((plan, z) => {
       const type = kept.get(plan.nid);
       if (type !== undefined) this.#addDeviceMemory(z as ZoneIndex, plan, type);
-      else if (plan.stretches.length > 0) this.#fillZone(z as ZoneIndex, plan);
+      else if (plan.stretches.length > 0) this.#sizeZone(z as ZoneIndex, plan);
+    });
+    this.#setStates(kept);
+    this.bootPages = takeBootPages(this, options.giganticBootPool);
+    plans.forEach((plan, z) => {
+      if (this.zones.isManaged(z as ZoneIndex)) this.#fillZone(z as ZoneIndex, plan);
     });
     this.hasMemoryComeLater = this.blocks.some((block) => block.zone !== undefined);
-    this.#setStates(kept);
     this.rebuild();
     this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
+  }
+
+  #mapCpus(): Int32Array {
+    const nodeOfCpu = new Int32Array(this.nrCpus).fill(-1);
+    for (const node of this.machine.nodes) {
+      for (const cpu of node.cpus) if (nodeOfCpu[cpu] === -1) nodeOfCpu[cpu] = node.id;
+    }
+    return nodeOfCpu;
   }
 
   /** Has it enough boot memory for transparent huge pages to be of use (hugepage_init)? */
@@ -254,7 +272,7 @@ export class Memory {
     return ZONE_NAMES[this.zones.type[z] as number] as string;
   }
 
-  #fillZone(z: ZoneIndex, plan: ZonePlan): void {
+  #sizeZone(z: ZoneIndex, plan: ZonePlan): void {
     const { zones } = this;
     const first = plan.stretches[0];
     const last = plan.stretches.at(-1);
@@ -264,18 +282,26 @@ export class Memory {
     zones.startPfn[z] = first.startPfn;
     zones.spanned[z] = snapshot?.spannedPages ?? last.startPfn + last.nrPages - first.startPfn;
     zones.present[z] = present;
-    const managed = snapshot?.managedPages ?? present - this.#bootTakes(z, present);
-    zones.managed[z] = managed;
-    this.freeAtStart[z] = snapshot?.freePages ?? managed;
-    let skip = present - (this.freeAtStart[z] as number);
+    const taken = plan.hotplug === undefined ? takenByBoot(this, z, present) : 0;
+    zones.managed[z] = snapshot?.managedPages ?? present - taken;
+  }
+
+  /** Frees what boot has not taken; what is free in a snapshot does not count its pages. */
+  #fillZone(z: ZoneIndex, { snapshot, stretches }: ZonePlan): void {
+    const { present, managed } = this.zones;
+    const free = snapshot === undefined ? undefined : snapshot.freePages + bootPagesIn(this, z);
+    this.freeAtStart[z] = free ?? (managed[z] as number);
+    let skip = (present[z] as number) - (this.freeAtStart[z] as number);
     assert(skip >= 0, 'a zone has no more free pages than it has pages');
-    const segments = plan.stretches.map((stretch) => this.#segmentOf(z, stretch));
-    const untouched = segments.reduce((a, b) => (b.nrPages > a.nrPages ? b : a));
-    for (const segment of segments) {
-      const taken = Math.min(skip, segment.nrPages);
+    const pieces = stretches.flatMap((stretch) => {
+      const { startFrame: start, nrPages } = this.#segmentOf(z, stretch);
+      return withoutBootPages({ start, end: start + nrPages }, this.bootPages);
+    });
+    const untouched = pieces.reduce((a, b) => (b.end - b.start > a.end - a.start ? b : a));
+    for (const piece of pieces) {
+      const taken = Math.min(skip, piece.end - piece.start);
       skip -= taken;
-      const start = segment.startFrame + taken;
-      this.buddy.freeRange(z, start, segment.startFrame + segment.nrPages, segment === untouched);
+      this.buddy.freeRange(z, piece.start + taken, piece.end, piece === untouched);
     }
   }
 
@@ -323,18 +349,6 @@ export class Memory {
     return nextFrame;
   }
 
-  /** Pages that boot takes of a zone before the allocator exists: the frame table, the kernel. */
-  #bootTakes(z: number, present: number): number {
-    const { zones, pageBytes } = this;
-    if (zones.type[z] === ZONE_MOVABLE || this.machine.sizesAre === 'managed') return 0;
-    let pages = Math.ceil((present * STRUCT_PAGE_BYTES) / pageBytes);
-    const isLargestOfFirst =
-      zones.nid[z] === zones.nid[0] &&
-      zones.ofNode(zones.nid[0] as number).every((o) => span(zones, o) <= span(zones, z));
-    if (isLargestOfFirst) pages += KERNEL_IMAGE_BYTES / pageBytes;
-    return Math.min(pages, present);
-  }
-
   /** The masks that firmware decides. */
   #setNodes(): void {
     const { machine, states } = this;
@@ -346,11 +360,12 @@ export class Memory {
   }
 
   #plan(
-    snapshot: readonly ZoneSnapshot[] | undefined,
+    { zones, memhpDefaultState }: MemoryOptions,
     kept: ReadonlyMap<NodeId, unknown>,
   ): ZonePlan[] {
     const { machine } = this;
-    const plans = snapshot === undefined ? planZones(machine) : planSnapshot(machine, snapshot);
+    const plans =
+      zones === undefined ? planZones(machine, memhpDefaultState) : planSnapshot(machine, zones);
     return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
   }
 
@@ -471,6 +486,3 @@ export class Memory {
 }
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
-
-const span = (zones: Zones, z: number): number =>
-  (zones.endFrame[z] as number) - (zones.startFrame[z] as number);

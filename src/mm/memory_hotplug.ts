@@ -11,7 +11,7 @@
 import { assert, NotModelled } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
-import { HUGE_PAGE_BYTES } from './hugetlb.ts';
+import { HUGE_PAGE_BYTES } from './huge_page_lists.ts';
 import {
   KIND_ANON,
   KIND_DRIVER,
@@ -74,9 +74,15 @@ export function onlineBlockIn(mem: Memory, block: MemoryBlock, z: ZoneIndex): vo
   mem.updateWatermarks();
 }
 
-/** A block that nobody is given pages of any more. */
-export interface IsolatedBlock {
-  readonly block: MemoryBlock;
+/** A stretch of frames of one zone. */
+export interface ZoneRange {
+  readonly zone: ZoneIndex;
+  readonly startFrame: number;
+  readonly nrPages: number;
+}
+
+/** A stretch that nobody is given pages of any more. */
+export interface IsolatedRange {
   readonly zone: ZoneIndex;
   /** Users' pages on it, ascending, of transparent huge ones the first: they have to leave. */
   readonly movable: readonly Frame[];
@@ -88,6 +94,10 @@ export interface IsolatedBlock {
   readonly free: { f: Frame; order: number }[];
 }
 
+export interface IsolatedBlock extends IsolatedRange {
+  readonly block: MemoryBlock;
+}
+
 /**
  * Keeps everybody off a block (start_isolate_page_range). @returns undefined when pages of the
  * kernel's own lie on it, which cannot move: -EBUSY.
@@ -95,6 +105,15 @@ export interface IsolatedBlock {
 export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | undefined {
   const { zone, startFrame, nrPages } = block;
   assert(zone !== undefined, 'the block is online');
+  const range = isolateRange(mem, { zone, startFrame, nrPages });
+  return range === undefined ? undefined : { ...range, block };
+}
+
+/** The same for any stretch of whole buddy blocks. */
+export function isolateRange(
+  mem: Memory,
+  { zone, startFrame, nrPages }: ZoneRange,
+): IsolatedRange | undefined {
   mem.pcp.drain(zone);
   const free = mem.buddy.takeRange(zone, startFrame, startFrame + nrPages);
   const movable: Frame[] = [];
@@ -124,14 +143,14 @@ export function isolateBlock(mem: Memory, block: MemoryBlock): IsolatedBlock | u
   }
   const nrTaken = nrPages - nrFree - nrMovable - nrUnmovable - huge.length * nrSmall;
   const isMovableZone = mem.zones.type[zone] === ZONE_MOVABLE;
-  const isolatedBlock = { block, zone, movable, huge, nrTaken, free };
-  if (nrUnmovable === 0 && (isMovableZone || nrTaken === 0)) return isolatedBlock;
-  releaseBlock(mem, isolatedBlock);
+  const range = { zone, movable, huge, nrTaken, free };
+  if (nrUnmovable === 0 && (isMovableZone || nrTaken === 0)) return range;
+  releaseRange(mem, range);
   return undefined;
 }
 
-/** Gives an isolated block back to its zone (undo_isolate_page_range). */
-export function releaseBlock(mem: Memory, { zone, free }: IsolatedBlock): void {
+/** Gives an isolated stretch back to its zone (undo_isolate_page_range). */
+export function releaseRange(mem: Memory, { zone, free }: IsolatedRange): void {
   for (const { f, order } of free) {
     mem.buddy.free(zone, f, order, mem.buddy.pageblockType(f), true);
   }

@@ -117,6 +117,12 @@ export class NodeCharges {
     add(payer, nid, n << order);
   }
 
+  /** A page moves to another frame of its node, and counts for whom it counted before. */
+  handOver(old: number, fresh: number): void {
+    this.owner[fresh] = this.owner[old] as number;
+    this.owner[old] = 0;
+  }
+
   /** Frames of a node are free. */
   uncharge(nid: number, f: number, order: number): void {
     for (let g = f; g < f + (1 << order); g++) {

@@ -28,11 +28,14 @@ export class OnlinePolicy {
   /** The ratio holds on the block's node too (auto_movable_numa_aware). */
   isNumaAware = true;
 
-  /** Plugged memory is movable, or offline where the machine says so; so is what comes later. */
-  constructor(machine: Machine) {
+  /**
+   * Plugged memory is movable, or offline where the machine says so; so is what comes later.
+   * @param booted what the command line says instead.
+   */
+  constructor(machine: Machine, booted?: AutoOnline) {
     const plugged = machine.nodes.filter((node) => node.memoryZone === 'movable');
     const isOffline = plugged.length === 0 || plugged.some((node) => node.offlineAtStart === true);
-    this.#booted = isOffline ? 'offline' : 'online_movable';
+    this.#booted = booted ?? (isOffline ? 'offline' : 'online_movable');
     this.autoOnline = this.#booted;
   }
 

@@ -1,8 +1,7 @@
 // The page allocator's decision: which zonelist, which zones of it, and what when none has a page.
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, prepare_alloc_pages, get_page_from_freelist,
 //          alloc_flags_nofragment, zone_watermark_fast, rmqueue, __alloc_pages_slowpath.
-// Omits    compaction. Where nothing can be reclaimed, per-CPU lists are emptied (SPEC EXH2); else
-//          mm/kswapd.ts reclaims.
+// Omits    what mm/direct.ts does for a request that the walks gave nothing.
 // Hooks    zoneGate, nodeCharge (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type. ALC2 a request with a nodemask gets a page of that mask, or none.
@@ -15,7 +14,9 @@ import {
   type MaskOrigin,
   type ZoneGate,
 } from '../hooks/design.ts';
+import type { Compaction } from './compaction.ts';
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
+import { directReclaim } from './direct.ts';
 import {
   __GFP_DIRECT_RECLAIM,
   __GFP_HARDWALL,
@@ -67,6 +68,8 @@ export class PageAllocator extends PageFreer {
   log: DecisionLog | null = null;
   /** What frees pages for requests; null while there is nothing that it could free. */
   reclaimer: Reclaimer | null = null;
+  /** What moves pages together for requests of more than one page. */
+  compaction: Compaction | null = null;
   /** Frames given by the last request. */
   readonly out = new Int32Array(MAX_RUN);
   /** Zone the last request was served from. */
@@ -160,8 +163,7 @@ export class PageAllocator extends PageFreer {
   /**
    * Allocates blocks of 2^order frames into `out` (__alloc_pages).
    * @param want how many requests alike follow one another, 1..MAX_RUN; more than one only for
-   * order
-   *   0. Fewer may be given: those for which nothing that the decision looks at has changed.
+   *   single pages. Fewer may be given: those for which nothing that is looked at has changed.
    * @returns how many were given; 0 means failure, and `failure` says which.
    */
   alloc(gfp: number, order: number, nid: NodeId, nodemask: Nodemask | null, want: number): number {
@@ -179,9 +181,7 @@ export class PageAllocator extends PageFreer {
     return this.#allocAnew(gfp, order, nid, nodemask, want);
   }
 
-  /**
-   * A request that differs from the last one, or for which the straight first step was not enough.
-   */
+  /** A request unlike the last one, or for which the straight first step was not enough. */
   #allocAnew(
     gfp: number,
     order: number,
@@ -204,10 +204,7 @@ export class PageAllocator extends PageFreer {
     return this.#slowpath(gfp, want);
   }
 
-  /**
-   * Works out list, mask, highest zone, preferred zone and flags of a request
-   * (prepare_alloc_pages). They stay in force for the requests alike that follow.
-   */
+  /** Works out what stays in force for the requests alike that follow (prepare_alloc_pages). */
   #prepare(gfp: number, nid: NodeId, nodemask: Nodemask | null): void {
     this.#flushCounts();
     this.#gfp = gfp;
@@ -446,9 +443,8 @@ export class PageAllocator extends PageFreer {
       this.#maskOrigin = MASK_NONE;
       this.#preferred = this.#firstZone(null);
     }
-    if (this.reclaimer !== null && flags & ALLOC_KSWAPD) {
-      this.reclaimer.wakeKswapds(this.#request(gfp, flags));
-    }
+    const daemons = this.reclaimer ?? (this.#order > 0 ? this.compaction : null);
+    if (flags & ALLOC_KSWAPD) daemons?.wakeKswapds(this.#request(gfp, flags));
     // Pages that were freed for this request, or gathered from lists, are the next one's to find.
     const most = this.reclaimer === null ? want : 1;
     const n = this.#getPageFromFreelist(gfp, flags, ATTEMPT.SLOW, most);
@@ -456,7 +452,7 @@ export class PageAllocator extends PageFreer {
     if (!(gfp & __GFP_DIRECT_RECLAIM)) return this.fail(FAILURE.NO_RECLAIM);
     const isAdmitted = this.nrAdmitted > 0;
     const isOverQuota = this.#nrOverQuota > 0 && !isAdmitted;
-    const k = isAdmitted || this.reclaimer !== null ? this.#reclaim(gfp, flags) : 0;
+    const k = isAdmitted || daemons !== null ? this.#reclaim(gfp, flags) : 0;
     if (k > 0) return k;
     const mayNotKill = __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_THISNODE;
     if (gfp & mayNotKill || this.#order > PAGE_ALLOC_COSTLY_ORDER) {
@@ -472,13 +468,16 @@ export class PageAllocator extends PageFreer {
 
   /** Frees pages, or at least empties the per-CPU lists, and makes the walk again. */
   #reclaim(gfp: number, flags: number): number {
-    const walk = () => this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, 1);
-    const drain = () => this.#pcp.drainAll();
-    const request = this.#request(gfp, flags);
-    if (this.reclaimer !== null) return this.reclaimer.reclaimFor(request, walk, drain);
-    if (!request.hasSlab) return 0;
-    drain();
-    return walk();
+    const { reclaimer, compaction } = this;
+    return directReclaim({
+      request: this.#request(gfp, flags),
+      reclaimer,
+      compaction,
+      stat: this.#p.stat,
+      walk: () => this.#getPageFromFreelist(gfp, flags, ATTEMPT.DRAINED, 1),
+      lastZone: () => this.lastZone,
+      drain: () => this.#pcp.drainAll(),
+    });
   }
 
   /** The request in progress, as reclaim sees it. */

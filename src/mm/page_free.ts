@@ -3,7 +3,7 @@
 // Holds    A frame that is free already is never freed: that is a bug of the caller.
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
-import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy.ts';
+import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy_lists.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
 import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';
@@ -84,6 +84,32 @@ export class PageFreer {
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
     const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
     this.#parts.pcp.put(z, this.current.cpu, listType(block & BLOCK_TYPE_MASK), f);
+  }
+
+  /** Gives frames[from..to) back, one after another. */
+  freeMany(frames: Int32Array, from: number, to: number): void {
+    const isWatched =
+      this.#lru.isInUse || this.#held.isInUse || this.#device.isInUse || this.memcg !== null;
+    if (isWatched || this.#charges !== null) {
+      for (let i = from; i < to; i++) this.free(frames[i] as Frame);
+      return;
+    }
+    const kind = this.#kind;
+    const blocks = this.#blocks;
+    const order = this.#pageblockOrder;
+    this.#nrFreed += to - from;
+    for (let i = from; i < to; ) {
+      const start = i;
+      const block = blocks[(frames[i] as number) >> order] as number;
+      for (; i < to && blocks[(frames[i] as number) >> order] === block; i++) {
+        const f = frames[i] as number;
+        assert((kind[f] as number) > KIND_BUDDY, 'a frame is freed twice');
+        kind[f] = KIND_NONE;
+      }
+      const type = listType(block & BLOCK_TYPE_MASK);
+      const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
+      this.#parts.pcp.putMany(z, this.current.cpu, type, frames, start, i);
+    }
   }
 
   /** Gives a block back (__free_pages); of one that broke in part, what is sound, page by page. */

@@ -212,3 +212,31 @@ describe('blocks of several pages', () => {
     });
   });
 });
+
+test('[PCP2] giving many back at once is giving them back one by one', () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 512 }), { minLength: 1, maxLength: 12 });
+  check(sizes, 30, (runs) => {
+    const states = [true, false].map((isMany) => {
+      const k = kernel();
+      k.setCurrent(k.newTask('T0'));
+      const nr = runs.reduce((a, b) => a + b, 0);
+      const frames = new Int32Array(nr);
+      for (let done = 0; done < nr; ) {
+        const base = k.mem.pcp.listOf(Z, 0);
+        const n = k.mem.pcp.take(Z, base, 1, 0, Math.min(nr - done, 512), out, 0);
+        frames.set(out.subarray(0, n), done);
+        done += n;
+      }
+      for (const f of frames) k.mem.map.kind[f] = KIND_KERNEL;
+      let from = 0;
+      for (const n of runs) {
+        if (isMany) k.allocator.freeMany(frames, from, from + n);
+        else for (let i = 0; i < n; i++) k.allocator.free(frames[from + i] as Frame);
+        from += n;
+      }
+      expect(checkBuddyShape(k)).toEqual([]);
+      return [held(k), [...k.mem.zones.free]];
+    });
+    expect(states[0]).toEqual(states[1]);
+  });
+});

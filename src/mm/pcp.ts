@@ -243,6 +243,36 @@ export class PerCpuLists {
     }
   }
 
+  /** The same for frames[from..to), one after another. */
+  putMany(
+    z: ZoneIndex,
+    cpu: number,
+    type: number,
+    frames: Int32Array,
+    from: number,
+    to: number,
+  ): void {
+    const base = this.listOf(z, cpu);
+    const at = ringAt(base, type);
+    for (let i = from; i < to; ) {
+      const high = this.#words[base + CTL_HIGH] as number;
+      const had = this.#words[base + CTL_COUNT] as number;
+      const n = Math.min(to - i, Math.max(1, high - had));
+      this.#reserve(at, n);
+      const words = this.#words;
+      const ring = words[at + RING_BASE] as number;
+      const mask = words[at + RING_MASK] as number;
+      let head = words[at + RING_HEAD] as number;
+      for (const end = i + n; i < end; i++) {
+        head = (head - 1) | 0;
+        words[ring + (head & mask)] = frames[i] as number;
+      }
+      words[at + RING_HEAD] = head;
+      words[base + CTL_COUNT] = had + n;
+      if (had + n >= high) this.#freeBulk(z, base, this.#nrToFree(z, base), type);
+    }
+  }
+
   /**
    * Gives a block of an order above 0 back. While frames have lately been freed in a row, all that
    * is on the lists goes to the buddy lists with one of order 1..3, so that blocks merge
@@ -325,6 +355,12 @@ export class PerCpuLists {
       this.#freeBulk(z, base, this.#words[base + CTL_COUNT] as number, 0);
       assert(this.#words[base + CTL_COUNT] === 0);
     }
+  }
+
+  /** Returns every block of a zone that one CPU holds (drain_pages_zone). */
+  drainCpu(z: ZoneIndex, cpu: number): void {
+    const base = this.listOf(z, cpu);
+    this.#freeBulk(z, base, this.#words[base + CTL_COUNT] as number, 0);
   }
 
   /** The same for every zone, as direct reclaim does. */

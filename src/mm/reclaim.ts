@@ -155,12 +155,10 @@ export interface ReclaimRequest {
 export interface Reclaimer {
   /** Wakes the daemons of the list's nodes (wake_all_kswapds). */
   wakeKswapds(request: ReclaimRequest): void;
-  /**
-   * Frees pages for a request and makes its walk again, as long as that promises anything
-   * (__alloc_pages_direct_reclaim, should_reclaim_retry).
-   * @returns what the walk gave, or 0.
-   */
-  reclaimFor(request: ReclaimRequest, walk: () => number, drain: () => void): number;
+  /** Frees a few pages of the nodes of a request's list. @returns how many. */
+  tryToFree(request: ReclaimRequest): number;
+  /** Could a zone pass if all that can be reclaimed were free (should_reclaim_retry)? */
+  promises(request: ReclaimRequest): boolean;
   /** Reclaims from a node that is full before a walk goes on to the next (node_reclaim). */
   reclaimNode(nid: number, request: ReclaimRequest): boolean;
 }

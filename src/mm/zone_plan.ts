@@ -8,6 +8,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { Machine, NodeSpec } from '../machine/machine.ts';
 import { memoryBlockBytes, zoneLimits } from '../machine/zones.ts';
 import { ZONE_DEVICE, ZONE_DMA, ZONE_DMA32, ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
+import type { AutoOnline } from './online_policy.ts';
 
 /** What is known of a zone from a real kernel; replaces what boot would have worked out. */
 export interface ZoneSnapshot {
@@ -41,11 +42,22 @@ export interface ZonePlan {
   readonly snapshot: ZoneSnapshot | undefined;
 }
 
+/** The zone that plugged memory comes online in when nothing else is on its node. */
+const ONLINE_ZONE: Readonly<Record<AutoOnline, number | undefined>> = {
+  offline: undefined,
+  online: ZONE_NORMAL,
+  online_kernel: ZONE_NORMAL,
+  online_movable: ZONE_MOVABLE,
+};
+
 /** Zones that a block of hot-plugged memory may be put online in, where it meets no lower zone. */
 const HOTPLUG_ZONES = [ZONE_NORMAL, ZONE_MOVABLE];
 
-/** Cuts the machine's ranges at the zone limits of its architecture. */
-export function planZones(machine: Machine): ZonePlan[] {
+/**
+ * Cuts the machine's ranges at the zone limits of its architecture.
+ * @param autoOnline what becomes of plugged memory; the machine says when left out.
+ */
+export function planZones(machine: Machine, autoOnline?: AutoOnline): ZonePlan[] {
   const limits = zoneLimits(machine.arch, machine.pageBytes);
   const cuts = [
     { type: ZONE_DMA, endBytes: limits.dmaEndBytes },
@@ -55,7 +67,7 @@ export function planZones(machine: Machine): ZonePlan[] {
   const plans: ZonePlan[] = [];
   for (const node of machine.nodes) {
     if (node.memoryZone === 'movable') {
-      plans.push(...planHotplug(machine, node));
+      plans.push(...planHotplug(machine, node, autoOnline));
       continue;
     }
     let startBytes = 0;
@@ -76,12 +88,13 @@ const planOf = (nid: NodeId, type: number, stretches: readonly Stretch[]): ZoneP
   snapshot: undefined,
 });
 
-function planHotplug(machine: Machine, node: NodeSpec): ZonePlan[] {
+function planHotplug(machine: Machine, node: NodeSpec, autoOnline?: AutoOnline): ZonePlan[] {
   const all = stretchesOf(machine, node, 0, Number.POSITIVE_INFINITY);
   if (all.length === 0) return [];
+  const ofMachine: AutoOnline = node.offlineAtStart === true ? 'offline' : 'online_movable';
+  const zone = ONLINE_ZONE[autoOnline ?? ofMachine];
   return HOTPLUG_ZONES.map((type) => {
-    const isFilled = type === ZONE_MOVABLE && node.offlineAtStart !== true;
-    return { ...planOf(node.id, type, isFilled ? all : []), hotplug: all };
+    return { ...planOf(node.id, type, type === zone ? all : []), hotplug: all };
   });
 }
 

@@ -36,9 +36,9 @@ function procMeminfo(view: View): string {
   const kb = (name: Parameters<typeof counters.total>[0]): number => view.kb(counters.total(name));
   const { huge } = k;
   const { swap } = k.mem;
-  const hugeKb = view.kb(huge.nr * huge.nrSmall);
+  const hugePages = k.pools.reduce((n, pool) => n + pool.nr * pool.nrSmall, 0);
   const totalPages = managedPages(view);
-  const commit = Math.floor(((totalPages - huge.nr * huge.nrSmall) * OVERCOMMIT_RATIO) / 100);
+  const commit = Math.floor(((totalPages - hugePages) * OVERCOMMIT_RATIO) / 100);
   const reclaimable = kb('nr_slab_reclaimable');
   const sizes: Row[] = [
     ['MemTotal', view.kb(totalPages)],
@@ -92,7 +92,7 @@ function procMeminfo(view: View): string {
   ];
   const last: Row[] = [
     ['Hugepagesize', view.kb(huge.nrSmall)],
-    ['Hugetlb', hugeKb],
+    ['Hugetlb', view.kb(hugePages)],
     ...directMap(view),
   ];
   return [...sizes.map(row), ...counts.map(countRow), ...last.map(row)].join('');

@@ -2,7 +2,8 @@
 // Models   linux@v6.1 drivers/base/node.c: node_state_attr, node_read_distance, node_read_cpumap;
 //          the file is_cdm_node of the thread's patch 1/4 (Khandual, 2017-02-15), and
 //          has_private_memory of "Private Memory NUMA Nodes" (Price, 2026-07-20).
-// Omits    power, uevent, compact, access classes with their caches and initiators.
+// Omits    power, uevent, compact (which is only written), access classes with their caches and
+//          initiators.
 // Holds    PRC6 the file of coherent device memory is there where the design marks nodes, and
 //          nowhere else.
 import type { NodeId } from '../base/ids.ts';

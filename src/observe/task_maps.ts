@@ -96,7 +96,7 @@ function numaLine(view: View, task: Task, vma: Vma): string {
     if (stat.active < stat.pages && !isHuge(vma)) words.push(`active=${stat.active}`);
     const nodes = [...stat.byNode].sort(([a], [b]) => a - b);
     for (const [nid, n] of nodes) words.push(`N${nid}=${n}`);
-    const pageBytes = k.mem.pageBytes * (isHuge(vma) ? k.huge.nrSmall : 1);
+    const pageBytes = k.mem.pageBytes * (isHuge(vma) ? vma.huge.inode.nrSmall : 1);
     words.push(`kernelpagesize_kB=${pageBytes / 1024}`);
   }
   return words.join(' ');

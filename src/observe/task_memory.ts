@@ -56,8 +56,9 @@ function sumsOf(view: View, task: Task): Sums {
 
 function addArea(sums: Sums, vma: Vma, stat: AreaStat): void {
   if (isHuge(vma)) {
-    sums.hugeShared += stat.shared;
-    sums.hugePrivate += stat.pages - stat.shared;
+    const { nrSmall } = vma.huge.inode;
+    sums.hugeShared += stat.shared * nrSmall;
+    sums.hugePrivate += (stat.pages - stat.shared) * nrSmall;
     return;
   }
   sums.rss += stat.pages;
@@ -82,7 +83,6 @@ function smapsRollup(view: View, task: Task): string {
   if (first === undefined) return '';
   const sums = sumsOf(view, task);
   const pageKb = k.mem.pageBytes / 1024;
-  const hugeKb = pageKb * k.huge.nrSmall;
   const kbOfPss = (pss: number): number => Math.floor(pss / 2 ** (10 + PSS_SHIFT));
   const private_ = sums.rss - sums.shared;
   const privateDirty = sums.dirty - sums.sharedDirty;
@@ -103,8 +103,8 @@ function smapsRollup(view: View, task: Task): string {
     ['AnonHugePages', sums.anonHuge * pageKb],
     ['ShmemPmdMapped', 0],
     ['FilePmdMapped', 0],
-    ['Shared_Hugetlb', sums.hugeShared * hugeKb],
-    ['Private_Hugetlb', sums.hugePrivate * hugeKb],
+    ['Shared_Hugetlb', sums.hugeShared * pageKb],
+    ['Private_Hugetlb', sums.hugePrivate * pageKb],
     ['Swap', sums.swapped * pageKb],
     ['SwapPss', kbOfPss(sums.swapPss)],
     ['Locked', kbOfPss(sums.locked)],
@@ -127,7 +127,7 @@ function status(view: View, task: Task): string {
     vmas.reduce((n, vma) => n + (vma.endVpn - vma.startVpn), 0) * pageKb;
   const isData = (vma: Vma): boolean => vma.object === null && vma.huge?.isShared !== true;
   const nrTables = [...mm.pageTable.tableFrames()].length;
-  const hugeKb = (sums.hugeShared + sums.hugePrivate) * k.huge.nrSmall * pageKb;
+  const hugeKb = (sums.hugeShared + sums.hugePrivate) * pageKb;
   const size = sizeOf(mm.vmas);
   const rows: readonly (readonly [string, number])[] = [
     ['VmPeak', size],

@@ -15,6 +15,10 @@ export const MMAP_KINDS = [
   'hugetlb-noreserve',
   'hugetlb-shared',
   'shm-hugetlb',
+  'hugetlb-1G',
+  'hugetlb-noreserve-1G',
+  'hugetlb-shared-1G',
+  'shm-hugetlb-1G',
   'file',
   'file-private',
   'device',
@@ -248,8 +252,8 @@ export type TaskAct =
       readonly verb: 'device_advise';
       readonly device: string;
       readonly region: string;
-      readonly offset: number;
-      readonly nrPages: number;
+      readonly offset?: number | undefined;
+      readonly nrPages?: number | undefined;
       readonly advice: (typeof DEVICE_ADVICE)[number];
     };
 
@@ -275,8 +279,10 @@ export type SysAct =
   /** The link to a device goes down, and all memory of its node with it. */
   | { readonly verb: 'link_failure'; readonly node: number }
   | {
-      readonly verb: 'zones' | 'free' | 'numastat' | 'hugetlb' | 'states' | 'fallback' | 'tasks';
+      readonly verb: 'zones' | 'free' | 'numastat' | 'states' | 'fallback' | 'tasks';
     }
+  /** The pool of huge pages: of 2 MiB, or of the size named. */
+  | { readonly verb: 'hugetlb'; readonly size?: '1G' | undefined }
   | {
       /** What the kernel has told user space of memory that came and went. */
       readonly verb: 'uevents';
@@ -383,6 +389,8 @@ export interface Scenario {
    * all designs.
    */
   readonly expects?: readonly string[] | undefined;
+  /** Words of the kernel's command line, from a `boot` line; absent where there is none. */
+  readonly boot?: readonly string[] | undefined;
   /** From an `agent` line; absent where there is none. */
   readonly agent?: AgentSettings | undefined;
 }

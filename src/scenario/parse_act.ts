@@ -12,6 +12,8 @@ import {
 import { isFileVerb, readFileAct, readFileSysAct, readKind } from './parse_files.ts';
 import type { Reader } from './reader.ts';
 import {
+  GIGANTIC_PAGE_BYTES,
+  GIGANTIC_SUFFIX,
   type HoldVerb,
   HUGE_PAGE_BYTES,
   LOCK_WORDS,
@@ -29,8 +31,10 @@ export interface PageSizes {
 }
 
 /** Bytes of a page of a region of this kind. */
-export const pageBytesOfKind = (kind: string, pageBytes: number): number =>
-  kind.includes('hugetlb') ? HUGE_PAGE_BYTES : pageBytes;
+export function pageBytesOfKind(kind: string, pageBytes: number): number {
+  if (!kind.includes('hugetlb')) return pageBytes;
+  return kind.endsWith(GIGANTIC_SUFFIX) ? GIGANTIC_PAGE_BYTES : HUGE_PAGE_BYTES;
+}
 
 interface Range {
   readonly region: string;
@@ -207,12 +211,10 @@ function readHold(r: Reader, verb: HoldVerb, pages: PageSizes): TaskAct {
   }
 }
 
-/** R [OFF PAGES], and options may follow. */
+/** R [OFF PAGES], and words or options may follow: they do not begin with a digit. */
 function readOptionalRange(r: Reader, pages: PageSizes): Partial<Range> & { region: string } {
-  const next = r.peek(1);
-  const words: readonly string[] = COMPUTE_WORDS;
-  const isWhole = next === undefined || next.includes('=') || words.includes(next);
-  return isWhole ? { region: r.name('R', 'R') } : readRange(r, pages);
+  const isRange = /^[0-9]/.test(r.peek(1) ?? '') && !r.peek(1)?.includes('=');
+  return isRange ? readRange(r, pages) : { region: r.name('R', 'R') };
 }
 
 function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
@@ -231,6 +233,12 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
     ...given('seed', r.numberOption(rest, 'seed')),
     ...given('accesses', r.numberOption(rest, 'accesses')),
   };
+}
+
+function readDeviceAdvise(r: Reader, pages: PageSizes): TaskAct {
+  const device = readFreeWord(r, 'DEVICE');
+  const range = readOptionalRange(r, pages);
+  return { verb: 'device_advise', device, ...range, advice: r.oneOf('ADVICE', DEVICE_ADVICE) };
 }
 
 function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
@@ -304,10 +312,8 @@ export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAc
       return readDevicePolicy(r);
     case 'device_prefetch':
       return { verb, device: readFreeWord(r, 'DEVICE'), ...readOptionalRange(r, pages) };
-    case 'device_advise': {
-      const device = readFreeWord(r, 'DEVICE');
-      return { verb, device, ...readRange(r, pages), advice: r.oneOf('ADVICE', DEVICE_ADVICE) };
-    }
+    case 'device_advise':
+      return readDeviceAdvise(r, pages);
     case 'device_alloc':
       return readDeviceAlloc(r, pages);
     case 'alloc_buffer':
@@ -350,7 +356,6 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'zones':
     case 'free':
     case 'numastat':
-    case 'hugetlb':
     case 'states':
     case 'fallback':
     case 'tasks':
@@ -358,6 +363,11 @@ export function readSysAct(r: Reader, verb: SysVerb, pages: PageSizes): SysAct {
     case 'drop_caches':
     case 'sync':
       return { verb };
+    case 'hugetlb': {
+      if (r.done) return { verb };
+      if (r.word('1G') !== '1G') r.fail('the pool is of 2 MiB, or 1G', r.at - 1);
+      return { verb, size: '1G' };
+    }
     case 'mkfile':
     case 'rmfile':
     case 'truncate':

@@ -314,6 +314,8 @@ describe('mistakes are named with their place and what was expected', () => {
     ['T0 mmap R0 8 anno', '1:14: "anno" is no KIND; .* \\(did you mean "anon"\\?\\)'],
     ['T0 touch R0 0 8 9', '1:17: "9" is one word too many; usage: TASK touch R'],
     ['T0 touch R0 0 x', '1:15: "x" is no number; expected PAGES, a number of pages$'],
+    ['T0 device_compute gpu0 R0 rading', '1:27: "rading" does not .*did you mean "reading"'],
+    ['T0 device_advise gpu0 R0 devce', '1:26: "devce" is no ADVICE.*did you mean "device"'],
     ['T0 set_mempolicy bind 2-0', '1:23: "2-0" runs backwards; expected 0-2'],
     ['T0 set_mempolicy bind 1024', '1:23: node 1024 is past the last node, 1023'],
     ['T0 set_mempolicy bind nnoe', '1:23: "nnoe" is no list .* \\(did you mean "none"\\?\\)'],

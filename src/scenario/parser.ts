@@ -4,6 +4,7 @@
 //          line and column; the first one ends the reading.
 import { UserError } from '../base/assert.ts';
 import { didYouMean } from '../base/suggest.ts';
+import { readBootWords } from './boot_words.ts';
 import { DESIGN_NAME } from './expect.ts';
 import { type Draft, finish } from './finish.ts';
 import { generateDrafts, type MachineNodes } from './generate.ts';
@@ -66,6 +67,7 @@ class ScenarioReader {
   readonly #header: { [key in 'scenario' | 'title' | 'source' | 'machine' | 'task']?: string } = {};
   readonly #parameters: Record<string, string> = {};
   #agent: AgentSettings | undefined;
+  #boot: readonly string[] | undefined;
   #expects: readonly string[] | undefined;
   /** Parameters and the variables of the loops around the line. */
   readonly #values = new Map<string, string>();
@@ -98,6 +100,7 @@ class ScenarioReader {
       ops,
       parameters: this.#parameters,
       ...(this.#expects === undefined ? {} : { expects: this.#expects }),
+      ...(this.#boot === undefined ? {} : { boot: this.#boot }),
       ...(this.#agent === undefined ? {} : { agent: this.#agent }),
     };
   }
@@ -142,6 +145,7 @@ class ScenarioReader {
     if (head === 'param') this.#param(r);
     else if (head === 'generate') this.#generate(r, line);
     else if (head === 'agent') this.#agentLine(r);
+    else if (head === 'boot') this.#bootLine(r);
     else if (head === 'expects') this.#expectsLine(r);
     else this.#headerLine(r, head as 'scenario' | 'title' | 'source' | 'machine' | 'task');
     r.finish();
@@ -177,6 +181,16 @@ class ScenarioReader {
     const wrong = designs.find((design) => !DESIGN_NAME.test(design));
     if (wrong !== undefined) r.fail(`"${wrong}" is no name of a design; usage: ${r.usage}`, 1);
     this.#expects = designs;
+  }
+
+  /** `boot hugepagesz=1G hugepages=0:1,1:2`. */
+  #bootLine(r: Reader): void {
+    this.#checkPlace(r, 'boot', this.#boot !== undefined);
+    const words = [r.word('WORD')];
+    while (!r.done) words.push(r.word('WORD'));
+    const read = readBootWords(words);
+    if ('message' in read) r.fail(read.message, read.at + 1);
+    this.#boot = words;
   }
 
   /** `agent delay=4 users=app,worker`. */

@@ -219,6 +219,8 @@ function printSysAct(act: SysAct, spell: Spelling): string {
       return `rmfile ${act.file}`;
     case 'truncate':
       return `truncate ${act.file} ${act.nrPages}`;
+    case 'hugetlb':
+      return act.size === undefined ? 'hugetlb' : `hugetlb ${act.size}`;
     case 'cached':
       return `cached ${act.file}${range(act)}`;
     default:
@@ -266,6 +268,7 @@ export function printScenario(scenario: Scenario): string {
   const first = firstTaskName(scenario);
   if (first !== undefined) lines.push(`task ${first}`);
   if (scenario.expects !== undefined) lines.push(`expects ${scenario.expects.join(',')}`);
+  if (scenario.boot !== undefined) lines.push(`boot ${scenario.boot.join(' ')}`);
   if (scenario.agent !== undefined) lines.push(printAgent(scenario.agent));
   lines.push('');
   for (const op of scenario.ops) lines.push(printOp(op));

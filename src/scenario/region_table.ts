@@ -1,14 +1,18 @@
 // Where a task's regions are: the address of each slot, and the length it was last mapped with.
 // Holds    Offset 0 of region k is page 64 S + k S, S = 840 * 5 * 512 pages of 4 KiB: divisible by
-//          1..8, which decides interleaving by address. Regions too long for their slot lie above
-//          all slots, in the order in which they are mapped, below page 2^31, since the frame table
-//          keeps page numbers in 31 bits; modulo 840 they are where the test program on a real
-//          kernel has them. Offsets and lengths of operations count pages of the region, huge or
-//          small; everything below this file counts small ones.
+//          1..8, which decides interleaving by address. Regions too long for their slot, and those
+//          of gigantic pages whose slot does not begin at a multiple of one, lie above all slots,
+//          in the order in which they are mapped, below page 2^31, since the frame table keeps page
+//          numbers in 31 bits; modulo 840 they are where the test program on a real kernel has
+//          them. Offsets and lengths of operations count pages of the region, huge or small;
+//          everything below this file counts small ones.
 import { NotModelled } from '../base/assert.ts';
 import type { HugeInode } from '../kernel/hugetlb_area.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ShmemObject } from '../kernel/shmem.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
+
+import { MAX_REGIONS } from './words.ts';
 
 /** Pages between the starts of two regions. */
 const SLOT_PAGES = 840 * 5 * 512;
@@ -72,17 +76,18 @@ export class RegionTable {
    * @param unit small pages in a page of the region.
    */
   place(region: string, nrPages: number, shift: number, unit = 1): number {
-    const baseVpn = this.baseFor(region, (nrPages + shift) * unit);
+    const baseVpn = this.baseFor(region, (nrPages + shift) * unit, unit);
     this.#places.set(region, { baseVpn, shift, nrPages, unit });
     return baseVpn + shift * unit;
   }
 
   /**
-   * Where offset 0 of a region of so many small pages is, or will be.
+   * Where offset 0 of a region of so many small pages is, or will be: at a multiple of its pages.
    * @throws NotModelled when there are too many long ones.
    */
-  baseFor(region: string, nrSmall: number): number {
-    if (nrSmall <= SLOT_PAGES) return (FIRST_SLOT + this.#slot(region)) * SLOT_PAGES;
+  baseFor(region: string, nrSmall: number, unit = 1): number {
+    const ofSlot = (FIRST_SLOT + this.#slot(region)) * SLOT_PAGES;
+    if (nrSmall <= SLOT_PAGES && ofSlot % unit === 0) return ofSlot;
     const known = this.#long.get(region);
     if (known !== undefined && nrSmall <= known.nrPages) return known.baseVpn;
     const like = (FIRST_LONG + this.#slot(region)) * LONG_STEP;
@@ -142,14 +147,25 @@ export class RegionTable {
     return object;
   }
   /** The file behind a region of huge pages: a SysV segment of the slot's key, or a fresh one. */
-  hugeInodeFor(k: Kernel, region: string, isSegment: boolean, nrPages: number): HugeInode {
-    const known = isSegment ? k.hugeSegments.get(this.#slot(region)) : undefined;
+  hugeInodeFor(
+    k: Kernel,
+    region: string,
+    pool: HugePages,
+    isSegment: boolean,
+    nrPages: number,
+  ): HugeInode {
+    const known = isSegment ? k.hugeSegments.get(this.#hugeKey(region, pool)) : undefined;
     if (known !== undefined) return known;
-    return k.newHugeInode(nrPages, isSegment, k.inoHints.get(region));
+    return k.newHugeInode(pool, nrPages, isSegment, k.inoHints.get(region));
+  }
+
+  /** Keys of segments go by slots, those of gigantic pages behind the others. */
+  #hugeKey(region: string, pool: HugePages): number {
+    return this.#slot(region) + (pool.isGigantic ? MAX_REGIONS : 0);
   }
 
   /** A segment of huge pages was made for good. */
   keepSegment(k: Kernel, region: string, inode: HugeInode): void {
-    if (inode.isSegment) k.hugeSegments.set(this.#slot(region), inode);
+    if (inode.isSegment) k.hugeSegments.set(this.#hugeKey(region, inode.pool), inode);
   }
 }

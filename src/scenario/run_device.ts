@@ -1,6 +1,7 @@
 // Operations that a task asks of a device: compute, prefetch, advice, and how its driver is to act.
 import { UserError } from '../base/assert.ts';
 import { ENODEV, ENOMEM } from '../base/errno.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { Pattern } from '../drivers/access_pattern.ts';
 import { ADVICE } from '../drivers/block_table.ts';
 import type { ComputeResult, Device } from '../drivers/device.ts';
@@ -30,11 +31,19 @@ export function runDevice(c: TaskContext, act: DeviceAct): OpResult {
   }
 }
 
-function deviceOf(c: TaskContext, name: string): Device {
+/** @param others words that the operation takes beside names of devices. */
+function deviceOf(c: TaskContext, name: string, others: readonly string[] = []): Device {
   const device = c.devices.get(name);
   if (device !== undefined) return device;
-  const names = [...c.devices.keys()].join(', ') || 'none';
-  throw new UserError(`the machine has no device "${name}"; it has: ${names}`);
+  if (c.k.machine.devices.some((d) => d.name === name)) {
+    throw new UserError(
+      `device "${name}" has no memory node of its own, and a driver here has one to see to`,
+    );
+  }
+  const known = [...c.devices.keys()];
+  const hint = didYouMean(name, [...known, ...others]);
+  const names = known.join(', ') || 'none';
+  throw new UserError(`the machine has no device "${name}"${hint}; it has: ${names}`);
 }
 
 /**
@@ -88,7 +97,7 @@ function stopped(c: TaskContext, done: ComputeResult): OpResult {
 function prefetch(c: TaskContext, act: Act<'device_prefetch'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
   const toCpu = act.device === 'cpu';
-  const devices = toCpu ? [...c.devices.values()] : [deviceOf(c, act.device)];
+  const devices = toCpu ? [...c.devices.values()] : [deviceOf(c, act.device, ['cpu'])];
   let nrMoved = 0;
   let nrEvicted = 0;
   for (const device of devices) {
@@ -113,8 +122,9 @@ function advise(c: TaskContext, act: Act<'device_advise'>): OpResult {
 
 function setPolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
   if (!DEVICE_POLICIES.includes(act.policy as DevicePolicy)) {
+    const hint = didYouMean(act.policy, DEVICE_POLICIES);
     throw new UserError(
-      `"${act.policy}" is no device policy; expected ${DEVICE_POLICIES.join(', ')}`,
+      `"${act.policy}" is no device policy${hint}; expected ${DEVICE_POLICIES.join(', ')}`,
     );
   }
   if (act.threshold !== undefined && (act.threshold < 1 || act.threshold > MAX_THRESHOLD)) {

@@ -4,6 +4,7 @@
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL, ENOENT } from '../base/errno.ts';
 import { findGroup, makeGroup, moveToGroup, removeGroup } from '../kernel/cgroup.ts';
+import { compactFileNode } from '../kernel/compaction.ts';
 import { isHotplugFile, readHotplugFile, writeHotplugFile } from '../kernel/hotplug_files.ts';
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
@@ -15,6 +16,7 @@ import { readSysctl, sysctlName, writeSysctl } from '../kernel/sysctl.ts';
 import type { Task } from '../kernel/task.ts';
 import { isThpFile, readThpFile, writeThpFile } from '../kernel/thp_sysfs.ts';
 import { MAX_NR_ZONES } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { isTextFile, readTextFile, View } from '../observe/files.ts';
 import { vmstatValue } from '../observe/vmstat_text.ts';
 import { groupPath, readGroupFile, writeGroupFile } from './group_files.ts';
@@ -69,7 +71,7 @@ export function runSys(
     case 'vmstat':
       return vmstatRow(k, tasks, act.keys);
     case 'hugetlb':
-      return { ret: 0, hugetlb: poolRows(k) };
+      return { ret: 0, hugetlb: poolRows(k, act.size === '1G' ? k.gigantic : k.huge) };
     case 'states':
       return { ret: 0, nodeStates: stateRows(k) };
     case 'fallback':
@@ -109,7 +111,7 @@ function waitFor(k: Kernel, act: SysAct): OpResult {
   return { ret: 0 };
 }
 
-/** Sizes a pool; says so when reclaim and compaction would have decided how far it grows. */
+/** Sizes a pool; says so when it did not grow as far as it was told to for want of blocks. */
 function writePool(k: Kernel, act: { readonly path: string; readonly value: string }): OpResult {
   k.huge.isShort = false;
   const result = plain(writeHugeFile(k, k.kthread, act.path, act.value));
@@ -117,13 +119,11 @@ function writePool(k: Kernel, act: { readonly path: string; readonly value: stri
 }
 
 const POOL_SHORT =
-  'no block of 2 MiB above the watermark was left; not modelled: reclaim and compaction, which ' +
-  'would look for more';
+  'no block of 2 MiB above the watermark was left, and neither compaction nor reclaim made one';
 
-/** The pool of huge pages, by node that is online. */
-function poolRows(k: Kernel) {
+/** A pool of huge pages, by node that is online. */
+function poolRows(k: Kernel, huge: HugePages) {
   requireHugePages(k);
-  const { huge } = k;
   const nodes = k.states.online.toArray().map((nid) => [
     nid,
     {
@@ -206,6 +206,11 @@ function writeFile(k: Kernel, path: string, value: string): number {
   if (isHotplugFile(path)) return writeHotplugFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
+  const toCompact = compactFileNode(k, path);
+  if (toCompact !== undefined) {
+    k.compaction.compactNodes([toCompact]);
+    return 0;
+  }
   if (isThpFile(path)) return writeThpFile(k, path, value);
   const weights = WEIGHTS.exec(path);
   return weights === null

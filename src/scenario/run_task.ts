@@ -39,6 +39,7 @@ import { mapFile, runFile } from './run_files.ts';
 import { runHold } from './run_hold.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
+import { GIGANTIC_SUFFIX } from './words.ts';
 
 /** maxnode that a program passes when it names none: one more than the bits of its mask. */
 const DEFAULT_MAXNODE = 1025;
@@ -238,19 +239,20 @@ function mapHuge(c: TaskContext, act: Act<'mmap'>): OpResult {
   const { k, task, regions } = c;
   requireHugePages(k);
   const { region, nrPages, shift, kind } = act;
-  const unit = k.huge.nrSmall;
-  const isSegment = kind === 'shm-hugetlb';
-  const inode = regions.hugeInodeFor(k, region, isSegment, nrPages);
+  const pool = kind.endsWith(GIGANTIC_SUFFIX) ? k.gigantic : k.huge;
+  const unit = pool.nrSmall;
+  const isSegment = kind.startsWith('shm-hugetlb');
+  const inode = regions.hugeInodeFor(k, region, pool, isSegment, nrPages);
   if (nrPages > inode.nrPages) return plain(-EINVAL);
-  const base = regions.baseFor(region, (inode.nrPages + shift) * unit);
+  const base = regions.baseFor(region, (inode.nrPages + shift) * unit, unit);
   const result = mmap(k, task, {
     startVpn: base + shift * unit,
     nrPages: inode.nrPages * unit,
     object: null,
     huge: {
       inode,
-      isShared: isSegment || kind === 'hugetlb-shared',
-      hasNoReserve: kind === 'hugetlb-noreserve',
+      isShared: isSegment || kind.startsWith('hugetlb-shared'),
+      hasNoReserve: kind.startsWith('hugetlb-noreserve'),
     },
     isLocked: false,
     populates: false,

@@ -10,6 +10,7 @@ import { exitTask, forkTask, startImage } from '../kernel/fork.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
+import { bootOptions } from './boot_words.ts';
 import { cpusetVersionOf, deviceUsers } from './device_users.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
 import { printAct } from './print.ts';
@@ -22,7 +23,7 @@ import { runTask } from './run_task.ts';
 
 /** What a run needs to know of its scenario: names, and for an agent who is to use devices. */
 export type RunnerNames = Pick<Scenario, 'tasks' | 'regions' | 'agent'> &
-  Partial<Pick<Scenario, 'ops'>>;
+  Partial<Pick<Scenario, 'ops' | 'boot'>>;
 
 export class Runner {
   readonly kernel: Kernel;
@@ -37,7 +38,7 @@ export class Runner {
 
   /** @param names slots of tasks and regions, as a scenario has them. */
   constructor(machine: Machine, design: Design, names: RunnerNames, options: KernelOptions = {}) {
-    this.kernel = new Kernel(machine, design, options);
+    this.kernel = new Kernel(machine, design, { ...options, ...bootOptions(names.boot) });
     this.devices = makeDevices(this.kernel);
     const first = Object.entries(names.tasks).find(([, slot]) => slot === 0)?.[0] ?? 'T0';
     const task = this.kernel.newTask(first);
@@ -79,6 +80,7 @@ export class Runner {
     const alive = [...this.tasks].filter(([, task]) => task.isAlive).map(([name]) => name);
     try {
       const result = this.#withDead(op.act, alive, this.#runAct(op.act));
+      this.kernel.compaction.core.runWoken();
       return this.kernel.panic === undefined ? this.#withAgent(op.act, result) : result;
     } catch (error) {
       if (error instanceof NotModelled) {

@@ -5,8 +5,10 @@ import { ERRNO_NAMES } from '../base/errno.ts';
 /** Tasks and regions that a run can have, as the test program on a real kernel has them. */
 export const MAX_TASKS = 16;
 export const MAX_REGIONS = 32;
-/** Bytes of a page of a hugetlb region. */
+/** Bytes of a page of a hugetlb region, and of one whose kind ends in -1G. */
 export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
+export const GIGANTIC_PAGE_BYTES = 1024 * 1024 * 1024;
+export const GIGANTIC_SUFFIX = '-1G';
 /** Region k starts k times this many bytes above the first one. */
 export const REGION_STRIDE_BYTES = 840 * 5 * HUGE_PAGE_BYTES;
 /** The last slot whose place for a region longer than that is in an address space of 47 bits. */
@@ -56,7 +58,7 @@ export const TASK_USAGE = {
     '[accesses=N]',
   device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N]',
   device_prefetch: 'DEVICE|cpu R [OFF PAGES]',
-  device_advise: 'DEVICE R OFF PAGES device|cpu|none',
+  device_advise: 'DEVICE R [OFF PAGES] device|cpu|none',
   device_alloc: 'DEVICE R PAGES',
   alloc_buffer: 'R SIZE',
   cpu_compute: 'R [OFF PAGES]',
@@ -77,7 +79,7 @@ export const SYS_USAGE = {
   zones: '',
   free: '',
   numastat: '',
-  hugetlb: '',
+  hugetlb: '[1G]',
   states: '',
   fallback: '',
   uevents: '',
@@ -114,6 +116,7 @@ export const STATEMENTS = {
   param: 'NAME = VALUE',
   repeat: 'N [as NAME] {',
   generate: 'seed=N ops=N [family=NAME]',
+  boot: 'WORD...',
   agent: '[delay=N] [users=TASK[,TASK...]|none]',
   expects: 'DESIGN[,DESIGN...]',
 } as const;

@@ -5,6 +5,7 @@
 // Holds    REP1 equal matrices give equal pages. REP2 all text is escaped (html.ts).
 import type { Matrix, MatrixNumbers, MatrixRow } from '../lab/matrix.ts';
 import { type Cell, VERDICT_WORDS, type VerdictWord } from '../lab/story.ts';
+import { claimSection } from './claim_section.ts';
 import { type Html, html, trusted } from './html.ts';
 import { MATRIX_STYLE } from './matrix_style.ts';
 import { storyList } from './story_section.ts';
@@ -97,14 +98,29 @@ function cellOf(row: MatrixRow, cell: Cell): Html {
   return html`<td class="${classOf(cell.word)}"><a href="#${anchorOf(row.name)}" title="${why}">${words}</a>${failed}</td>`;
 }
 
-function verdictSection({ verdicts }: Matrix): Html {
+/** Claims that runs contradict, each leading to its scenario and the decision behind it. */
+function contradictions(rows: readonly MatrixRow[]): Html | false {
+  const found = rows.flatMap(({ name, claim }) =>
+    claim?.isContradicted === true
+      ? [
+          html`<li><a href="#${anchorOf(name)}">${name}</a>: ${claim.claim} It ${claim.verdict}.</li>`,
+        ]
+      : [],
+  );
+  return (
+    found.length > 0 &&
+    html`<h3>Claims that the runs contradict, in whole or in part</h3><ul>${found}</ul>`
+  );
+}
+
+function verdictSection({ verdicts, rows }: Matrix): Html {
   const cards = verdicts.map(
     (v) =>
       html`<article id="d-${v.design}"><h3>${v.design}</h3><p>${v.title}. <b>Promise:</b> ${v.promise}</p><ul>${v.sentences.map((s) => html`<li>${s}</li>`)}</ul></article>
 `,
   );
   return html`<section id="verdicts" aria-labelledby="verdicts-h"><h2 id="verdicts-h">Designs</h2>
-<div class="verdicts">${cards}</div></section>`;
+<div class="verdicts">${cards}</div>${contradictions(rows)}</section>`;
 }
 
 function scenarioSection(
@@ -120,9 +136,9 @@ function scenarioSection(
   return html`<section class="one" id="${anchorOf(row.name)}"><h3>${row.name}</h3>
 <p>${row.title}. <span class="no">${row.source}. Machine ${row.machine}.</span></p>
 <div class="scroll" tabindex="0" role="region" aria-label="${row.name}"><table class="comparison">
-<thead><tr><th scope="col">Design</th><th scope="col">Outcome</th><th scope="col">Asked for</th><th scope="col">Not asked for</th><th scope="col">Spilled</th><th scope="col">Refused</th><th scope="col">Moved to device</th><th scope="col">Moved off</th><th scope="col">Zones a request</th>${isTimed && html`<th scope="col">Time (estimate)</th>`}</tr></thead>
+<thead><tr><th scope="col">Design</th><th scope="col">Outcome</th><th scope="col">Asked for</th><th scope="col">Not asked for</th><th scope="col">Spilled</th><th scope="col">Refused</th><th scope="col">Not survived</th><th scope="col">Moved to device</th><th scope="col">Moved off</th><th scope="col">Zones a request</th>${isTimed && html`<th scope="col">Time (estimate)</th>`}</tr></thead>
 <tbody>${lines}</tbody></table></div>
-${storyList(row.stories, designs)}${whole}</section>
+${storyList(row.stories, designs)}${row.claim !== undefined && claimSection(row.claim)}${whole}</section>
 `;
 }
 
@@ -133,6 +149,7 @@ function numbersLine(n: MatrixNumbers, cell: Cell, isTimed: boolean): Html {
     n.nrNotAsked,
     n.nrSpilled,
     n.nrRefused,
+    n.nrNotSurvived,
     n.nrMovedToDevice,
     n.nrMovedFromDevice,
   ].map(

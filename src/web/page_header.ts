@@ -1,6 +1,7 @@
 // The head of the page: what ran, on what, under which designs; the outcome in one sentence; what
 // "asked for" means; and what makes the rest less than it should be.
 import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
+import { nrNotSurvived, nrRefused } from '../lab/story.ts';
 import { legend, type NodeColours } from './colours.ts';
 import { type Html, html, joined } from './html.ts';
 import { count, counted, inWords, roughSize } from './words.ts';
@@ -39,22 +40,12 @@ function leaks(outcomes: readonly DesignOutcome[]): string {
 
 /** Who refused what, if anybody did. */
 function refusing(outcomes: readonly DesignOutcome[]): string {
-  const groups = sharing(outcomes, (o) => o.refusals.length).filter(([nr]) => nr > 0);
+  const groups = sharing(outcomes, (o) => nrRefused(o) + nrNotSurvived(o)).filter(([nr]) => nr > 0);
   if (groups.length === 0) return '';
   const clauses = groups.map(
     ([nr, who], i) => `${i === 0 ? counted(nr, 'operation') : count(nr)} under ${who}`,
   );
   return ` Refused or not survived: ${clauses.join(', ')}.`;
-}
-
-/** Who had a task killed for another's request, if anybody did. */
-function killing(outcomes: readonly DesignOutcome[]): string {
-  const groups = sharing(outcomes, (o) => o.deaths?.length ?? 0).filter(([nr]) => nr > 0);
-  if (groups.length === 0) return '';
-  const clauses = groups.map(
-    ([nr, who], i) => `${i === 0 ? counted(nr, 'task') : count(nr)} under ${who}`,
-  );
-  return ` Killed for another's request: ${clauses.join(', ')}.`;
 }
 
 /** The outcome in a sentence or two. */
@@ -63,7 +54,7 @@ export function headline({ outcomes, machine }: Comparison): string {
   const first = hasDevice ? leaks(outcomes) : 'This machine has no device memory.';
   const stopped = outcomes.some((o) => o.notModelled !== undefined);
   const scope = stopped ? 'Not all runs came to the end; up to there: ' : '';
-  return scope + first + refusing(outcomes) + killing(outcomes);
+  return scope + first + refusing(outcomes);
 }
 
 /** What a reader has to know before believing the rest. */

@@ -6,6 +6,7 @@
 // Holds    REP1 equal comparisons give equal pages. REP2 all text is escaped (html.ts).
 import { createHash } from 'node:crypto';
 import type { Comparison } from '../lab/comparison.ts';
+import { claimSection } from './claim_section.ts';
 import { colourRules, NodeColours } from './colours.ts';
 import { comparisonSection } from './comparison_table.ts';
 import { designSection } from './design_section.ts';
@@ -53,7 +54,7 @@ export function renderReport(comparison: Comparison): string {
 ${pageHeader(comparison)}
 ${navigation(colours)}
 <main>
-${comparisonSection(comparison)}
+${comparison.claim !== undefined && html`<section aria-label="Claim">${claimSection(comparison.claim)}</section>`}${comparisonSection(comparison)}
 ${machinePicture(comparison, colours)}
 ${zonelistPicture(comparison, colours)}
 ${placementPicture(comparison, rows, colours)}

@@ -1,29 +1,31 @@
 // The built command as tests run it: like a person in a shell, with nothing of the environment that
-// changes what it prints.
+// changes what it prints, and in one thread for all calls of a test file.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { programThread, type Ran } from './program_thread.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-export interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
+/** By what the environment has more than PATH. */
+const threads = new Map<string, ReturnType<typeof programThread>>();
 
 /** Runs the command with more in its environment, such as COLUMNS. */
 export function cdmlabWith(more: Readonly<Record<string, string>>, ...args: string[]): Ran {
-  const env = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...more };
-  const ran = spawnSync(process.execPath, [join(ROOT, 'bin/cdmlab.js'), ...args], {
-    encoding: 'utf8',
-    cwd: ROOT,
-    env,
-    maxBuffer: 1 << 28,
-  });
+  const key = JSON.stringify(more);
+  const run = threads.get(key) ?? programThread(more);
+  threads.set(key, run);
+  return run(join(ROOT, 'dist/cli/main.js'), true, args);
+}
+
+/** A launch of the command in a process of its own, as a shell does it. */
+export function launched(...args: string[]): Ran {
+  const env = { PATH: process.env.PATH ?? '', HOME: tmpdir() };
+  const file = join(ROOT, 'bin/cdmlab.js');
+  const ran = spawnSync(process.execPath, [file, ...args], { encoding: 'utf8', cwd: ROOT, env });
   return { code: ran.status, out: ran.stdout, err: ran.stderr };
 }
 

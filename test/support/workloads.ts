@@ -4,6 +4,7 @@ import { checkAll, FreshPages } from '../../src/checkers/index.ts';
 import type { Design } from '../../src/hooks/design.ts';
 import type { KernelOptions } from '../../src/kernel/kernel.ts';
 import type { Machine } from '../../src/machine/machine.ts';
+import { DecisionLog } from '../../src/mm/decision_log.ts';
 import { generateScenario, machineNodes } from '../../src/scenario/generate.ts';
 import type { Family } from '../../src/scenario/generate_weights.ts';
 import type { Op, Scenario } from '../../src/scenario/ops.ts';
@@ -62,9 +63,12 @@ export function judge(
   const runner = new Runner(input.machine, input.design, { ...names, ops }, input.options);
   const fresh = new FreshPages();
   const k = runner.kernel;
+  // Promises of single requests are judged by the record of decisions, a step at a time.
+  const isRecorded = input.design.promise.allows !== undefined;
   fresh.note(k);
   for (const [i, op] of ops.entries()) {
     const found: string[] = [];
+    if (isRecorded) k.allocator.log = new DecisionLog();
     try {
       runner.run(op);
       const { act } = op;

@@ -1,11 +1,11 @@
 // For the tests of the programs in tools/: a small tree of files in a temporary folder, and a run
 // of a program on it.
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
+import { programThread } from '../../test/support/program_thread.ts';
 
 export type Tree = Readonly<Record<string, string>>;
 
@@ -25,6 +25,8 @@ export function plant(tree: Tree): string {
   return root;
 }
 
+let thread: ReturnType<typeof programThread> | undefined;
+
 /** Runs `tools/NAME` on a planted tree. `lines` are those of standard output. */
 export function runTool(
   name: string,
@@ -32,6 +34,7 @@ export function runTool(
   args: readonly string[] = [],
 ): { status: number | null; lines: string[] } {
   const program = fileURLToPath(new URL(`../${name}`, import.meta.url));
-  const ran = spawnSync(process.execPath, [program, '--root', root, ...args], { encoding: 'utf8' });
-  return { status: ran.status, lines: ran.stdout.split('\n').filter((line) => line !== '') };
+  thread ??= programThread();
+  const { code, out } = thread(program, false, ['--root', root, ...args]);
+  return { status: code, lines: out.split('\n').filter((line) => line !== '') };
 }

@@ -4,6 +4,7 @@ import { UserError } from '../../base/assert.ts';
 import { alike } from '../../lab/alike.ts';
 import { type CompareInput, compareDesigns } from '../../lab/compare.ts';
 import type { Comparison, DesignOutcome, DevicePlacement } from '../../lab/comparison.ts';
+import { refuseUnknownNodes } from '../../lab/cost/figures.ts';
 import { readCosts } from '../../lab/cost/read_costs.ts';
 import { deathWords, FATAL } from '../../lab/deaths.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
@@ -18,6 +19,7 @@ import { facts, formatTable, paragraph } from '../table.ts';
 import { warnOfScenario } from '../warnings.ts';
 import { count, machineWords, parameterWords, scenarioWords, unjudgedNote } from '../words.ts';
 import { type CompareAllOptions, compareAll } from './compare_all.ts';
+import { explanationText } from './explain.ts';
 
 interface CompareOptions extends CompareAllOptions {
   readonly all?: boolean;
@@ -77,13 +79,14 @@ async function compare(
   const matrixOnly = (['only', 'out'] as const).find((o) => options[o] !== undefined);
   if (matrixOnly !== undefined) throw new UserError(`--${matrixOnly} goes with --all only`);
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
-  const { scenario, machine, unjudged } = loaded;
+  const { scenario, machine, claim, unjudged } = loaded;
   if (options.json !== true) warnOfScenario(io, loaded);
   const designs = designsOf(options.designs);
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);
   const costs = readCosts(options.cost ?? []);
-  const comparison = compareDesigns({ scenario, machine, designs, costs, onProgress });
+  refuseUnknownNodes(costs, [machine]);
+  const comparison = compareDesigns({ scenario, machine, designs, claim, costs, onProgress });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = EXIT_BAD_INPUT;
   if (options.report !== undefined) {
@@ -123,10 +126,22 @@ function comparisonText(
     refusalText(outcomes),
     storyText(comparison),
     failedText(io, outcomes),
+    claimText(io, comparison),
     estimateText(outcomes.map((o) => o.estimate)),
     hintText(comparison, scenario, name, options),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
+}
+
+/** What the run shows of a claim; and where it contradicts it, the decision that says why. */
+function claimText(io: Io, { claim }: Comparison): string {
+  if (claim === undefined) return '';
+  const head = facts([
+    ['claim', claim.claim],
+    ['verdict', `it ${claim.verdict}`],
+  ]);
+  if (!claim.isContradicted) return head;
+  return [head, ...claim.explanations.map((e) => explanationText(io, e))].join('\n\n');
 }
 
 const PURPOSE_WORDS: Readonly<Record<DevicePlacement['purpose'], string>> = {
@@ -150,6 +165,7 @@ const ORIGIN_WORDS: Readonly<Record<DevicePlacement['from'], string>> = {
   'node named': 'for a named node',
   cpuset: 'that follow a cpuset',
   'memory offline': 'driven off memory that went offline',
+  'contiguous range': 'driven off memory that became a page of 1 GiB',
   'long-term pin': 'moved before a driver pinned them',
   'numa balancing': 'that NUMA balancing moved',
   demotion: 'demoted to a lower tier',

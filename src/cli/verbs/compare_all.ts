@@ -90,7 +90,18 @@ function matrixText(io: Io, matrix: Matrix): string {
           ),
         ]),
     ...verdicts,
+    ...contradicted(matrix),
   ].join('\n\n');
+}
+
+/** Claims that runs contradict. */
+function contradicted({ rows }: Matrix): string[] {
+  const found = rows.filter((row) => row.claim?.isContradicted === true);
+  if (found.length === 0) return [];
+  const lines = found.map((row) => [row.name, `${row.claim?.claim} It ${row.claim?.verdict}.`]);
+  const head =
+    'Claims that the runs contradict, in whole or in part; compare of each shows a decision why:';
+  return [`${paragraph(head)}\n${formatTable(['', ''], lines, { indent: '  ' })}`];
 }
 
 const lettersOf = (row: MatrixRow): string[] =>

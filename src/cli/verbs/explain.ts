@@ -105,8 +105,9 @@ export function explanationText(io: Io, e: Explanation): string {
   if (e.request !== undefined) {
     parts.push(requestText(e.request));
     parts.push(...e.request.attempts.map((a, i) => attemptText(io, a, i, e.request)));
-    const { reclaim } = e.request;
+    const { reclaim, compaction } = e.request;
     if (reclaim !== undefined) parts.push(paragraph(`Reclaim: ${reclaim.join('; ')}.`));
+    if (compaction !== undefined) parts.push(paragraph(`Compaction: ${compaction.join('; ')}.`));
     if (e.request.failure !== undefined) parts.push(paragraph(`It failed: ${e.request.failure}.`));
     const { kills } = e.request;
     if (kills !== undefined) parts.push(paragraph(`In this step: ${kills.join('; ')}.`));
@@ -138,7 +139,7 @@ function requestText(r: ExplainedRequest): string {
     ['nodemask', r.nodemask ?? 'none'],
     ['starts at', r.startWhy],
   ];
-  return `The request:\n${formatTable(['', ''], rows, { indent: '  ' })}`;
+  return `The request:\n${formatTable(['', ''], rows, { indent: '  ', breaksWords: true })}`;
 }
 
 const policyOwner = (from: string): string =>

@@ -6,7 +6,7 @@ import type { Design } from '../../hooks/design.ts';
 import type { Uevent } from '../../kernel/uevents.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
 import { type Estimate, EstimateSum, estimateStep } from '../../lab/cost/estimate.ts';
-import { figuresOf } from '../../lab/cost/figures.ts';
+import { figuresOf, refuseUnknownNodes } from '../../lab/cost/figures.ts';
 import { readCosts } from '../../lab/cost/read_costs.ts';
 import { TrafficMeter } from '../../lab/cost/traffic.ts';
 import { deathWords, isToldByResult } from '../../lab/deaths.ts';
@@ -81,7 +81,9 @@ interface Ran {
 
 function runAll({ scenario, machine }: LoadedScenario, design: Design, options: RunOptions): Ran {
   const session = new Session({ machine, design, scenario });
-  const figures = figuresOf(machine).with(readCosts(options.cost ?? []));
+  const costs = readCosts(options.cost ?? []);
+  refuseUnknownNodes(costs, [machine]);
+  const figures = figuresOf(machine).with(costs);
   const meter = new TrafficMeter(session);
   const time = new EstimateSum();
   const steps: Step[] = [];

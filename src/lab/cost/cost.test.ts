@@ -12,7 +12,7 @@ import { compareDesigns } from '../compare.ts';
 import { loadScenario, parseWithMachine } from '../load_scenario.ts';
 import { Session } from '../session.ts';
 import { EstimateSum, estimateStep, type StepEstimate } from './estimate.ts';
-import { Figures, figuresOf, figureValue, readFigure } from './figures.ts';
+import { Figures, figuresOf, figureValue, readFigure, refuseUnknownNodes } from './figures.ts';
 import { readCosts } from './read_costs.ts';
 import { streamFaults, Traffic, TrafficMeter } from './traffic.ts';
 
@@ -32,6 +32,18 @@ describe('figures', () => {
     expect(figures.get('memory.0')?.source).toContain('dnhkng.github.io, 2026-04-25');
     expect(figures.get('fault.device')?.source).toContain('another device than this');
     expect(figuresOf(loadMachine('thread')).hasBandwidth).toBe(false);
+  });
+
+  test('[COST1] a figure of a node that is not there, or of no such name, is refused', () => {
+    const machines = ['thread', 'gh200'].map((name) => loadMachine(name));
+    const given = (name: string) => [figure(name, '1GB/s')];
+    expect(() => refuseUnknownNodes(given('memory.9'), machines.slice(0, 1))).toThrow(
+      'cost "memory.9": machine thread has no node 9; its nodes are 0, 1, 2, 3, 4',
+    );
+    expect(() => refuseUnknownNodes(given('link.0.9'), machines)).toThrow('no machine of these');
+    refuseUnknownNodes([...given('memory.8'), figure('move.page', '1us')], machines);
+    expect(() => figure('memry.2', '1GB/s')).toThrow('did you mean "memory.2"?');
+    expect(() => figure('move.pge', '1us')).toThrow('did you mean "move.page"?');
   });
 
   test('[COST1] what is given takes the place of the own figure, and says so', () => {

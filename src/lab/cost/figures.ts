@@ -3,6 +3,7 @@
 // Holds    COST1 every figure has a source; what is given replaces what the machine has, and its
 //          source says so.
 import { UserError } from '../../base/assert.ts';
+import { didYouMean } from '../../base/suggest.ts';
 import type { LinkSpec, Machine } from '../../machine/machine.ts';
 
 /** What a figure is measured in. */
@@ -26,6 +27,9 @@ export const EVENT_FIGURES = {
   'file.page': 'a page to or from a disk',
 } as const;
 export type EventFigure = keyof typeof EVENT_FIGURES;
+
+/** Figures with numbers of nodes in their names. */
+const NODE_FIGURES = ['memory', 'link', 'links', 'latency'] as const;
 
 const NAME = /^(?:(memory)\.\d+|(link|links|latency)\.\d+\.\d+|(fault|move|swap|file)\.[a-z]+)$/;
 
@@ -118,6 +122,34 @@ export function deviceNode(machine: Machine, name: string): number | undefined {
   return id === undefined ? undefined : Number(id);
 }
 
+/** Node numbers in the name of a figure; none for the cost of an event. */
+const nodesOf = (name: string): number[] =>
+  isEvent(name) ? [] : name.split('.').slice(1).map(Number);
+
+/**
+ * Figures that somebody gave must be of nodes that a machine has: a wrong number would change
+ * nothing, in silence.
+ * @param machines the figures are for any of them.
+ * @throws UserError for a figure of a node that none has.
+ */
+export function refuseUnknownNodes(
+  figures: readonly Figure[],
+  machines: readonly Pick<Machine, 'name' | 'nodes'>[],
+): void {
+  for (const { name } of figures) {
+    const lacking = machines.map(({ nodes }) =>
+      nodesOf(name).find((id) => !nodes.some((node) => Number(node.id) === id)),
+    );
+    if (lacking.length === 0 || lacking.includes(undefined)) continue;
+    const [first] = machines;
+    const whose =
+      machines.length > 1
+        ? 'no machine of these scenarios has all of its nodes'
+        : `machine ${first?.name} has no node ${lacking[0]}; its nodes are ${first?.nodes.map((node) => node.id).join(', ')}`;
+    throw new UserError(`cost "${name}": ${whose}`);
+  }
+}
+
 const SCALE: Readonly<Record<string, { factor: number; unit: FigureUnit }>> = {
   'B/s': { factor: 1, unit: 'B/s' },
   'MB/s': { factor: 1e6, unit: 'B/s' },
@@ -134,9 +166,14 @@ const SCALE: Readonly<Record<string, { factor: number; unit: FigureUnit }>> = {
  */
 export function readFigure(name: string, text: string, source: string): Figure {
   if (!NAME.test(name) || (isEvent(name) && !Object.hasOwn(EVENT_FIGURES, name))) {
-    const events = Object.keys(EVENT_FIGURES).join(', ');
+    const events = Object.keys(EVENT_FIGURES);
+    // Of a name with nodes the word before them is looked at, and the nodes are kept.
+    const [, word = name, nodes = ''] = /^([^.]+)((?:\.\d+)+)$/.exec(name) ?? [];
+    const known = nodes === '' ? events : NODE_FIGURES.map((kind) => `${kind}${nodes}`);
+    const hint = didYouMean(`${word}${nodes}`, known);
     throw new UserError(
-      `no cost is called "${name}"; expected memory.N, link.A.B, links.A.B, latency.A.B, ${events}`,
+      `no cost is called "${name}"${hint}; expected memory.N, link.A.B, links.A.B, latency.A.B, ` +
+        events.join(', '),
     );
   }
   const [, a, b] = name.startsWith('links.') ? name.split('.').map(Number) : [];

@@ -233,7 +233,7 @@ export class TrafficMeter {
       add(
         byNode,
         kernel.allocator.nidOf(anyFrameOf(pte) as Frame),
-        pageBytes * kernel.huge.nrSmall,
+        pageBytes * kernel.poolOf(anyFrameOf(pte) as Frame).nrSmall,
       );
     }
     return byNode;
