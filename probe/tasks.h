@@ -92,8 +92,11 @@ static long cpu_ms(int pid) {
   return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-/** Has a task a region of pages of 1 GiB? An emulated machine takes seconds to clear or copy one. */
+/**
+ * Has a task to do with pages of 1 GiB? An emulated machine takes seconds to find, clear or copy one.
+ */
 static int has_large_pages(int t) {
+  if (shared->verb == VERB_WRITE && strstr(shared->path, "1048576kB") != NULL) return 1;
   for (int i = 0; i < MAX_REGIONS; i++)
     if (tasks[t].regions[i].page_bytes >= 1l << 30) return 1;
   return 0;
@@ -102,7 +105,7 @@ static int has_large_pages(int t) {
 /** Waits until `word` is set or task `t` ends; kills a task that gets nowhere. */
 static enum outcome await(int t, int *word, int may_retry) {
   long begin = now_ms(), moved = begin, progress = shared->progress;
-  long cpu = cpu_ms(tasks[t].pid), polled = begin, scale = has_large_pages(t) ? 10 : 1;
+  long cpu = cpu_ms(tasks[t].pid), polled = begin, scale = has_large_pages(t) ? 40 : 1;
   for (;;) {
     if (__atomic_load_n(word, __ATOMIC_ACQUIRE)) return DONE;
     futex_wait(word, 0, POLL_MS);

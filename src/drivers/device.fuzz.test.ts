@@ -68,7 +68,7 @@ const anyLine = fc.oneof(
       device,
       region,
       span,
-      fc.constantFrom('', 'reading', 'random accesses=300'),
+      fc.constantFrom('', 'reading', 'random accesses=300', 'atomic'),
     ),
   },
   {

@@ -5,13 +5,14 @@
 //          others' memory like any other node.
 // Omits    page tables of the device's own (HMM); caches of the device.
 // Holds    DRV1.
-import { ENODEV } from '../base/errno.ts';
+import { ENODEV, EOPNOTSUPP } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { FAULT, type Fault, type FaultRun, touchPages } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { anyFrameOf, type Leaf, type PageTable, PTRS_PER_LEAF } from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { DEFAULT_STRIDE_PAGES, type Pattern, Visits } from './access_pattern.ts';
+import { AtomicAccesses } from './atomics.ts';
 import { Driver, type Need } from './driver.ts';
 
 /** Bytes of one access of a device. */
@@ -34,10 +35,15 @@ export interface Walk {
    */
   readonly accesses?: number | undefined;
   readonly isRead?: boolean | undefined;
+  /** Its accesses are atomic (atomics.ts); they write. */
+  readonly isAtomic?: boolean | undefined;
 }
 
 export interface ComputeResult {
-  /** 0; -ENODEV when the device has no memory node online. */
+  /**
+   * 0; -ENODEV when the device has no memory node online; -EOPNOTSUPP when it can do no atomic
+   * access to a page.
+   */
   readonly ret: number;
   /** Visits done, and what stopped the device. */
   readonly fault: FaultRun;
@@ -49,6 +55,8 @@ export interface ComputeResult {
   readonly nrMoved: number;
   /** Pages that left it to make room. */
   readonly nrEvicted: number;
+  /** Pages elsewhere that it took from CPUs for its atomic accesses. */
+  readonly nrExclusive: number;
 }
 
 export class Device {
@@ -60,6 +68,8 @@ export class Device {
   readonly #offsets = new Int32Array(STRETCH);
   #done = 0;
   #local = 0;
+  #atomics: AtomicAccesses | undefined;
+  #isRefused = false;
 
   constructor(k: Kernel, name: string, driver: Driver) {
     this.#k = k;
@@ -74,6 +84,7 @@ export class Device {
     const isWhole = pattern === 'stream' || pattern === 'strided';
     const accesses = walk.accesses ?? (isWhole ? this.#k.mem.pageBytes / ACCESS_BYTES : 1);
     const need: Need = { task, isWrite: walk.isRead !== true, accesses, isPrefetch: false };
+    this.#atomics = walk.isAtomic === true ? new AtomicAccesses(this.driver) : undefined;
     return this.#work(() => {
       for (let pass = 0; pass < passes; pass++) {
         const fault =
@@ -99,7 +110,7 @@ export class Device {
     const nrSent = this.driver.frames.isPrivate ? sendBack() : 0;
     const fault = touchPages(this.#k, task, startVpn, nrPages, true);
     const nrMoved = fault.fault === FAULT.OK ? nrSent + sendBack() : 0;
-    return { ret: 0, fault, nrLocal: 0, nrRemote: 0, nrMoved, nrEvicted: 0 };
+    return { ret: 0, fault, nrLocal: 0, nrRemote: 0, nrMoved, nrEvicted: 0, nrExclusive: 0 };
   }
 
   #visitsOf(walk: Walk, nrPages: number, pass: number): Visits {
@@ -113,16 +124,24 @@ export class Device {
     const { nrBrought, nrEvicted } = driver;
     this.#done = 0;
     this.#local = 0;
+    this.#isRefused = false;
     const { isThere } = driver.frames;
     const fault = isThere ? run() : FAULT.OK;
     return {
-      ret: isThere ? 0 : -ENODEV,
+      ret: !isThere ? -ENODEV : this.#isRefused ? -EOPNOTSUPP : 0,
       fault: { done: this.#done, fault },
       nrLocal: this.#local,
       nrRemote: this.#done - this.#local,
       nrMoved: driver.nrBrought - nrBrought,
       nrEvicted: driver.nrEvicted - nrEvicted,
+      nrExclusive: this.#atomics?.nrExclusive ?? 0,
     };
+  }
+
+  /** After the driver has seen to pages: may atomic accesses go on? Else the device stops. */
+  #takes(task: Task, vpn: number, end: number): boolean {
+    this.#isRefused = this.#atomics?.take(task, vpn, end) === false;
+    return !this.#isRefused;
   }
 
   /** Page after page, a block at a time. */
@@ -135,6 +154,7 @@ export class Device {
       if (driver.countHere(task, vpn, end) === end - vpn) this.#stop(end - vpn, FAULT.OK);
       else {
         const run = driver.serve(need, vpn, end);
+        if (run.fault === FAULT.OK && !this.#takes(task, vpn, end)) return FAULT.SIGBUS;
         this.#visit(task, vpn, run.fault === FAULT.OK ? end : vpn + run.done);
         if (run.fault !== FAULT.OK) return run.fault;
       }
@@ -163,6 +183,7 @@ export class Device {
         else {
           const run = driver.serve(need, vpn, vpn + 1);
           if (run.fault !== FAULT.OK) return this.#stop(nrHere, run.fault);
+          if (!this.#takes(task, vpn, vpn + 1)) return this.#stop(nrHere, FAULT.SIGBUS);
           this.#visit(task, vpn, vpn + 1);
         }
         if (vpn >= blockStart && vpn < blockEnd) continue;

@@ -48,10 +48,10 @@ export interface Boot extends GuestOutput {
 
 /**
  * Silence after which a guest is taken for dead: an operation may take 15 s by itself, and one on
- * pages of 1 GiB, which have to be cleared, ten times as long.
+ * pages of 1 GiB, which have to be cleared, forty times as long on a loaded computer.
  */
 const PATIENCE_MS = 45_000;
-const LARGE_PATIENCE_MS = 300_000;
+const LARGE_PATIENCE_MS = 600_000;
 /** The same before the test program begins, for each attempt: a slow kernel has the second. */
 const BOOT_PATIENCE_MS = [30_000, 120_000];
 
@@ -59,9 +59,9 @@ const BOOT_PATIENCE_MS = [30_000, 120_000];
 export const needsMemcg = (cases: readonly CaseText[]): boolean =>
   cases.some(({ lines }) => lines.some((line) => /\/memory\.|[+-]memory\b/.test(line)));
 
-/** Does a case map pages of 1 GiB? */
+/** Does a case map pages of 1 GiB, or make some? */
 const hasLargePages = (cases: readonly CaseText[]): boolean =>
-  cases.some(({ lines }) => lines.some((line) => /hugetlb\S*-1G(?: |$)/.test(line)));
+  cases.some(({ lines }) => lines.some((line) => /hugetlb\S*-1G(?: |$)|1048576kB/.test(line)));
 
 /** Boots a guest and waits for its end. */
 export async function bootGuest(options: BootOptions): Promise<Boot> {

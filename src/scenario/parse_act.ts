@@ -221,7 +221,11 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
   const device = readFreeWord(r, 'DEVICE');
   const range = readOptionalRange(r, pages);
   const rest = r.trailing(COMPUTE_WORDS, ['passes', 'stride', 'seed', 'accesses']);
-  const shapes = rest.words.filter((word) => word !== 'reading');
+  const { words } = rest;
+  if (words.includes('reading') && words.includes('atomic')) {
+    r.fail('atomic accesses write: reading or atomic', r.end - 1);
+  }
+  const shapes = words.filter((word) => word !== 'reading' && word !== 'atomic');
   if (shapes.length > 1) r.fail(`one pattern at a time: ${shapes.join(' or ')}`, r.end - 1);
   return {
     verb: 'device_compute',

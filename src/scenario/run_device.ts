@@ -67,7 +67,7 @@ export function allocate(c: TaskContext, act: Act<'mmap'>): OpResult {
 
 function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
-  const shape = act.words.find((word) => word !== 'reading');
+  const shape = act.words.find((word) => word !== 'reading' && word !== 'atomic');
   const done = deviceOf(c, act.device).compute(c.task, startVpn, nrPages, {
     pattern: shape as Pattern | undefined,
     passes: act.passes,
@@ -75,10 +75,11 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
     seed: act.seed,
     accesses: act.accesses,
     isRead: act.words.includes('reading'),
+    isAtomic: act.words.includes('atomic'),
   });
   if (done.ret < 0) return plain(done.ret);
   if (done.fault.fault !== FAULT.OK) return stopped(c, done);
-  const { nrLocal, nrRemote, nrMoved, nrEvicted } = done;
+  const { nrLocal, nrRemote, nrMoved, nrEvicted, nrExclusive } = done;
   return {
     ret: 0,
     computed: done.fault.done,
@@ -86,6 +87,7 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
     remote: nrRemote,
     moved: nrMoved,
     ...(nrEvicted > 0 ? { evicted: nrEvicted } : {}),
+    ...(nrExclusive > 0 ? { exclusive: nrExclusive } : {}),
   };
 }
 

@@ -54,8 +54,8 @@ export const TASK_USAGE = {
   fsync: 'FILE',
   exit: '',
   device_compute:
-    'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [passes=N] [stride=N] [seed=N] ' +
-    '[accesses=N]',
+    'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [atomic] [passes=N] [stride=N] ' +
+    '[seed=N] [accesses=N]',
   device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N]',
   device_prefetch: 'DEVICE|cpu R [OFF PAGES]',
   device_advise: 'DEVICE R [OFF PAGES] device|cpu|none',
@@ -205,7 +205,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   writefile: ['written'],
   tables: ['zeroPages'],
   exit: ['exit'],
-  device_compute: ['computed', 'local', 'remote', 'moved', 'evicted'],
+  device_compute: ['computed', 'local', 'remote', 'moved', 'evicted', 'exclusive'],
   device_prefetch: ['moved', 'evicted'],
   fork: ['task'],
   'sys read': ['value'],

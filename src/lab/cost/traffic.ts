@@ -104,6 +104,8 @@ export class TrafficMeter {
       if (own.verb === 'device_compute') {
         this.#compute(traffic, own, at, visits);
         this.#countDeviceFaults(traffic, own, placed + moved.toDevice);
+        // Each page that is taken for atomic accesses is a fault of its own.
+        traffic.count('fault.device', Number(step.result.exclusive ?? 0));
       } else if (device === undefined) this.#cpu(traffic, own, step, at);
     }
     this.#countEvents(traffic, device === undefined ? moved.fromDevice : 0);
