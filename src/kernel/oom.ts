@@ -181,7 +181,7 @@ function killOne(
 }
 
 /** `/a/b`: where the control group of a memory cgroup lies, or lay. */
-function pathOfMemcg(k: Kernel, memcg: MemCgroup): string {
+export function pathOfMemcg(k: Kernel, memcg: MemCgroup): string {
   const search = (group: Cpuset, path: string): string | undefined => {
     if (group.memcg === memcg) return path === '' ? '/' : path;
     for (const child of group.children.values()) {
