@@ -311,7 +311,7 @@ class Catcher {
   #log = new WatchedLog();
   #step = 0;
   /** Attempts that failed and may belong to the request that follows. */
-  #failed: { attempts: ExplainedAttempt[]; first: Decision } | undefined;
+  #failed: { attempts: ExplainedAttempt[]; first: Decision; nrCompactions: number } | undefined;
   #caught: ExplainedRequest | undefined;
   /** Runs of reclaim before the call that is watched. */
   #nrRuns = 0;
@@ -397,8 +397,10 @@ class Catcher {
       const isRepeated = n === 0 && JSON.stringify(before.attempts) === JSON.stringify(attempts);
       if (!isRepeated) attempts.unshift(...before.attempts);
       first = before.first;
+      this.#nrCompactions = before.nrCompactions;
     }
-    this.#failed = n === 0 ? { attempts, first } : undefined;
+    const nrCompactions = this.#nrCompactions;
+    this.#failed = n === 0 ? { attempts, first, nrCompactions } : undefined;
     if (isHit || (n === 0 && frame === undefined)) {
       this.#caught = this.#explain(k, first, attempts, isHit);
     }

@@ -159,6 +159,10 @@ function verdictWords(
       }
       return { ...looked, verdict: 'taken', short: 'taken' };
     case VERDICT.WATERMARK: {
+      if (d.order > 0 && freePages - (2 ** d.order - 1) > watermarkPages + reserve) {
+        const what = `no free block of order ${d.order} among ${freePages} free pages`;
+        return { ...looked, verdict: what, short: 'no block' };
+      }
       const kept = reserve > 0 ? ` with ${reserve} more kept for lower zones` : '';
       const verdict = `too full: ${freePages} free, ${mark} watermark ${watermarkPages}${kept}`;
       return { ...looked, verdict, short: `below ${mark}` };

@@ -11,6 +11,7 @@ import { cpusetOf } from '../guest/protocol.ts';
 import { randomMachine } from '../guest/random_machine.ts';
 import type { Machine } from '../machine/machine.ts';
 import { generateScenario, machineNodes } from '../scenario/generate.ts';
+import { inPieces } from '../scenario/generate_pieces.ts';
 import { FAMILIES, type Family } from '../scenario/generate_weights.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { kernelLines } from '../scenario/print.ts';
@@ -67,6 +68,11 @@ export function familiesOf(boot: number): readonly Family[] {
   return isApart ? [APART[turn % APART.length] as Family] : TOGETHER;
 }
 
+/** Of the cases with huge pages, one in so many begins on memory in pieces. */
+const IN_PIECES_EVERY = 3;
+/** 94 MiB: most of a device of 128 MiB. */
+const PAGES_IN_PIECES = 24_000;
+
 /** Id of the record of a case. */
 export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
 
@@ -79,13 +85,17 @@ export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase 
   const machine = randomMachine(`${seed}/${bootOf(number)}`);
   const picked = p.pick(familiesOf(bootOf(number)));
   const family = only ?? picked;
-  const scenario = generateScenario({
-    ...machineNodes(machine),
+  const nodes = machineNodes(machine);
+  const drawn = generateScenario({
+    ...nodes,
     seed: `${seed}/${number}`,
     ops: p.between(10, 40),
     family,
     machine: machine.name,
   });
+  const needsBlocks = family === 'thp' || family === 'hugetlb';
+  const isInPieces = needsBlocks && number % IN_PIECES_EVERY === IN_PIECES_EVERY - 1;
+  const scenario = isInPieces ? inPieces(p, drawn, nodes.memoryNodes, PAGES_IN_PIECES) : drawn;
   const id = fuzzId(seed, number);
   const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
   return { number, machine, scenario, given };

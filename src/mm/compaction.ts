@@ -137,6 +137,10 @@ export class Compaction {
     let worst: CompactResult = COMPACT.SKIPPED;
     if ((request.gfp & __GFP_IO) === 0) return worst;
     for (const z of this.#zonesOf(request)) {
+      if (!this.#mayCompact(z)) {
+        this.#noteUntried(z, order, undefined);
+        continue;
+      }
       if (priority > PRIORITY.SYNC_FULL && this.state.isDeferred(z, order)) {
         worst = Math.max(COMPACT.DEFERRED, worst) as CompactResult;
         this.#noteUntried(z, order, COMPACT.DEFERRED);
@@ -166,7 +170,11 @@ export class Compaction {
     return this.#run('the request itself', made).result;
   }
 
-  #noteUntried(zone: number, order: number, result: CompactResult): void {
+  #mayCompact(z: number): boolean {
+    return this.#p.gate.mayCompact(this.#p.zones.nid[z] as number);
+  }
+
+  #noteUntried(zone: number, order: number, result: CompactResult | undefined): void {
     const nid = this.#p.zones.nid[zone] as number;
     this.#p.note({ by: 'the request itself', nid, zone, order, result, nrMoved: 0 });
   }
@@ -181,7 +189,7 @@ export class Compaction {
   /** Has a zone so much free that compaction is better than reclaim (compaction_ready)? */
   isReady(z: ZoneIndex, order: number, highest: number): boolean {
     const { zones } = this.#p;
-    if (order <= PAGE_ALLOC_COSTLY_ORDER) return false;
+    if (order <= PAGE_ALLOC_COSTLY_ORDER || !this.#mayCompact(z)) return false;
     const suitable = this.state.suitable(z, order, ALLOC_WMARK_MIN, highest);
     if (suitable === COMPACT.SUCCESS) return true;
     if (suitable === COMPACT.SKIPPED) return false;
@@ -202,6 +210,7 @@ export class Compaction {
   mayBecomeSuitable(request: ReclaimRequest): boolean {
     const { order, allocFlags, highest } = request;
     for (const z of this.#zonesOf(request)) {
+      if (!this.#mayCompact(z)) continue;
       const more = Math.floor(this.#p.reclaimablePages(z) / order);
       const free = (this.#p.zones.free[z] as number) + more;
       const result = this.state.suitableWith(z, order, allocFlags, highest, free);
