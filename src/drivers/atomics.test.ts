@@ -1,4 +1,4 @@
-// Atomic accesses of a device, over a coherent link and without one.
+// Atomic accesses of a device, over a coherent link and without one; ranges shared with a CPU.
 import { expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
 import { findDesign } from '../designs/index.ts';
@@ -48,4 +48,17 @@ test('[DRV16] hmm: private pages are taken from the CPUs once, shared ones canno
     { design: findDesign('hmm') },
   );
   expect(more('T0 where R0')).toMatchObject({ counts: { ENOENT: 16 } });
+});
+
+test('[DRV17] a range shared with the CPU goes to and fro where the driver brings it back', () => {
+  const shared = (policy: string, then: string): string =>
+    `T0 device_policy gpu0 ${policy}\nT0 mmap R0 16 anon\nT0 touch R0\n${then}`;
+  const turns = 'T0 device_compute gpu0 R0 shared passes=3 ->';
+  const back = shared('migrate-back', `${turns} computed 48; moved 48\nT0 where R0 -> nodes 0:16`);
+  play(back);
+  play(shared('migrate', `${turns} local 48; moved 16\nT0 where R0 -> nodes 2:16`));
+  play(shared('stay', `${turns} remote 48; moved 0\nT0 where R0 -> nodes 0:16`));
+  // A CPU that cannot map the device's memory has its pages back whatever the policy.
+  const away = shared('migrate', `${turns} local 48; moved 48\nT0 where R0 -> nodes 0:16`);
+  play(away, { design: findDesign('hmm') });
 });

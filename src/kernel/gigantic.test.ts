@@ -132,6 +132,26 @@ describe('the pool at run time', () => {
   );
 });
 
+test('[HUG17] a free page that nobody is promised is split into pages of 2 MiB', () => {
+  const { kernel, more } = on(`
+    boot hugepagesz=1G hugepages=4
+    T0 mmap R0 1 hugetlb-1G
+    sys read ${POOL}/demote_size -> value 2048kB
+    sys write ${POOL}/demote_size 1G -> EINVAL
+    sys read ${POOL}/demote -> EACCES
+    sys write ${NODE}/node1/${H}/demote 1 -> 0
+    sys read ${NODE}/node1/hugepages/hugepages-2048kB/free_hugepages -> value 512
+    sys write ${POOL}/demote 9 -> 0
+    sys read /sys/kernel/mm/hugepages/hugepages-2048kB/demote_size -> ENOENT
+  `);
+  expect(kernel.gigantic.nr).toBe(1);
+  expect(kernel.huge.nr).toBe(3 * 512);
+  sound(kernel);
+  more('sys write /proc/sys/vm/nr_hugepages 0');
+  expect(kernel.huge.nr).toBe(0);
+  sound(kernel);
+});
+
 describe('pages of boot', () => {
   test('[HUG16] come from the highest stretch of each node in turn, else of any node', () => {
     const { kernel, more } = on(`

@@ -1,11 +1,11 @@
 // The files through which the pool of huge pages is seen and sized.
 // Models   linux@v6.1 mm/hugetlb.c: __nr_hugepages_store_common, nr_hugepages_mempolicy_store,
-//          nr_overcommit_hugepages_store, hugetlb_sysctl_handler, hugetlb_overcommit_handler,
-//          hugetlb_register_all_nodes, hugetlb_register_node; mm/mempolicy.c:
-//          init_nodemask_of_mempolicy.
+//          nr_overcommit_hugepages_store, demote_store, demote_size_store, hugetlb_sysctl_handler,
+//          hugetlb_overcommit_handler, hugetlb_register_all_nodes, hugetlb_register_node;
+//          mm/mempolicy.c: init_nodemask_of_mempolicy.
 // Omits    /proc/sys/vm/hugetlb_shm_group.
 // Hooks    hugetlbNodes.
-import { EACCES, EINVAL, ENOENT } from '../base/errno.ts';
+import { EACCES, EBUSY, EINVAL, ENOENT } from '../base/errno.ts';
 import { type NodeId, nodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
 import { MPOL_LOCAL } from '../hooks/policy_modes.ts';
@@ -70,11 +70,23 @@ const READERS: Readonly<Record<string, (pool: HugePages, nid: number | undefined
 /** What a node's directory holds. */
 const OF_EACH_NODE = new Set(['nr_hugepages', 'free_hugepages', 'surplus_hugepages']);
 
-/** Value of a file of the pool, or -ENOENT. */
+const DEMOTE_SIZE = '2048kB';
+/** demote and demote_size: of the pool that has a smaller one below it. */
+const isDemotion = ({ pool, name }: HugeFile): boolean => pool.isGigantic && /^demote/.test(name);
+
+/** Splits free pages (demote_store), or says into which (demote_size_store): there is one size. */
+function writeDemotion(k: Kernel, { pool, name, nid }: HugeFile, text: string): number {
+  if (name === 'demote_size') return /^(?:2M|2048[kK])B?$/.test(text) ? 0 : -EINVAL;
+  if (!/^\d+$/.test(text)) return -EINVAL;
+  return pool.demote(Number(text), nid, k.huge) ? 0 : -EBUSY;
+}
+
+/** Value of a file of the pool, or -ENOENT; -EACCES for the one that is for writing only. */
 export function readHugeFile(k: Kernel, path: string): string | number {
   const file = findFile(k, path);
   if (file === undefined) return -ENOENT;
   if (typeof file === 'number') return file;
+  if (isDemotion(file)) return file.name === 'demote_size' ? DEMOTE_SIZE : -EACCES;
   const read = READERS[file.name];
   if (read === undefined || (file.nid !== undefined && !OF_EACH_NODE.has(file.name))) {
     return -ENOENT;
@@ -89,8 +101,9 @@ export function readHugeFile(k: Kernel, path: string): string | number {
 export function writeHugeFile(k: Kernel, task: Task, path: string, value: string): number {
   const file = findFile(k, path);
   if (typeof file === 'number') return file;
-  if (file === undefined || readsNothing(k, path)) return -ENOENT;
+  if (file === undefined || (readsNothing(k, path) && !isDemotion(file))) return -ENOENT;
   const { pool, name, nid } = file;
+  if (isDemotion(file)) return writeDemotion(k, file, value.trim());
   if (!name.startsWith('nr_')) return -EACCES;
   const text = value.trim();
   if (!/^\d+$/.test(text)) return -EINVAL;

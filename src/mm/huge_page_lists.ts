@@ -54,7 +54,7 @@ export class HugePageLists {
   readonly gfp: number;
   /** Where fresh gigantic pages come from. */
   rangeSource: RangeSource | undefined;
-  /** Small pages of gigantic ones that were given back: nobody counted them as allocated. */
+  /** Small pages of gigantic ones that left the pool: nobody counted them as allocated. */
   nrGivenBack = 0;
   /** nr_huge_pages, free_huge_pages, resv_huge_pages, surplus_huge_pages. */
   nr = 0;
@@ -152,7 +152,7 @@ export class HugePageLists {
   }
 
   /** Counts a page in, which is on no list yet. */
-  protected enlist(f: Frame): Frame {
+  enlist(f: Frame): Frame {
     const { allocator, map } = this.mem;
     const nid = allocator.nidOf(f);
     map.claim(f, KIND_HUGETLB, NIL, 0, 0);
@@ -281,6 +281,23 @@ export class HugePageLists {
     this.nrGivenBack += this.nrSmall;
     map.kind.fill(KIND_KERNEL, f, f + this.nrSmall);
     for (let i = 0; i < this.nrSmall; i++) allocator.free((f + i) as Frame);
+  }
+
+  /**
+   * Splits a node's free gigantic page into pages of another pool (demote_free_huge_page). False
+   * when it has none.
+   */
+  protected splitFree(nid: NodeId, target: HugePageLists): boolean {
+    const f = this.popFree(nid, this.#usableAt(nid));
+    if (f === undefined) return false;
+    this.#heads.delete(f);
+    this.nrGivenBack += this.nrSmall;
+    this.nr--;
+    this.nrOf[nid] = (this.nrOf[nid] as number) - 1;
+    for (let i = 0; i < this.nrSmall; i += target.nrSmall) {
+      target.release(target.enlist((f + i) as Frame));
+    }
+    return true;
   }
 
   /** Is the page one that lies free in the pool? */

@@ -2,7 +2,7 @@
 // Models   linux@v6.1 mm/hugetlb.c: set_max_huge_pages, alloc_pool_huge_page,
 //          remove_pool_huge_page, adjust_pool_surplus, hugetlb_acct_memory, gather_surplus_pages,
 //          return_unused_surplus_pages, hugetlb_hstate_alloc_pages, hstate_next_node_to_alloc,
-//          hstate_next_node_to_free.
+//          hstate_next_node_to_free, demote_pool_huge_page.
 // Omits    subpools (mounts with size=).
 // Hooks    hugetlbNodes (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
 //          return_unused_surplus_pages).
@@ -80,6 +80,26 @@ export class HugePages extends HugePageLists {
     const least = Math.max(want, this.reserved + this.nr - this.free);
     while (least < this.persistent) if (!this.#freeFromPool(nodes, false)) break;
     while (want < this.persistent) if (!this.#adjustSurplus(nodes, 1)) break;
+  }
+
+  /**
+   * Splits `count` free pages, of a node or of all in turn, into pages of another pool, as far as
+   * there are pages that nobody is promised (demote_pool_huge_page).
+   * @returns false when a page that was counted on is not there.
+   */
+  demote(count: number, nid: NodeId | undefined, target: HugePages): boolean {
+    const nodes = nid === undefined ? this.mem.states.memory : Nodemask.of(nid);
+    for (let n = 0; n < count; n++) {
+      const free = nid === undefined ? this.free : (this.freeOf[nid] as number);
+      if (free <= this.reserved) return true;
+      if (!this.#demoteOne(nodes, target)) return false;
+    }
+    return true;
+  }
+
+  #demoteOne(nodes: Nodemask, target: HugePages): boolean {
+    for (const nid of this.#turnsToFree(nodes)) if (this.splitFree(nid, target)) return true;
+    return false;
   }
 
   /** Nodes of a mask from the one whose turn it is; each step moves the turn on. */

@@ -1,12 +1,16 @@
 // The trees of hugepages below /sys/kernel/mm and below each node, as lines.
-// Models   linux@v6.1 mm/hugetlb.c: hstate_attr_group, per_node_hstate_attr_group.
-// Omits    the pool of 1 GiB pages: not modelled, and a path of it says so.
+// Models   linux@v6.1 mm/hugetlb.c: hstate_attr_group, per_node_hstate_attr_group,
+//          hstate_demote_attr_group.
 import { hasHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import { NODE_DIR } from './nodes.ts';
 import type { FileKind } from './view.ts';
 
-const DIR = 'hugepages/hugepages-2048kB';
+/** By size in KiB; demote and demote_size are of pools that have a smaller one below them. */
+const DIRS: readonly (readonly [string, readonly string[]])[] = [
+  ['hugepages/hugepages-1048576kB', ['demote_size']],
+  ['hugepages/hugepages-2048kB', []],
+];
 const POOL_FILES = [
   'free_hugepages',
   'nr_hugepages',
@@ -28,12 +32,12 @@ export const HUGE_PAGE_FILES: readonly FileKind[] = [
     paths: ({ k }) => {
       if (!hasHugePages(k)) return [];
       const nodes = k.states.online.toArray().filter((nid) => hasPoolDir(k, nid));
-      return [
-        ...POOL_FILES.map((file) => `/sys/kernel/mm/${DIR}/${file}`),
+      return DIRS.flatMap(([dir, extra]) => [
+        ...[...extra, ...POOL_FILES].map((file) => `/sys/kernel/mm/${dir}/${file}`),
         ...nodes.flatMap((nid) =>
-          NODE_POOL_FILES.map((file) => `${NODE_DIR}/node${nid}/${DIR}/${file}`),
+          [...extra, ...NODE_POOL_FILES].map((file) => `${NODE_DIR}/node${nid}/${dir}/${file}`),
         ),
-      ];
+      ]);
     },
   },
 ];

@@ -50,7 +50,9 @@ export type Madvice = (typeof MADVICE)[number];
 /** Where a program tells a driver that pages belong. */
 export const DEVICE_ADVICE = ['device', 'cpu', 'none'] as const;
 /** Words of `device_compute` and `device_policy`. */
-export const COMPUTE_WORDS = ['strided', 'random', 'hot', 'reading', 'atomic'] as const;
+export const COMPUTE_WORDS = ['strided', 'random', 'hot', 'reading', 'atomic', 'shared'] as const;
+/** Those that are shapes of access; one at a time. */
+export const COMPUTE_SHAPES: readonly string[] = ['strided', 'random', 'hot'];
 export const DEVICE_POLICY_WORDS = ['evict', 'keep'] as const;
 
 /** What a program tells of its use of a file (posix_fadvise). */
@@ -223,7 +225,7 @@ export type TaskAct =
       readonly region: string;
       readonly offset?: number | undefined;
       readonly nrPages?: number | undefined;
-      /** `strided`, `random`, `hot`, `reading`, `atomic`; none is a stream that writes. */
+      /** Of COMPUTE_WORDS as written; none is a stream that writes. */
       readonly words: readonly string[];
       readonly passes?: number | undefined;
       readonly stride?: number | undefined;

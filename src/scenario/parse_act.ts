@@ -2,6 +2,7 @@
 // Holds    Optional parts that a line leaves out are absent from the act, never `undefined`.
 
 import {
+  COMPUTE_SHAPES,
   COMPUTE_WORDS,
   DEVICE_ADVICE,
   DEVICE_POLICY_WORDS,
@@ -225,7 +226,7 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
   if (words.includes('reading') && words.includes('atomic')) {
     r.fail('atomic accesses write: reading or atomic', r.end - 1);
   }
-  const shapes = words.filter((word) => word !== 'reading' && word !== 'atomic');
+  const shapes = words.filter((word) => COMPUTE_SHAPES.includes(word));
   if (shapes.length > 1) r.fail(`one pattern at a time: ${shapes.join(' or ')}`, r.end - 1);
   return {
     verb: 'device_compute',

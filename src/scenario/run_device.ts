@@ -7,8 +7,8 @@ import { ADVICE } from '../drivers/block_table.ts';
 import type { ComputeResult, Device } from '../drivers/device.ts';
 import { DEVICE_POLICIES, type DevicePolicy } from '../drivers/driver.ts';
 import { mapBuffer } from '../kernel/device_file.ts';
-import { FAULT } from '../kernel/fault.ts';
-import type { OpResult, TaskAct } from './ops.ts';
+import { FAULT, touchPages } from '../kernel/fault.ts';
+import { COMPUTE_SHAPES, type OpResult, type TaskAct } from './ops.ts';
 import { faultResult, plain } from './run_results.ts';
 import { stopRetrying, type TaskContext } from './run_task.ts';
 
@@ -67,27 +67,40 @@ export function allocate(c: TaskContext, act: Act<'mmap'>): OpResult {
 
 function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
-  const shape = act.words.find((word) => word !== 'reading' && word !== 'atomic');
-  const done = deviceOf(c, act.device).compute(c.task, startVpn, nrPages, {
-    pattern: shape as Pattern | undefined,
-    passes: act.passes,
-    stridePages: act.stride,
-    seed: act.seed,
-    accesses: act.accesses,
-    isRead: act.words.includes('reading'),
-    isAtomic: act.words.includes('atomic'),
-  });
-  if (done.ret < 0) return plain(done.ret);
-  if (done.fault.fault !== FAULT.OK) return stopped(c, done);
-  const { nrLocal, nrRemote, nrMoved, nrEvicted, nrExclusive } = done;
+  const isRead = act.words.includes('reading');
+  // Shared with the CPU: the two take turns, pass by pass.
+  const nrTurns = act.words.includes('shared') ? (act.passes ?? 1) : 0;
+  const sum = { computed: 0, local: 0, remote: 0, moved: 0, evicted: 0, exclusive: 0 };
+  for (let turn = 0; turn < Math.max(1, nrTurns); turn++) {
+    const done = deviceOf(c, act.device).compute(c.task, startVpn, nrPages, {
+      pattern: act.words.find((word) => COMPUTE_SHAPES.includes(word)) as Pattern | undefined,
+      passes: nrTurns === 0 ? act.passes : 1,
+      stridePages: act.stride,
+      seed: (act.seed ?? 0) + turn,
+      accesses: act.accesses,
+      isRead,
+      isAtomic: act.words.includes('atomic'),
+    });
+    if (done.ret < 0) return plain(done.ret);
+    if (done.fault.fault !== FAULT.OK) return stopped(c, done);
+    sum.computed += done.fault.done;
+    sum.local += done.nrLocal;
+    sum.remote += done.nrRemote;
+    sum.moved += done.nrMoved;
+    sum.evicted += done.nrEvicted;
+    sum.exclusive += done.nrExclusive;
+    if (nrTurns === 0) continue;
+    for (const { driver } of c.devices.values()) driver.beforeCpuUse(c.task, startVpn, nrPages);
+    const run = touchPages(c.k, c.task, startVpn, nrPages, !isRead);
+    stopRetrying(c, run.fault);
+    if (run.fault !== FAULT.OK) return faultResult(run, 'touched');
+  }
+  const { evicted, exclusive, ...always } = sum;
   return {
     ret: 0,
-    computed: done.fault.done,
-    local: nrLocal,
-    remote: nrRemote,
-    moved: nrMoved,
-    ...(nrEvicted > 0 ? { evicted: nrEvicted } : {}),
-    ...(nrExclusive > 0 ? { exclusive: nrExclusive } : {}),
+    ...always,
+    ...(evicted > 0 ? { evicted } : {}),
+    ...(exclusive > 0 ? { exclusive } : {}),
   };
 }
 

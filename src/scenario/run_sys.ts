@@ -219,14 +219,14 @@ function writeFile(k: Kernel, path: string, value: string): number {
 }
 
 function readFile(k: Kernel, path: string, tasks: ReadonlyMap<string, Task>): OpResult {
+  if (isHugeFile(path) || isThpFile(path)) {
+    const value = isThpFile(path) ? readThpFile(k, path) : readHugeFile(k, path);
+    return typeof value === 'number' ? plain(value) : { ret: 0, value };
+  }
   if (isTextFile(path)) return readText(k, path, tasks);
   if (isHotplugFile(path)) return { ret: 0, value: readHotplugFile(k, path) };
   if (isServiceFile(path)) {
     const value = readServiceFile(k, path);
-    return typeof value === 'number' ? plain(value) : { ret: 0, value };
-  }
-  if (isHugeFile(path) || isThpFile(path)) {
-    const value = isThpFile(path) ? readThpFile(k, path) : readHugeFile(k, path);
     return typeof value === 'number' ? plain(value) : { ret: 0, value };
   }
   const sysctl = sysctlName(path);

@@ -54,8 +54,8 @@ export const TASK_USAGE = {
   fsync: 'FILE',
   exit: '',
   device_compute:
-    'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [atomic] [passes=N] [stride=N] ' +
-    '[seed=N] [accesses=N]',
+    'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [atomic] [shared] [passes=N] ' +
+    '[stride=N] [seed=N] [accesses=N]',
   device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N]',
   device_prefetch: 'DEVICE|cpu R [OFF PAGES]',
   device_advise: 'DEVICE R [OFF PAGES] device|cpu|none',

@@ -100,15 +100,20 @@ export class TrafficMeter {
     const placed = this.#filled(traffic, at);
     const moved = this.#movedPages(traffic);
     const visits = this.#newVisits();
+    const isShared = own?.verb === 'device_compute' && own.words.includes('shared');
     if (own !== undefined && task !== undefined) {
       if (own.verb === 'device_compute') {
         this.#compute(traffic, own, at, visits);
         this.#countDeviceFaults(traffic, own, placed + moved.toDevice);
         // Each page that is taken for atomic accesses is a fault of its own.
         traffic.count('fault.device', Number(step.result.exclusive ?? 0));
+        if (isShared) this.#cpuTurns(traffic, own, step, this.#cpuNode(Number(task.cpu)));
       } else if (device === undefined) this.#cpu(traffic, own, step, at);
     }
-    this.#countEvents(traffic, device === undefined ? moved.fromDevice : 0);
+    // What a CPU has back for its turn it faults for; what made room for others it does not.
+    const isBack = device === undefined || isShared;
+    const nrBack = isBack ? moved.fromDevice - Number(step.result.evicted ?? 0) : 0;
+    this.#countEvents(traffic, Math.max(0, nrBack));
     return traffic;
   }
 
@@ -166,6 +171,21 @@ export class TrafficMeter {
     const visits = difference(now, this.#visits);
     this.#visits = now;
     return visits;
+  }
+
+  /** The turns of a CPU on a range that it shares with a device, where the pages are after them. */
+  #cpuTurns(
+    traffic: Traffic,
+    act: Extract<TaskAct, { verb: 'device_compute' }>,
+    step: Step,
+    at: number,
+  ): void {
+    const name = step.op.act.on === 'task' ? step.op.act.task : '';
+    const nrTurns = act.passes ?? 1;
+    for (const [nid, bytes] of this.#bytesOfRange(name, act)) {
+      traffic.read(nid, at, nrTurns * bytes);
+      if (!act.words.includes('reading')) traffic.write(nid, at, nrTurns * bytes);
+    }
   }
 
   /** What a device read and wrote. */
