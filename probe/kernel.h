@@ -246,6 +246,7 @@ static char log_failures[MAX_LOG][300];
 static int nr_failures;
 static char log_kills[MAX_LOG][1200];
 static int nr_kills;
+static int log_victims[MAX_LOG];
 static int nr_fault_retries;
 
 /** The kill that is being told: who asked, and the free pages so far. */
@@ -279,6 +280,8 @@ static void end_kill(const char *text) {
   log_value(cpuset, sizeof cpuset, text, ",cpuset=", ",mems_allowed=");
   log_value(mems, sizeof mems, text, ",mems_allowed=", end);
   log_value(task, sizeof task, text, ",task=", ",pid=");
+  const char *pid = strstr(text, ",pid=");
+  if (nr_kills < MAX_LOG) log_victims[nr_kills] = pid == NULL ? 0 : atoi(pid + 5);
   if (nr_kills < MAX_LOG)
     snprintf(log_kills[nr_kills++], sizeof log_kills[0],
              "{\"constraint\":\"%s\",\"nodemask\":\"%s\",\"cpuset\":\"%s\",\"memsAllowed\":\"%s\","

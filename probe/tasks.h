@@ -62,6 +62,17 @@ static void reap(void) {
   }
 }
 
+/** Waits for tasks that the OOM killer took: a large one gives back much before it is gone. */
+static void await_victims(void) {
+  for (int i = 0; i < nr_kills; i++)
+    for (int t = 0; t < MAX_TASKS; t++)
+      for (int n = 0; n < 1000 && tasks[t].life == LIFE_ALIVE && tasks[t].pid == log_victims[i];
+           n++) {
+        usleep(10000);
+        reap();
+      }
+}
+
 static void kill_task(int t) {
   if (tasks[t].life != LIFE_ALIVE) return;
   kill(tasks[t].pid, SIGKILL);

@@ -170,6 +170,7 @@ static int out_done(long ret) {
 static void end_result(void) {
   drain_log();
   drop_pins(0);
+  await_victims();
   out_died();
   out_log();
   out_f("}}");

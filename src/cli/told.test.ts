@@ -84,7 +84,9 @@ describe('an OOM kill of another task', () => {
     });
     const hint = /^ {2}cdmlab (explain .*)$/m.exec(out)?.[1] as string;
     expect(hint).toContain('--at 7');
-    expect(cdmlab(...hint.split(' ')).out).toMatch(/zonelist +out of memory: killed hog/);
+    expect(cdmlab(...hint.split(' ')).out).toMatch(
+      /zonelist +hog killed by the OOM killer: memory is at its end, and top asked/,
+    );
   });
 
   test('a task that dies in its own operation is told once', () => {

@@ -54,7 +54,7 @@ test('[NCH3] a bind to the device alone kills in the group, whoever else is larg
     T0 touch R0 -> KILLED; touched 100
     T1 where R1 -> nodes 0:900
   `);
-  expect(kernel.kills).toEqual([{ victim: 'T0', asking: 'T0' }]);
+  expect(kernel.kills).toMatchObject([{ victim: 'T0', asking: 'T0', lack: 'share' }]);
   expect(kernel.mem.charges?.accounts[1]?.used[2]).toBe(0);
 });
 

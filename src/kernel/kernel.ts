@@ -30,6 +30,7 @@ import { trackPages } from './lru_track.ts';
 import { MemoryTiers } from './memory_tiers.ts';
 import { MoveCount } from './move_count.ts';
 import { NumaBalancing } from './numa_balancing.ts';
+import type { Kill } from './oom.ts';
 import { PlacementCount } from './placement_count.ts';
 import type { KernelReclaim } from './reclaim.ts';
 import { ShmemObject } from './shmem.ts';
@@ -145,7 +146,7 @@ export class Kernel {
   /** Nodes whose memory a GPU's driver has added: it goes into ZONE_MOVABLE or not online. */
   readonly driverNodes = new Set<NodeId>();
   /** Whom the OOM killer took, and whose request it was for, in order. */
-  readonly kills: { readonly victim: string; readonly asking: string }[] = [];
+  readonly kills: Kill[] = [];
   #nextPid = 1;
   #nextSpace = 1;
   #nextObject = 1;

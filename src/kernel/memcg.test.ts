@@ -33,7 +33,7 @@ describe('at the limit', () => {
       T1 where R1 -> nodes 0:6000
       sys read ${G}/a/memory.current -> value 0
     `);
-    expect(kernel.kills).toEqual([{ victim: 'T0', asking: 'T0' }]);
+    expect(kernel.kills).toMatchObject([{ victim: 'T0', asking: 'T0', lack: 'group' }]);
     expect(checkMemcg(kernel)).toEqual([]);
   });
 

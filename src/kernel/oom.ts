@@ -10,9 +10,10 @@
 //          policy; any other, only tasks whose cpuset shares a node with the one that asks.
 import type { Nodemask } from '../base/nodemask.ts';
 import { MPOL_BIND } from '../hooks/policy_modes.ts';
-import { MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
+import { __GFP_MOVABLE, GFP_KERNEL, MAX_NR_ZONES, ZONE_NORMAL } from '../mm/gfp.ts';
 import type { MemCgroup } from '../mm/memcg.ts';
 import { OOM_KILL } from '../mm/vmstat.ts';
+import type { Cpuset } from './cpuset.ts';
 import { exitTask } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import { memcgOf } from './memcg.ts';
@@ -27,20 +28,54 @@ const FILE_PAGES_OF_FIRST_PROGRAM = 64;
 /** oom_score_adj of a task that is never killed for memory. */
 const NEVER = -1000;
 
+/** A task that the OOM killer took, whose request it was for, and what there was none of. */
+export interface Kill {
+  readonly victim: string;
+  readonly asking: string;
+  /** Memory of the machine, the share that a design gives to a group, or a cgroup's limit. */
+  readonly lack: 'memory' | 'share' | 'group';
+  /** The request was for a page of the kernel's own, as a page table is. */
+  readonly isKernels: boolean;
+  /** The memory cgroup whose limit was hit, and the limit. */
+  readonly group?: { readonly path: string; readonly maxPages: number } | undefined;
+  /** Pages that the victim was judged by, and how many tasks there were to choose from. */
+  readonly points: number;
+  readonly nrCandidates: number;
+  /** It dies since all tasks of this group die together (memory.oom.group). */
+  readonly withGroup?: string | undefined;
+}
+
+/** What a kill is for. */
+type Cause = Omit<Kill, 'victim' | 'points' | 'nrCandidates' | 'withGroup'>;
+
+/** A task to kill, or none that may be. */
+interface Choice {
+  readonly task: Task;
+  readonly points: number;
+  readonly nrCandidates: number;
+}
+
 /**
  * Kills one task for a request that found no page, or stops the machine when no task may be taken.
  * @param nodemask the request's own mask, or null; one of all memory confines nobody and counts as
  *   none (constrained_alloc).
+ * @param gfp flags of the request.
  */
-export function outOfMemory(k: Kernel, asking: Task, nodemask: Nodemask | null): void {
+export function outOfMemory(
+  k: Kernel,
+  asking: Task,
+  nodemask: Nodemask | null,
+  gfp = GFP_KERNEL,
+): void {
   const mask = nodemask !== null && k.states.memory.isSubsetOf(nodemask) ? null : nodemask;
   const nodes = mask ?? asking.memsAllowed;
-  const victim = worst(k, pagesOf(k, nodes), (task) => isEligible(task, asking, mask));
-  if (victim === undefined) {
+  const choice = worst(k, pagesOf(k, nodes), (task) => isEligible(task, asking, mask));
+  if (choice === undefined) {
     k.panic = 'out of memory, and no task that may be killed for it';
     return;
   }
-  kill(k, victim, asking, 'out of memory', null);
+  const isKernels = (gfp & __GFP_MOVABLE) === 0;
+  kill(k, choice, { asking: asking.name, lack: 'memory', isKernels }, null);
 }
 
 /** Pages of memory and swap that shares are counted of (constrained_alloc: totalpages). */
@@ -59,11 +94,12 @@ function pagesOf(k: Kernel, nodes: Nodemask): number {
  */
 export function outOfQuota(k: Kernel, asking: Task, nrPages: number): void {
   const account = k.mem.charges?.exceeded(asking, nrPages);
-  const victim = worst(k, pagesOf(k, k.states.memory), (task) => {
+  const choice = worst(k, pagesOf(k, k.states.memory), (task) => {
     for (let a = task.account; a !== null; a = a.above) if (a === account) return true;
     return false;
   });
-  kill(k, victim ?? asking, asking, 'out of quota', null);
+  const itself = { task: asking, points: badness(asking), nrCandidates: 1 };
+  kill(k, choice ?? itself, { asking: asking.name, lack: 'share', isKernels: false }, null);
 }
 
 /**
@@ -74,10 +110,12 @@ export function outOfQuota(k: Kernel, asking: Task, nrPages: number): void {
 export function outOfGroup(k: Kernel, asking: Task, group: MemCgroup): boolean {
   const { swap } = k.mem;
   const nrPages = group.max + Math.min(group.swapMax, swap.nrSlots);
-  const victim = worst(k, nrPages, (task) => memcgOf(task.group)?.isWithin(group) === true);
+  const choice = worst(k, nrPages, (task) => memcgOf(task.group)?.isWithin(group) === true);
   group.note('oom');
-  if (victim === undefined) return false;
-  kill(k, victim, asking, 'out of memory in its group', group);
+  if (choice === undefined) return false;
+  const limit = { path: pathOfMemcg(k, group), maxPages: group.max };
+  const cause = { asking: asking.name, lack: 'group', isKernels: false, group: limit } as const;
+  kill(k, choice, cause, group);
   return true;
 }
 
@@ -85,44 +123,74 @@ export function outOfGroup(k: Kernel, asking: Task, group: MemCgroup): boolean {
  * Of tasks that may be taken, the one that uses most memory, its oom_score_adj counted in (OOM4).
  * @param nrPages what oom_score_adj is a share of, in thousandths.
  */
-function worst(k: Kernel, nrPages: number, mayTake: (task: Task) => boolean): Task | undefined {
-  let victim: Task | undefined;
+function worst(k: Kernel, nrPages: number, mayTake: (task: Task) => boolean): Choice | undefined {
+  let worstTask: Task | undefined;
   let most = Number.NEGATIVE_INFINITY;
+  let nrCandidates = 0;
   for (const task of k.liveTasks()) {
     if (task.oomScoreAdj === NEVER || !mayTake(task)) continue;
+    nrCandidates++;
     const points = badness(task) + task.oomScoreAdj * Math.floor(nrPages / 1000);
     if (points < most) continue;
-    victim = task;
+    worstTask = task;
     most = points;
   }
-  return victim;
+  return worstTask === undefined ? undefined : { task: worstTask, points: most, nrCandidates };
 }
 
 /**
  * Kills a task, and with it all of the highest memory cgroup below `domain` that dies together
  * (mem_cgroup_get_oom_group).
  */
-function kill(k: Kernel, victim: Task, asking: Task, why: string, domain: MemCgroup | null): void {
+function kill(k: Kernel, choice: Choice, cause: Cause, domain: MemCgroup | null): void {
+  const victim = choice.task;
   let together: MemCgroup | null = null;
   for (let g = memcgOf(victim.group); g !== null; g = g.parent) {
     if (g.killsTogether) together = g;
     if (g === domain) break;
   }
-  killOne(k, victim, asking, why);
+  killOne(k, choice, cause);
   if (together === null) return;
   together.note('oom_group_kill');
   for (const task of k.liveTasks()) {
     const isOfGroup = memcgOf(task.group)?.isWithin(together) === true;
-    if (isOfGroup && task.oomScoreAdj !== NEVER) killOne(k, task, asking, why);
+    if (isOfGroup && task.oomScoreAdj !== NEVER) killOne(k, { ...choice, task }, cause, together);
   }
 }
 
-function killOne(k: Kernel, victim: Task, asking: Task, why: string): void {
+const LACK_WORDS: Readonly<Record<Kill['lack'], string>> = {
+  memory: 'out of memory',
+  share: 'out of quota',
+  group: 'out of memory in its group',
+};
+
+/** @param together the group whose tasks all die since one of them does. */
+function killOne(
+  k: Kernel,
+  { task, points, nrCandidates }: Choice,
+  cause: Cause,
+  together?: MemCgroup,
+): void {
   k.mem.stat.count(OOM_KILL, 1);
-  memcgOf(victim.group)?.note('oom_kill');
-  k.log.push(`${why}: killed ${victim.name} (asked for by ${asking.name})`);
-  k.kills.push({ victim: victim.name, asking: asking.name });
-  exitTask(k, victim, 'SIGKILL');
+  memcgOf(task.group)?.note('oom_kill');
+  const words = LACK_WORDS[cause.lack];
+  k.log.push(`${words}: killed ${task.name} (asked for by ${cause.asking})`);
+  const withGroup = together === undefined ? {} : { withGroup: pathOfMemcg(k, together) };
+  k.kills.push({ victim: task.name, ...cause, points, nrCandidates, ...withGroup });
+  exitTask(k, task, 'SIGKILL');
+}
+
+/** `/a/b`: where the control group of a memory cgroup lies, or lay. */
+export function pathOfMemcg(k: Kernel, memcg: MemCgroup): string {
+  const search = (group: Cpuset, path: string): string | undefined => {
+    if (group.memcg === memcg) return path === '' ? '/' : path;
+    for (const child of group.children.values()) {
+      const found = search(child, `${path}/${child.name}`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  return search(k.rootCpuset, '') ?? 'a group that is gone';
 }
 
 /** May a task be taken for this request (oom_cpuset_eligible)? */

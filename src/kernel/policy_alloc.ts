@@ -221,7 +221,7 @@ function allocOrKill(
     const { failure } = allocator;
     if (failure === FAILURE.OVER_QUOTA) outOfQuota(k, task, 1 << order);
     else if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
-    else if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask);
+    else if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask, gfp);
     if (!task.isAlive || k.panic !== undefined) {
       allocator.failure = FAILURE.KILLED;
       return 0;

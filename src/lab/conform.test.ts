@@ -36,24 +36,6 @@ const RANDOM = ['rnd-policy', 'rnd-shared', 'rnd-cpuset2', 'rnd-hugetlb', 'rnd-h
 /** Filling whole machines takes its time on a slow one. */
 const MINUTES = 300_000;
 
-/** Cases that differ, each for a reason that docs/SPEC.md gives under "Known differences". */
-const KNOWN: Readonly<Record<string, string>> = {
-  'cpuset2/gh200/rebind-preferred-relative limited': 'KD-1',
-  'hugetlb/gh200/overcommit limited': 'KD-1',
-  'hugetlb/ram2cdm1/mempolicy-pool limited': 'KD-1',
-  'exhaust/big4g/no-tables off': 'KD-2',
-  'exhaust/gh200/preferred_many-0 none': 'KD-4',
-  'exhaust/gh200/preferred_many-0 off': 'KD-4',
-  'exhaust/ram2cdm1/one-node-full none': 'KD-5',
-  'exhaust/ram2cdm3/no-tables none': 'KD-2',
-  'exhaust/ram2cdm3/no-tables off': 'KD-2',
-  'oom/bootcdm/move-full limited': 'KD-3',
-  'hotplug/ram2cdm3/offline-ram-full gate': 'KD-6',
-  'rnd-pressure/bigcdm/0017 none': 'KD-2',
-  'rnd-pressure/cpuless/0018 none': 'KD-3',
-  'rnd-pressure/cxl/0014 none': 'KD-5',
-};
-
 const remembered = new Map<string, readonly CaseOutcome[]>();
 
 /** Outcomes of a family's cases, worked out once. */
@@ -77,10 +59,7 @@ describe.skipIf(!isThere)('cases', () => {
       const outcomes = outcomesOf(family);
       expect(outcomes.length).toBeGreaterThanOrEqual(atLeast);
       const rest = outcomes.filter((o) => o.verdict !== 'equal');
-      const unknown = rest.filter((o) => KNOWN[keyOf(o)] === undefined);
-      expect(unknown.map(describeOutcome)).toEqual([]);
-      const listed = Object.keys(KNOWN).filter((key) => key.startsWith(`${family}/`));
-      expect(rest.map(keyOf), 'a known difference that is none any more').toEqual(listed);
+      expect(rest.map(describeOutcome)).toEqual([]);
     },
     MINUTES,
   );
@@ -97,11 +76,9 @@ describe.skipIf(!isThere)('cases', () => {
 const ROUGH = ['thp', 'numabalancing'] as const;
 
 describe.skipIf(!isThere)('cases under pressure', () => {
-  test('[CNF1] every random one is equal within the spread, but for those that are known', () => {
+  test('[CNF1] every random one is equal within the spread', () => {
     const rest = outcomesOf('rnd-pressure').filter((o) => o.verdict !== 'equal');
-    expect(rest.map(keyOf)).toEqual(
-      Object.keys(KNOWN).filter((key) => key.startsWith('rnd-pressure/')),
-    );
+    expect(rest.map(describeOutcome)).toEqual([]);
   });
 
   test('[CNF1] a kill that only one side makes is a difference, whoever dies', () => {

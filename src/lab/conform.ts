@@ -9,11 +9,19 @@
 import { NotModelled } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import { followMemory } from '../kernel/cpuset_hotplug.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { isTextFile } from '../observe/files.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { sameRunLists } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
+import {
+  diedForTables,
+  type EndStep,
+  isChance,
+  nodesAtEnd,
+  UnsureRegions,
+} from './end_of_memory.ts';
 import { type CountsPair, compareFileText, compareVmstat } from './file_text.ts';
 import {
   caseOptions,
@@ -22,6 +30,7 @@ import {
   type OracleCase,
   type OracleOp,
 } from './oracle_case.ts';
+import { otherStarts } from './other_starts.ts';
 import { isRunList, isWithinSpread, type Spread } from './spread.ts';
 
 export type CaseVerdict = 'equal' | 'different' | 'not modelled';
@@ -36,6 +45,8 @@ export interface CaseOutcome {
   readonly difference?: string | undefined;
   /** Steps that could be compared, when a death within the spread of real kernels ended that. */
   readonly comparedSteps?: number | undefined;
+  /** Equal from another start than the record's, within the spread of boots: which. */
+  readonly start?: string | undefined;
   /** What is not modelled, by operation. */
   readonly missing?: string | undefined;
   /** The step, from 0, that differs or is not modelled. */
@@ -67,12 +78,13 @@ export function conformCase(
   if (design === undefined) {
     return { ...head, verdict: 'not modelled', missing: `design ${c.design}` };
   }
-  const atOnce = runCase(c, design, new Map(), onStep);
-  const run = atOnce.at === undefined ? atOnce : tryLater(c, design, atOnce);
-  return { ...head, ...run.outcome };
+  const atOnce = runCase(c, design, {}, onStep);
+  if (atOnce.at === undefined) return { ...head, ...atOnce.outcome };
+  const run = tryLater(c, design, atOnce);
+  return { ...head, ...(run.at === undefined ? run : tryOtherStarts(c, design, run)).outcome };
 }
 
-type Verdict = Pick<CaseOutcome, 'verdict' | 'difference' | 'missing' | 'step' | 'comparedSteps'>;
+type Verdict = Omit<CaseOutcome, 'id' | 'family' | 'kind' | 'design'>;
 
 interface CaseRun {
   readonly outcome: Verdict;
@@ -97,7 +109,7 @@ function tryLater(c: OracleCase, design: Design, atOnce: CaseRun): CaseRun {
   for (const at of switches.reverse()) {
     if (best.at === undefined || at >= best.at) continue;
     for (let delay = 1; delay <= LATEST_WORK && best.at !== undefined; delay += 0.5) {
-      const run = runCase(c, design, new Map([...delays, [at, delay]]));
+      const run = runCase(c, design, { delays: new Map([...delays, [at, delay]]) });
       if (run.at !== undefined && run.at <= best.at) continue;
       best = run;
       delays.set(at, delay);
@@ -106,35 +118,55 @@ function tryLater(c: OracleCase, design: Design, atOnce: CaseRun): CaseRun {
   return best.at === undefined ? best : atOnce;
 }
 
-/**
- * @param delays by number of a switch: operations after it before cpusets hear of it. A half is
- *   within an operation, which shows only where one reads the mems twice.
- */
+/** Where memory ends: the case from starts that differ by less than those of boots (SPR8). */
+function tryOtherStarts(c: OracleCase, design: Design, run: CaseRun): CaseRun {
+  if (run.at === undefined || run.at < firstStepUnderPressure(c)) return run;
+  for (const { zones, words } of otherStarts(c)) {
+    const other = runCase(c, design, { zones });
+    // It has to answer for the step that differed, and not end before.
+    const { comparedSteps = c.ops.length } = other.outcome;
+    const answers = other.at === undefined && comparedSteps > run.at;
+    if (answers) return { outcome: { ...other.outcome, start: words } };
+  }
+  return run;
+}
+
+/** What may differ between a run and the record without anybody being wrong. */
+interface Variation {
+  /**
+   * By number of a switch: operations after it before cpusets hear of it. A half is within an
+   * operation, which shows only where one reads the mems twice.
+   */
+  readonly delays?: ReadonlyMap<number, number>;
+  /** Free memory to start from, instead of the record's. */
+  readonly zones?: OracleCase['zonesAtStart'];
+}
+
 function runCase(
   c: OracleCase,
   design: Design,
-  delays: ReadonlyMap<number, number>,
+  { delays, zones }: Variation,
   onStep?: (step: number, result: OpResult) => void,
 ): CaseRun {
-  const runner = new Runner(machineOfCase(c), design, NAMES, caseOptions(c));
+  const options = caseOptions(zones === undefined ? c : { ...c, zonesAtStart: zones });
+  const runner = new Runner(machineOfCase(c), design, NAMES, options);
   const k = runner.kernel;
   let workAt = Number.POSITIVE_INFINITY;
-  const isolated = isolatedNodes(c);
+  const judge = new Judge(c, k);
   const pressedFrom = firstStepUnderPressure(c);
   const differs = compareFallback(runner, c);
   if (differs !== undefined) return { outcome: { verdict: 'different', difference: differs } };
-  let isPoolShort = false;
-  const numastat: NumastatPair = { was: undefined, real: undefined };
-  const vmstat: CountsPair = { ours: undefined, theirs: undefined };
+  const unsure = new UnsureRegions();
   for (const [i, step] of c.ops.entries()) {
     let result: OpResult;
     let op: Op;
+    const nrKills = k.kills.length;
     const isWithin = workAt === i - 0.5 && / mems_allowed$/.test(step.op);
     if (i > workAt) {
       workAt = Number.POSITIVE_INFINITY;
       if (!isWithin) followMemory(k);
     }
-    const delay = delays.get(i);
+    const delay = delays?.get(i);
     k.defersCpusetWork = delay !== undefined;
     if (delay !== undefined) workAt = i + delay;
     try {
@@ -151,24 +183,22 @@ function runCase(
     }
     onStep?.(i, result);
     if (step.variable === true) continue;
-    const swaps = k.reclaim !== null;
-    const tolerance = i >= pressedFrom ? pressureTolerance(c, swaps) : 0;
-    const spread = { tolerance, isolated, swaps };
-    isPoolShort ||= runner.kernel.huge.isShort;
-    const poolTolerance = isPoolShort ? pressureTolerance(c) / runner.kernel.huge.nrSmall : 0;
-    const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
-    const difference =
-      compareFile(op, result, step.result, tolerance * k.mem.pageBytes) ??
-      compareResults(
-        withoutText(op, result),
-        withoutText(op, step.result),
-        spread,
-        poolTolerance,
-      ) ??
-      compareNumastat(result, step.result, numastat, counterTolerance) ??
-      compareVmstat(countsOf(result), countsOf(step.result), vmstat, counterTolerance);
-    if (difference === undefined) continue;
-    if (isDeathAtTheEnd(result, step.result, tolerance)) {
+    const tolerance = i >= pressedFrom ? pressureTolerance(c, k.reclaim !== null) : 0;
+    const difference = judge.difference(op, result, step.result, tolerance);
+    const both = { model: result, real: step.result };
+    if (difference === undefined) {
+      unsure.note(op, both);
+      continue;
+    }
+    const end: EndStep = {
+      ...both,
+      kernel: k,
+      kills: k.kills.slice(nrKills),
+      task: op.act.on === 'task' ? runner.tasks.get(op.act.task) : undefined,
+      tolerance,
+    };
+    if (diedForTables(end)) continue;
+    if (isChance(end) || unsure.explains(op, both)) {
       return { outcome: { verdict: 'equal', comparedSteps: i } };
     }
     const words = `step ${i + 1}, ${step.op}: ${difference}`;
@@ -177,18 +207,37 @@ function runCase(
   return { outcome: { verdict: 'equal' } };
 }
 
-/**
- * One side was killed so late in a touch that the other just got through it, without killing
- * anybody: what follows cannot be compared.
- */
-function isDeathAtTheEnd(model: OpResult, real: OpResult, tolerance: number): boolean {
-  const isOneKilled = (model.ret === 'KILLED') !== (real.ret === 'KILLED');
-  const survivor = model.ret === 'KILLED' ? real : model;
-  if (!isOneKilled || survivor['died'] !== undefined) return false;
-  if (typeof model.touched !== 'number' || typeof real.touched !== 'number') {
-    return false;
+/** Compares the results of a case one after another: counters by how much they grew. */
+class Judge {
+  readonly #c: OracleCase;
+  readonly #k: Kernel;
+  readonly #isolated: ReadonlySet<number>;
+  readonly #numastat: NumastatPair = { was: undefined, real: undefined };
+  readonly #vmstat: CountsPair = { ours: undefined, theirs: undefined };
+  #isPoolShort = false;
+
+  constructor(c: OracleCase, k: Kernel) {
+    this.#c = c;
+    this.#k = k;
+    this.#isolated = isolatedNodes(c);
   }
-  return Math.abs(model.touched - real.touched) <= tolerance;
+
+  /** The first difference of a step, in words; undefined when there is none. */
+  difference(op: Op, model: OpResult, real: OpResult, tolerance: number): string | undefined {
+    const { huge, mem, reclaim } = this.#k;
+    const atEnd = tolerance > 0 ? nodesAtEnd(this.#k, tolerance) : undefined;
+    const spread = { tolerance, isolated: this.#isolated, swaps: reclaim !== null, atEnd };
+    this.#isPoolShort ||= huge.isShort;
+    const poolTolerance = this.#isPoolShort ? pressureTolerance(this.#c) / huge.nrSmall : 0;
+    const counterTolerance = Math.max(COUNTER_TOLERANCE, tolerance);
+    const [ours, theirs] = [withoutText(op, model), withoutText(op, real)];
+    return (
+      compareFile(op, model, real, tolerance * mem.pageBytes) ??
+      compareResults(ours, theirs, spread, poolTolerance) ??
+      compareNumastat(model, real, this.#numastat, counterTolerance) ??
+      compareVmstat(countsOf(model), countsOf(real), this.#vmstat, counterTolerance)
+    );
+  }
 }
 
 /**

@@ -20,8 +20,10 @@ import type { ListKind } from '../mm/zonelist.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
+import { killWords } from './deaths.ts';
 import { compactionWords } from './explain_compaction.ts';
 import { type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
+import { limitWords } from './explain_limit.ts';
 import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
 import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
 import { Session, type SessionInput, type Step } from './session.ts';
@@ -160,14 +162,16 @@ interface Stop extends StepName {
   readonly start: number;
   /** Where the operation stopped, from the region's start. */
   readonly index: number;
+  /** The limit of a memory cgroup that it stopped at, in sentences; empty when there was none. */
+  readonly limit: string;
 }
 
 function stopWords(page: PageName, stop: Stop): string {
   const at = `step ${stop.step + 1} (${stop.text}) ended in ${stop.ret}`;
-  if (stop.index === page.index) return `There is no page: ${at} at this very page.`;
+  if (stop.index === page.index) return `There is no page: ${at} at this very page.${stop.limit}`;
   return (
-    `There is no page: ${at} at page ${stop.index} of the region, before it came to this one. ` +
-    'What that page met:'
+    `There is no page: ${at} at page ${stop.index} of the region, before it came to this one.` +
+    `${stop.limit}${stop.limit === '' ? ' What that page met:' : ''}`
   );
 }
 
@@ -218,10 +222,14 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
   let stop: Stop | undefined;
   let lost: Seen['lost'];
   let furthest = 0;
+  const { kills } = session.kernel;
+  let nrKills = 0;
   for (let step = session.step(); step !== undefined; step = session.step()) {
     const { index } = step;
     const text = printAct(step.op.act);
     const was = state;
+    const limit = limitWords(session.kernel, step, kills.slice(nrKills));
+    nrKills = kills.length;
     state = pageState(session, page);
     furthest = Math.max(furthest, regionEnd(session, page));
     if (!sameState(was, state)) {
@@ -237,7 +245,7 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
         const drivers = driversFrame(session.kernel, was.frame);
         lost = { step: index, text, frame: was.frame, nid, drivers };
       }
-      if (lost?.step !== index) stop = stopOf(session, step, page) ?? stop;
+      if (lost?.step !== index) stop = stopOf(session, step, page, limit) ?? stop;
     }
     if (index === atStep) break;
   }
@@ -261,7 +269,7 @@ const sameState = (a: PageState, b: PageState): boolean =>
   a.kind === b.kind && (a.kind !== 'page' || b.kind !== 'page' || a.frame === b.frame);
 
 /** The stop of an operation that was to reach the page. */
-function stopOf(session: Session, step: Step, page: PageName): Stop | undefined {
+function stopOf(session: Session, step: Step, page: PageName, limit: string): Stop | undefined {
   const stop = stoppedAt(session, step);
   const range = rangeOf(session, step.op.act);
   if (stop === undefined || range === undefined) return undefined;
@@ -269,7 +277,7 @@ function stopOf(session: Session, step: Step, page: PageName): Stop | undefined 
   if (page.index < range.start || page.index >= range.end) return undefined;
   const text = printAct(step.op.act);
   const ret = String(step.result.ret);
-  return { step: step.index, text, ret, start: range.start, index: stop.index };
+  return { step: step.index, text, ret, start: range.start, index: stop.index, limit };
 }
 
 /** What to catch: the last request that gave a frame, or the last failed one of the last step. */
@@ -358,11 +366,11 @@ class Catcher {
       this.#session.kernel.allocator.log = this.#log;
       this.#failed = undefined;
       if (this.#target.frame === undefined) this.#caught = undefined;
-      const { log } = this.#session.kernel;
-      const nrLines = log.length;
+      const { kills: killed } = this.#session.kernel;
+      const nrKills = killed.length;
       const step = this.#session.step();
       assert(step !== undefined && step.op === ops[this.#step], 'both runs are the same');
-      const kills = log.slice(nrLines).filter((line) => line.includes('killed'));
+      const kills = killed.slice(nrKills).map(killWords);
       if (this.#caught?.step === this.#step && kills.length > 0) {
         this.#caught = { ...this.#caught, kills };
       }

@@ -14,7 +14,7 @@ import { DecisionLog } from '../mm/decision_log.ts';
 import type { Expectation, Op, OpResult, Scenario } from '../scenario/ops.ts';
 import { countRunList, type RunList } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
-import type { Death } from './deaths.ts';
+import { type Death, killWords } from './deaths.ts';
 
 /** Where the pages of one task's region are. */
 export interface RegionPlacement {
@@ -101,7 +101,10 @@ export class Session {
     return died.map((task) => {
       const kill = kills.find(({ victim }) => victim === task);
       const end = this.runner.tasks.get(task)?.end ?? 'SIGKILL';
-      if (kill !== undefined) return { task, by: end, askedBy: kill.asking };
+      if (kill !== undefined) {
+        const why = kill.lack === 'group' ? { why: killWords(kill) } : {};
+        return { task, by: end, askedBy: kill.asking, ...why };
+      }
       return { task, by: result.ret === 'LIVELOCK' ? 'LIVELOCK' : end };
     });
   }

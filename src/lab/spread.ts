@@ -5,8 +5,9 @@
 //          runs that are passed over as going to and fro hold no more pages than the tolerance for
 //          each run that stays; in a list no longer than the tolerance none is passed over. SPR3 an
 //          errno, or a node that the design isolates, occurs on both sides or on neither. SPR4 with
-//          swap, of a list of several nodes the counts are compared, and not the order.
-import type { RunList } from '../scenario/run_list.ts';
+//          swap, of a list of several nodes the counts are compared, and not the order. SPR9 pages
+//          of such a short list lie alike, but for a node that is about to spill.
+import { fromRunList, type RunList, toRunList } from '../scenario/run_list.ts';
 
 export interface Spread {
   /** Pages by which a count may differ. */
@@ -15,6 +16,8 @@ export interface Spread {
   readonly isolated: ReadonlySet<number>;
   /** Swap is on: pages that left memory are a matter of spread too. */
   readonly swaps?: boolean | undefined;
+  /** Nodes that are within the tolerance of spilling. */
+  readonly atEnd?: ReadonlySet<number> | undefined;
 }
 
 /** Is a field of the model's result within the spread of the real kernel's? */
@@ -29,8 +32,12 @@ export function isWithinSpread(
     return (field === 'touched' || field === 'read') && Math.abs(ours - theirs) <= tolerance;
   }
   if (field === 'counts') return areCountsNear(ours, theirs, spread);
-  return isRunList(ours) && isRunList(theirs) && areListsNear(ours, theirs, spread);
+  if (!isRunList(ours) || !isRunList(theirs)) return false;
+  return areListsNear(inOneForm(ours), inOneForm(theirs), spread);
 }
+
+/** A list as it is written here: what runs and patterns it is cut into is the writer's choice. */
+const inOneForm = (list: RunList): RunList => toRunList(fromRunList(list));
 
 export const isRunList = (value: unknown): value is RunList =>
   Array.isArray(value) && value.every((item) => Array.isArray(item) && item.length === 2);
@@ -64,6 +71,7 @@ function areListsNear(ours: RunList, theirs: RunList, spread: Spread): boolean {
     return areCountsNear(countsOf(ours), countsOf(theirs), spread);
   }
   const mayDrop = nrPages > tolerance;
+  if (!mayDrop && differsAtEndsOnly(ours, theirs, spread.atEnd ?? new Set())) return true;
   const lengths = [...ours, ...theirs].map(runPages).filter((n) => mayDrop && n <= tolerance);
   return [0, ...new Set(lengths)].some((shortest) => {
     const a = withoutShortRuns(ours, shortest);
@@ -75,6 +83,18 @@ function areListsNear(ours: RunList, theirs: RunList, spread: Spread): boolean {
       const isSame = i === 0 ? run.first === other.first : run.values === other.values;
       return isSame && Math.abs(run.nrPages - other.nrPages) <= tolerance;
     });
+  });
+}
+
+/**
+ * Does every page of two short lists lie alike, or on one side on a node that is about to spill? So
+ * short a list may lie wholly before the spill, or behind it.
+ */
+function differsAtEndsOnly(ours: RunList, theirs: RunList, atEnd: ReadonlySet<number>): boolean {
+  const real = fromRunList(theirs);
+  return fromRunList(ours).every((nid, page) => {
+    const other = real[page];
+    return nid === other || atEnd.has(Number(nid)) || atEnd.has(Number(other));
   });
 }
 

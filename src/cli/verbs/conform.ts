@@ -51,7 +51,7 @@ function conform(io: Io, paths: readonly string[], options: ConformOptions): voi
     return;
   }
   const parts = [familyTable(io, outcomes), differenceText(outcomes, options.all === true)];
-  parts.push(`${passed} passed, ${failed} failed`);
+  parts.push(chanceText(outcomes, options.all === true), `${passed} passed, ${failed} failed`);
   io.out(parts.filter((part) => part !== '').join('\n\n'));
 }
 
@@ -123,9 +123,28 @@ function differenceText(outcomes: readonly CaseOutcome[], showsAll: boolean): st
   const shown = showsAll ? failing : failing.slice(0, MOST_DIFFERENCES);
   const lines = shown.map((o) => {
     const why = o.difference ?? `not modelled: ${o.missing}`;
-    return `${o.id} (${o.design})\n${paragraph(why, '    ')}`;
+    return `${nameOf(o)}\n${paragraph(why, '    ')}`;
   });
   const more = failing.length - shown.length;
   if (more > 0) lines.push(`and ${more} more: --all shows them`);
   return lines.join('\n');
+}
+
+const nameOf = (o: CaseOutcome): string => `${o.id} (${o.design})`;
+
+/** How many equal cases are so by what SPEC says of the end of memory; with `showsAll`, which. */
+function chanceText(outcomes: readonly CaseOutcome[], showsAll: boolean): string {
+  const equal = outcomes.filter((o) => o.verdict === 'equal');
+  const ended = equal.filter((o) => o.comparedSteps !== undefined);
+  const moved = equal.filter((o) => o.start !== undefined);
+  if (ended.length === 0 && moved.length === 0) return '';
+  const words =
+    `Where memory ends (SPEC SPR5 to SPR10): ${count(ended.length, 'case')} could be compared up ` +
+    `to a step only, and ${moved.length} came out equal from another start than the record's.`;
+  if (!showsAll) return paragraph(`${words} --all names them.`, '');
+  const lines = [...new Set([...ended, ...moved])].map((o) => {
+    const upTo = o.comparedSteps === undefined ? [] : [`up to step ${o.comparedSteps}`];
+    return `    ${nameOf(o)}: ${[...upTo, ...(o.start === undefined ? [] : [o.start])].join(', ')}`;
+  });
+  return [paragraph(words, ''), ...lines].join('\n');
 }
