@@ -85,7 +85,7 @@ describe('an OOM kill of another task', () => {
     const hint = /^ {2}cdmlab (explain .*)$/m.exec(out)?.[1] as string;
     expect(hint).toContain('--at 7');
     expect(cdmlab(...hint.split(' ')).out).toMatch(
-      /zonelist +hog killed by the OOM killer: memory is at its end, and top asked/,
+      /zonelist +hog killed by the OOM killer: top found no page/,
     );
   });
 

@@ -46,7 +46,7 @@ export function killWords(kill: Kill): string {
   }
   const need = asking === 'kthread' ? 'which has just been set' : `and ${who} asked for more`;
   const limits: Readonly<Record<Kill['lack'], string>> = {
-    memory: `memory is at its end, and ${who} asked for a page`,
+    memory: `${who} found no page`,
     share: `the group of ${who} has had its share of the node`,
     group: `group ${group?.path} is at its limit of ${group?.maxPages} pages (memory.max), ${need}`,
   };
