@@ -160,6 +160,7 @@ describe('daemons and programs', () => {
   test('[CPT9] compact_memory is for all nodes; settings have bounds', () => {
     const { kernel: k } = run(`
       sys write /proc/sys/vm/compact_memory 2 -> 0
+      sys write /proc/sys/vm/compact_memory x -> 0
       sys write /proc/sys/vm/compaction_proactiveness 101 -> EINVAL
       sys write /proc/sys/vm/compact_unevictable_allowed 2 -> EINVAL
       sys write /proc/sys/vm/extfrag_threshold 1001 -> EINVAL

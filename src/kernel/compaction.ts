@@ -57,6 +57,7 @@ export class KernelCompaction {
       cpu: () => k.allocator.current.cpu,
       gate: {
         mayCompact: (nid) => design.answers.compactZone?.(nid as NodeId, k.states) ?? true,
+        kswapdRuns: (nid) => design.answers.kswapdRuns?.(nid as NodeId, k.states) ?? true,
         daemonRuns: (nid) => design.answers.kcompactdRuns?.(nid as NodeId, k.states) ?? true,
       },
       reclaimablePages: (z) => k.reclaim?.vmscan.reclaimablePages(z) ?? 0,
@@ -125,12 +126,15 @@ export class KernelCompaction {
 
   /** Writes a setting of /proc/sys/vm. Returns 0 or -EINVAL; undefined for another setting. */
   writeSysctl(name: string, value: string): number | undefined {
+    if (name === 'compact_memory') {
+      this.compactNodes(this.#k.states.online);
+      return 0;
+    }
     const most = MOST[name];
     if (most === undefined) return undefined;
     const number = Number(value);
     if (!NUMBER.test(value) || number > most) return -EINVAL;
-    if (name === 'compact_memory') this.compactNodes(this.#k.states.online);
-    else if (name === 'extfrag_threshold') this.core.state.extfragThreshold = number;
+    if (name === 'extfrag_threshold') this.core.state.extfragThreshold = number;
     else if (name === 'compact_unevictable_allowed') {
       this.movesUnevictable = number === 1;
       if (!this.movesUnevictable) trackPages(this.#k);
@@ -151,7 +155,6 @@ export class KernelCompaction {
 
 /** Settings, with the greatest number that each takes. */
 const MOST: Readonly<Record<string, number>> = {
-  compact_memory: Number.POSITIVE_INFINITY,
   compact_unevictable_allowed: 1,
   compaction_proactiveness: 100,
   extfrag_threshold: 1000,

@@ -93,6 +93,12 @@ describe('the size of the pool', () => {
     sound(kernel);
   });
 
+  test('[HUG7] a list by node leaves the turn of the pool where it is', () => {
+    const options = { bootPool: new Map([[1, 1]]) as never };
+    const { kernel } = play(`sys write ${POOL}/nr_hugepages 2 -> 0`, { options });
+    expect(onNodes(kernel)).toEqual([1, 1, 0]);
+  });
+
   test('[HUG7] a list by node that names a node that is not there is ignored as a whole', () => {
     const byNode = (pairs: [number, number][]) =>
       play('sys hugetlb', { options: { bootPool: new Map(pairs) as never } }).kernel;

@@ -20,10 +20,10 @@ export const sysctlName = (path: string): string | undefined => SYSCTL.exec(path
 
 /** Writes a setting. Returns 0, or -EINVAL for what is no number in its range. */
 export function writeSysctl(k: Kernel, name: string, value: string): number {
-  if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
-  const number = Number(value);
   const written = k.compaction.writeSysctl(name, value);
   if (written !== undefined) return written;
+  if (!/^\s*\d+\s*$/.test(value)) return -EINVAL;
+  const number = Number(value);
   if (name === 'zone_reclaim_mode') {
     k.zoneReclaimMode = number;
     if (k.reclaim !== null) k.reclaim.reclaim.zoneReclaimMode = number;

@@ -54,6 +54,8 @@ export interface CompactionParts extends CompactParts {
   readonly gate: {
     /** May zones of the node be compacted? */
     mayCompact(nid: number): boolean;
+    /** Has the node a kswapd? */
+    kswapdRuns(nid: number): boolean;
     /** Has the node a kcompactd? */
     daemonRuns(nid: number): boolean;
   };
@@ -275,6 +277,7 @@ export class Compaction {
       const nid = zones.nid[z] as number;
       if (nid === last || !request.cpusetAllows(nid)) continue;
       last = nid;
+      if (!this.#p.gate.kswapdRuns(nid)) continue;
       const isBalanced = this.#zonesUpTo(nid, highest).some((o) =>
         zoneWatermarkOk(zones, o, order, zones.wmarkHigh[o] as number, highest, 0),
       );
@@ -304,6 +307,10 @@ export class Compaction {
       const type = zones.type[z] as number;
       const suitable = this.state.suitable(z, order, ALLOC_WMARK_MIN, type);
       if (suitable !== COMPACT.CONTINUE) continue;
+      // The run asks again, with the reserves that requests for higher zones leave alone.
+      const inner = this.state.suitable(z, order, ALLOC_WMARK_MIN, highest);
+      if (inner === COMPACT.SUCCESS) this.state.resetDefer(z, order, false);
+      if (inner !== COMPACT.CONTINUE) continue;
       const made = { z, order, type: gfpMigratetype(0), mode: MODE.SYNC_LIGHT };
       const { result, run } = this.#run('kcompactd', made);
       if (result === COMPACT.SUCCESS) this.state.resetDefer(z, order, false);

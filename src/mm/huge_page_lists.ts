@@ -4,8 +4,7 @@
 // Models   linux@v6.1 mm/hugetlb.c: alloc_fresh_huge_page, alloc_surplus_huge_page,
 //          alloc_migrate_huge_page, dequeue_huge_page_nodemask, free_huge_page,
 //          free_gigantic_page, dissolve_free_huge_page, hugepage_movable_supported.
-// Omits    memory poison, the freeing of struct pages of huge pages, reclaim and compaction for a
-//          block that is not there (SPEC HUG12).
+// Omits    the freeing of struct pages of huge pages.
 // State    counters by node id; free pages of a node as a stack, the one freed last on top.
 // Holds    HUG1 free pages and pages in use are all pages, on every node.
 import { assert } from '../base/assert.ts';
@@ -288,7 +287,8 @@ export class HugePageLists {
    * when it has none.
    */
   protected splitFree(nid: NodeId, target: HugePageLists): boolean {
-    const f = this.popFree(nid, this.#usableAt(nid));
+    const at = this.#usableAt(nid);
+    const f = at < 0 ? undefined : this.popFree(nid, at);
     if (f === undefined) return false;
     this.#heads.delete(f);
     this.nrGivenBack += this.nrSmall;

@@ -52,9 +52,17 @@ export class HugePages extends HugePageLists {
       return;
     }
     if (isPoolWrong(this.mem, pool)) return;
-    for (const [nid, count] of pool) {
-      for (let i = 0; i < count; i++) if (!this.#allocForPool(Nodemask.of(nid))) break;
+    for (const [nid, count] of [...pool].sort(([a], [b]) => a - b)) {
+      for (let i = 0; i < count; i++) if (!this.#allocOnNode(nid)) break;
     }
+  }
+
+  /** One page of a node that boot was told of by name: whose turn it is stays as it was. */
+  #allocOnNode(nid: NodeId): boolean {
+    const f = this.allocFresh(this.gfp | __GFP_THISNODE, nid, null);
+    if (f === undefined) return false;
+    this.release(f);
+    return true;
   }
 
   /** Takes over gigantic pages that boot has set apart, the one got last first. */
