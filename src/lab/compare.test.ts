@@ -51,6 +51,16 @@ describe.each(shippedScenarios())('scenario %s', (name) => {
   });
 });
 
+test('a task that dies at the limit of its own group is told once', () => {
+  const o = only(
+    'sys write /sys/fs/cgroup/cgroup.subtree_control +memory\nsys mkdir /sys/fs/cgroup/job\n' +
+      'sys write /sys/fs/cgroup/job/memory.max 8M\nsys move app /sys/fs/cgroup/job\n' +
+      'app mmap buf 4096 anon\napp touch buf\n',
+  );
+  expect(o.refusals.map(({ ret }) => ret)).toEqual(['KILLED']);
+  expect(o.deaths).toEqual([]);
+});
+
 describe('[CMP2] pages', () => {
   test('that a policy asks for, and pages that spill, are apart', () => {
     const text =

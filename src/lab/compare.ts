@@ -25,7 +25,7 @@ import { EstimateSum, estimateStep } from './cost/estimate.ts';
 import { type Figure, type Figures, figuresOf } from './cost/figures.ts';
 import { TrafficMeter } from './cost/traffic.ts';
 import { countDecisions } from './count_decisions.ts';
-import { isToldByResult } from './deaths.ts';
+import { isOfResult } from './deaths.ts';
 import { lastOf, stoppedAt } from './page_place.ts';
 import { Session, type Step } from './session.ts';
 import { zonelistRows } from './zonelist_text.ts';
@@ -224,7 +224,7 @@ class Run {
     const line = step.op.place?.line;
     const at = { step: step.index, text, ...(line === undefined ? {} : { line }) };
     for (const death of step.deaths) {
-      if (isToldByResult(death, step.op.act)) continue;
+      if (isOfResult(death, step.op.act)) continue;
       this.#deaths.push({ ...at, ...death, page: lastOf(this.#session, step) });
     }
   }

@@ -22,8 +22,11 @@ export interface Death {
 }
 
 /** Does the result of the operation, `KILLED` or `LIVELOCK`, say all there is to say? */
-export function isToldByResult(death: Death, act: Act): boolean {
-  if (death.why !== undefined) return false;
+export const isToldByResult = (death: Death, act: Act): boolean =>
+  death.why === undefined && isOfResult(death, act);
+
+/** Is it the death that the result of the operation tells of? */
+export function isOfResult(death: Death, act: Act): boolean {
   const own = act.on === 'task' ? act.task : act.on === 'fork' ? act.parent : undefined;
   return death.task === own && (death.askedBy ?? own) === own;
 }

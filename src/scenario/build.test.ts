@@ -26,6 +26,7 @@ const withoutPlaces = (s: Scenario): Scenario => ({
 });
 
 const count = fc.oneof(fc.nat({ max: 200 }), fc.nat({ max: 2 ** 31 }));
+const atLeastOne = count.map((n) => n + 1);
 const node = fc.nat({ max: 1023 });
 const anyNode = fc.oneof(node, fc.integer({ min: -5, max: 5000 }));
 const region = fc.nat({ max: 31 }).map((n) => `R${n}`);
@@ -118,10 +119,10 @@ const taskAct: fc.Arbitrary<TaskAct> = fc.oneof(
   onRange('device_compute', {
     device: fc.constantFrom('gpu0', 'gpu1'),
     words: fc.constantFrom<string[][]>([], ['reading'], ['hot'], ['random', 'reading']),
-    passes: optional(count),
-    stride: optional(count),
+    passes: optional(atLeastOne),
+    stride: optional(atLeastOne),
     seed: optional(count),
-    accesses: optional(count),
+    accesses: optional(atLeastOne),
   }),
   record('device_policy', {
     device: fc.constant('gpu0'),

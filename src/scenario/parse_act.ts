@@ -233,10 +233,10 @@ function readDeviceCompute(r: Reader, pages: PageSizes): TaskAct {
     device,
     ...range,
     words: rest.words,
-    ...given('passes', r.numberOption(rest, 'passes')),
-    ...given('stride', r.numberOption(rest, 'stride', { pageBytes: pages.of(range.region) })),
+    ...given('passes', r.positiveOption(rest, 'passes')),
+    ...given('stride', r.positiveOption(rest, 'stride', { pageBytes: pages.of(range.region) })),
     ...given('seed', r.numberOption(rest, 'seed')),
-    ...given('accesses', r.numberOption(rest, 'accesses')),
+    ...given('accesses', r.positiveOption(rest, 'accesses')),
   };
 }
 

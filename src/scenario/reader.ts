@@ -230,6 +230,14 @@ export class Reader {
     return this.evaluate(option.text, `${key}=NUMBER`, unit, option.at);
   }
 
+  /** The same for a number that cannot be 0. */
+  positiveOption(trailing: Trailing, key: string, unit: Unit = 'count'): number | undefined {
+    const number = this.numberOption(trailing, key, unit);
+    const option = trailing.options.find((o) => o.key === key);
+    if (number === 0) this.fail(`${key}=0: expected at least 1`, option?.at ?? this.end - 1);
+    return number;
+  }
+
   /** The tasks that an option of `trailing` names, `none` for none, or undefined without it. */
   tasksOption(trailing: Trailing, key: string): readonly string[] | undefined {
     const option = trailing.options.find((o) => o.key === key);
