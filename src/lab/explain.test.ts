@@ -221,3 +221,15 @@ test.each([1, 2, 3])(
     expect(nrTold).toBeGreaterThan(5);
   },
 );
+
+test('a visit that a cache answered is told where nothing became of the page', () => {
+  const notes = (index: number): (string | undefined)[] =>
+    why('device-cache', 'stock', { region: 'buf', index, atStep: 7 }).history.map((e) => e.note);
+  expect(notes(0)).toEqual([
+    undefined,
+    undefined,
+    'the cache of acc0 answered 3,136 of 3,200 visits, and no access counter saw them',
+    'the cache of acc0 answered 64 of 64 visits, and no access counter saw them',
+  ]);
+  expect(notes(64)).toEqual([undefined, undefined]);
+});

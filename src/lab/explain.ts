@@ -22,7 +22,7 @@ import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
 import { killWords } from './deaths.ts';
 import { compactionWords } from './explain_compaction.ts';
-import { type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
+import { cacheWords, type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
 import { limitWords } from './explain_limit.ts';
 import { type ExplainedAttempt, explainAttempt, FAILURE_WORDS } from './explain_walk.ts';
 import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_place.ts';
@@ -50,6 +50,8 @@ export interface PageEvent extends StepName {
   /** `page` with its node, `zero page`, `empty`, `not mapped`, `dead task`. */
   readonly state: PageState['kind'];
   readonly nid?: number | undefined;
+  /** Why nothing became of it, where a device's cache answered visits; then it did not change. */
+  readonly note?: string | undefined;
 }
 
 export interface ExplainedRequest extends StepName {
@@ -234,6 +236,11 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     furthest = Math.max(furthest, regionEnd(session, page));
     if (!sameState(was, state)) {
       history.push({ step: index, text, state: state.kind, nid: nidOf(state) });
+    } else {
+      const note = cacheWords(session, step, page);
+      if (note !== undefined) {
+        history.push({ step: index, text, state: state.kind, nid: nidOf(state), note });
+      }
     }
     if (state.kind === 'page') {
       stop = undefined;

@@ -70,7 +70,7 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
   const isRead = act.words.includes('reading');
   // Shared with the CPU: the two take turns, pass by pass.
   const nrTurns = act.words.includes('shared') ? (act.passes ?? 1) : 0;
-  const sum = { computed: 0, local: 0, remote: 0, moved: 0, evicted: 0, exclusive: 0 };
+  const sum = { computed: 0, local: 0, remote: 0, moved: 0, cached: 0, evicted: 0, exclusive: 0 };
   for (let turn = 0; turn < Math.max(1, nrTurns); turn++) {
     const done = deviceOf(c, act.device).compute(c.task, startVpn, nrPages, {
       pattern: act.words.find((word) => COMPUTE_SHAPES.includes(word)) as Pattern | undefined,
@@ -87,6 +87,7 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
     sum.local += done.nrLocal;
     sum.remote += done.nrRemote;
     sum.moved += done.nrMoved;
+    sum.cached += done.nrCached;
     sum.evicted += done.nrEvicted;
     sum.exclusive += done.nrExclusive;
     if (nrTurns === 0) continue;
@@ -95,10 +96,11 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
     stopRetrying(c, run.fault);
     if (run.fault !== FAULT.OK) return faultResult(run, 'touched');
   }
-  const { evicted, exclusive, ...always } = sum;
+  const { cached, evicted, exclusive, ...always } = sum;
   return {
     ret: 0,
     ...always,
+    ...(cached > 0 ? { cached } : {}),
     ...(evicted > 0 ? { evicted } : {}),
     ...(exclusive > 0 ? { exclusive } : {}),
   };

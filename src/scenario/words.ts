@@ -205,7 +205,7 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   writefile: ['written'],
   tables: ['zeroPages'],
   exit: ['exit'],
-  device_compute: ['computed', 'local', 'remote', 'moved', 'evicted', 'exclusive'],
+  device_compute: ['computed', 'local', 'remote', 'moved', 'cached', 'evicted', 'exclusive'],
   device_prefetch: ['moved', 'evicted'],
   fork: ['task'],
   'sys read': ['value'],

@@ -145,6 +145,25 @@ describe('a step', () => {
 });
 
 describe('traffic', () => {
+  test('[COST5] what a cache of the device answers is none', () => {
+    const { scenario, machine } = loadScenario('device-cache');
+    const session = new Session({ machine, scenario, design: findDesign('stock') });
+    const meter = new TrafficMeter(session);
+    const bytes: (number | undefined)[] = [];
+    for (let step = session.step(); step !== undefined; step = session.step()) {
+      bytes.push(meter.after(step).links.get('0.1'));
+    }
+    // One pass of 50, none of the next, and half of the one after a CPU's write.
+    expect(bytes.slice(4, 10)).toEqual([
+      64 * 4096,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      32 * 4096,
+    ]);
+  });
+
   test('[COST3] bytes are those that the run moved: zeroing, reading, writing, moving, visits', () => {
     const page = 65536;
     const text = `machine thread

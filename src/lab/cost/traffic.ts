@@ -1,9 +1,12 @@
 // What a run moved, as bytes: counted step by step from what the model counts anyway, and from one
 // look at the range that a step worked on. Nothing is counted page by page while the model works.
 // Models   COST3 a CPU that touches pages, or a device that computes on them, works through all of
-//          their bytes: it reads them, and unless it only reads, it writes as many.
-// Omits    caches, what the code of a program reads, traffic of the page allocator's own tables.
+//          their bytes: it reads them, and unless it only reads, it writes as many. COST5 what a
+//          device's cache answers is no traffic.
+// Omits    caches of CPUs, what the code of a program reads, traffic of the page allocator's own
+//          tables.
 import type { Frame } from '../../base/ids.ts';
+import { LINE_BYTES } from '../../drivers/device_cache.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { anyFrameOf } from '../../kernel/page_table.ts';
 import type { Purpose } from '../../kernel/placement_count.ts';
@@ -55,8 +58,6 @@ function add<K>(map: Map<K, number>, key: K, n: number): void {
   if (n !== 0) map.set(key, (map.get(key) ?? 0) + n);
 }
 
-/** Bytes of one access of a device. */
-const ACCESS_BYTES = 128;
 /** A driver's leaf: what one fault of a device brings at least; and the most it brings. */
 const LEAF_BYTES = 64 * 1024;
 const BLOCK_BYTES = 2 * 1024 * 1024;
@@ -197,9 +198,12 @@ export class TrafficMeter {
   ): void {
     const { pageBytes } = this.#session.kernel.mem;
     const isWhole = !act.words.includes('random') && !act.words.includes('hot');
-    const accesses = act.accesses ?? (isWhole ? pageBytes / ACCESS_BYTES : 1);
+    const nrLines = pageBytes / LINE_BYTES;
+    const asked = act.accesses ?? (isWhole ? nrLines : 1);
+    const { cache } = this.#session.runner.devices.get(act.device) ?? {};
+    const accesses = cache === undefined ? asked : Math.min(asked, nrLines);
     for (const [node, n] of visits) {
-      const bytes = n * accesses * ACCESS_BYTES;
+      const bytes = n * accesses * LINE_BYTES;
       traffic.read(Number(node), at, bytes);
       if (!act.words.includes('reading')) traffic.write(Number(node), at, bytes);
     }
