@@ -8,6 +8,7 @@
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
+import { NotModelled } from '../base/assert.ts';
 import { EBUSY, EINTR, EINVAL, EPERM, errnoName } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -90,6 +91,9 @@ export function onlineNode(
  */
 export function onlineBlock(k: Kernel, block: MemoryBlock, type: OnlineType): number {
   const z = zoneForBlock(k.mem, block, type);
+  if (typeof z === 'string') {
+    throw new NotModelled(`boot memory of node ${block.nid} that comes online in a new zone ${z}`);
+  }
   const isRefused = k.driverNodes.has(block.nid) && k.mem.zones.type[z] !== ZONE_MOVABLE;
   if (isRefused) return -EPERM;
   onlineBlockIn(k.mem, block, z);
@@ -114,7 +118,13 @@ function writeBlocks(
     else errors.set(i, result);
   }
   if (!k.defersCpusetWork) followMemory(k);
-  return { ret: [...errors.values()].at(-1) ?? 0, nrBlocks: blocks.length, nrChanged, nrAlready, errors };
+  return {
+    ret: [...errors.values()].at(-1) ?? 0,
+    nrBlocks: blocks.length,
+    nrChanged,
+    nrAlready,
+    errors,
+  };
 }
 
 /** `block0: EBUSY`, as a record of the errors has it. */
@@ -124,8 +134,8 @@ export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, 
 /**
  * Writes one block offline (offline_pages).
  * @returns 0; -EINVAL for a block that memory fills in part only, or that zones share; -EBUSY when
- *   pages lie on it that cannot move; -EINTR when its pages find no room: the kernel tries for ever, and whoever asked
- *   gives up in the end.
+ *   pages lie on it that cannot move; -EINTR when its pages find no room: the kernel tries for
+ *   ever, and whoever asked gives up in the end.
  */
 export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;

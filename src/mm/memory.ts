@@ -34,7 +34,7 @@ import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
-import { NodeStates, onlineNodes } from './node_states.ts';
+import { NodeStates, nodesOfCpus, onlineNodes } from './node_states.ts';
 import { type AutoOnline, OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
@@ -48,6 +48,7 @@ import {
   setupPerZoneWmarks,
 } from './watermark.ts';
 import {
+  addMovable,
   planDeviceMemory,
   planSnapshot,
   planZones,
@@ -62,6 +63,8 @@ export interface MemoryOptions {
   readonly zones?: readonly ZoneSnapshot[] | undefined;
   /** `memhp_default_state=` on the command line; where it is left out the machine says. */
   readonly memhpDefaultState?: AutoOnline | undefined;
+  /** Boot memory may come back in ZONE_MOVABLE, so its nodes have that zone, empty at first. */
+  readonly mayMoveBootMemory?: boolean | undefined;
   /** `hugepagesz=1G hugepages=` on the command line. */
   readonly giganticBootPool?: BootPool | undefined;
   /** Keep page blocks of every type free from the start; see keepBlocksFree. */
@@ -141,7 +144,7 @@ export class Memory {
     this.nrNodeIds = Math.max(...machine.nodes.map((n) => n.id)) + 1;
     this.onlineCpus = machine.nodes.flatMap((n) => n.cpus);
     this.nrCpus = Math.max(0, ...this.onlineCpus) + 1;
-    this.nodeOfCpu = this.#mapCpus();
+    this.nodeOfCpu = nodesOfCpus(machine, this.nrCpus);
     this.#setNodes();
     const kept = keptMemory(design, this.states);
     const plans = this.#plan(options, kept);
@@ -181,8 +184,7 @@ export class Memory {
     });
     this.onlinePolicy = new OnlinePolicy(machine, options.memhpDefaultState);
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
-    for (const block of this.blocks) {
-      const { startFrame, nrPages, zone } = block;
+    for (const { startFrame, nrPages, zone } of [...this.#segments, ...this.blocks]) {
       if (zone !== undefined) this.buddy.moveToZone(startFrame, startFrame + nrPages, zone);
     }
     plans.forEach((plan, z) => {
@@ -199,14 +201,6 @@ export class Memory {
     this.rebuild();
     this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
-  }
-
-  #mapCpus(): Int32Array {
-    const nodeOfCpu = new Int32Array(this.nrCpus).fill(-1);
-    for (const node of this.machine.nodes) {
-      for (const cpu of node.cpus) if (nodeOfCpu[cpu] === -1) nodeOfCpu[cpu] = node.id;
-    }
-    return nodeOfCpu;
   }
 
   /** Has it enough boot memory for transparent huge pages to be of use (hugepage_init)? */
@@ -339,7 +333,9 @@ export class Memory {
     let nextFrame = 0;
     plans.forEach((plan, z) => {
       const known = plan.hotplug === undefined ? undefined : shared.get(plan.hotplug);
-      const start = known?.start ?? nextFrame;
+      const isLater = plan.hotplug === undefined && plan.stretches.length === 0;
+      const first = isLater ? (this.zones.ofNode(plan.nid)[0] as number) : z;
+      const start = isLater ? this.zones.startFrame[first] : (known?.start ?? nextFrame);
       for (const stretch of known === undefined ? (plan.hotplug ?? plan.stretches) : []) {
         const startFrame = nextFrame + (stretch.startPfn % blockFrames);
         const zone = plan.hotplug === undefined ? (z as ZoneIndex) : undefined;
@@ -372,12 +368,13 @@ export class Memory {
   }
 
   #plan(
-    { zones, memhpDefaultState }: MemoryOptions,
+    { zones, memhpDefaultState, mayMoveBootMemory }: MemoryOptions,
     kept: ReadonlyMap<NodeId, unknown>,
   ): ZonePlan[] {
     const { machine } = this;
     const plans =
       zones === undefined ? planZones(machine, memhpDefaultState) : planSnapshot(machine, zones);
+    if (mayMoveBootMemory === true) addMovable(plans);
     return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
   }
 

@@ -39,27 +39,26 @@ function intersects(zones: Zones, z: ZoneIndex | undefined, block: MemoryBlock):
   return block.startPfn < end && block.startPfn + block.nrPages > start;
 }
 
-/** The zone that a block comes online in (zone_for_pfn_range). */
-export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType): ZoneIndex {
+/**
+ * The zone that a block comes online in (zone_for_pfn_range): by its name where the run has no such
+ * zone on that node, since nobody said that boot memory may come to it.
+ */
+export function zoneForBlock(
+  mem: Memory,
+  block: MemoryBlock,
+  type: OnlineType,
+): ZoneIndex | 'Normal' | 'Movable' {
   const { zones } = mem;
   const below = zones
     .ofNode(block.nid)
     .find((z) => (zones.type[z] as number) < ZONE_NORMAL && intersects(zones, z, block));
   const kernel = below ?? zones.find(block.nid, ZONE_NORMAL);
   const movable = zones.find(block.nid, ZONE_MOVABLE);
-  if (type === 'KERNEL') return thatZone(kernel, 'Normal', block);
-  if (type === 'MOVABLE') return thatZone(movable, 'Movable', block);
+  if (type === 'KERNEL') return kernel ?? 'Normal';
+  if (type === 'MOVABLE') return movable ?? 'Movable';
   const isMovable = mem.onlinePolicy.isMovable(zones, mem.blocks, block);
   const isInMovable = intersects(zones, movable, block) && !intersects(zones, kernel, block);
-  return isMovable ?? isInMovable
-    ? thatZone(movable, 'Movable', block)
-    : thatZone(kernel, 'Normal', block);
-}
-
-/** Nodes of boot memory have the zones that boot filled. */
-function thatZone(z: ZoneIndex | undefined, name: string, { nid }: MemoryBlock): ZoneIndex {
-  if (z !== undefined) return z;
-  throw new NotModelled(`boot memory of node ${nid} coming online in zone ${name}, not there yet`);
+  return (isMovable ?? isInMovable) ? (movable ?? 'Movable') : (kernel ?? 'Normal');
 }
 
 /** Puts an offline block online in a zone (online_pages). */

@@ -30,7 +30,10 @@ const numberOf = (view: View, block: MemoryBlock): number =>
 function zonesOfBlock({ k }: View, block: MemoryBlock): string[] {
   if (block.zone !== undefined) return [k.mem.zoneName(block.zone)];
   const types = [undefined, 'KERNEL', 'MOVABLE'] as const;
-  const names = types.map((type) => k.mem.zoneName(zoneForBlock(k.mem, block, type)));
+  const names = types.map((type) => {
+    const z = zoneForBlock(k.mem, block, type);
+    return typeof z === 'string' ? z : k.mem.zoneName(z);
+  });
   return [...new Set(names)];
 }
 
