@@ -279,7 +279,7 @@ export class PageAllocator extends PageFreer {
     }
     const { out } = this;
     const flags = this.#fastFlags;
-    const n = this.#pcp.take(z, list, this.#migratetype, flags, want, out, this.#firstMark);
+    const n = this.#pcp.takeAll(z, list, this.#migratetype, flags, want, out, this.#firstMark);
     this.#hits += n;
     this.lastZone = z;
     return n;
@@ -409,7 +409,7 @@ export class PageAllocator extends PageFreer {
     if (this.#order === 0) {
       const mark = wmarkPages(zones, z, allocFlags);
       const stop = refusedAt(zones, z, 0, mark, this.#highest, allocFlags);
-      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, stop);
+      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, 0, stop);
     }
     const isListed = pcp.hasListsFor(this.#order);
     let block = isListed ? pcp.takeBlock(z, cpu, this.#order, type, allocFlags) : NIL;
