@@ -133,6 +133,11 @@ function moveEntries(
     }
     stale[i] = old;
   }
+  if (k.frameWatch !== null) {
+    for (let i = 0; i < n; i++) {
+      k.frameWatch.moved(cause, stale[i] as Frame, fresh[i] as Frame, 1);
+    }
+  }
   k.allocator.freeMany(stale, 0, n);
   stat.count(PGMIGRATE_SUCCESS, n);
   k.moves.count(cause, from, k.allocator.nidOf(fresh[0] as Frame), n);
