@@ -49,7 +49,9 @@ export function allocContig(
     if ((k.mem.zones.type[z] as number) > gfpZone(gfp)) continue;
     if (nodes !== null && !nodes.has(at)) continue;
     for (const f of contigStarts(k.mem, z as ZoneIndex, 1 << order)) {
-      if (clearRange(k, z as ZoneIndex, f, 1 << order)) return f;
+      if (!clearRange(k, z as ZoneIndex, f, 1 << order)) continue;
+      k.frameWatch?.taken('contiguous range', [f], 1);
+      return f;
     }
   }
   return undefined;
@@ -129,6 +131,7 @@ function replaceHuge(
   moveHuge(k, old, fresh);
   k.mem.stat.count(PGMIGRATE_SUCCESS, huge.nrSmall);
   k.moves.count('contiguous range', nid, k.allocator.nidOf(fresh), huge.nrSmall);
+  k.frameWatch?.moved('contiguous range', old, fresh, huge.nrSmall);
   if (!huge.isTemporary(old)) {
     huge.release(old);
     return false;

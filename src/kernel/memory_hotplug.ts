@@ -205,6 +205,7 @@ function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean 
     moveHuge(k, old, fresh);
     k.mem.stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);
     k.moves.count('memory offline', nid, k.allocator.nidOf(fresh), k.huge.nrSmall);
+    k.frameWatch?.moved('memory offline', old, fresh, k.huge.nrSmall);
     k.huge.dissolveMoved(old);
     free.push({ f: old, order: k.huge.order });
   }
