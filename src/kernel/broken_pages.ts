@@ -93,6 +93,7 @@ export function retireHuge(k: Kernel, head: Frame, task: Task): number {
   moveHuge(k, head, fresh);
   stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);
   k.moves.count('soft offline', nid, k.allocator.nidOf(fresh), k.huge.nrSmall);
+  k.frameWatch?.moved('soft offline', head, fresh, k.huge.nrSmall);
   if (!k.huge.retire(head)) return -EBUSY;
   held.poison(head);
   return scatter(k, head);

@@ -22,6 +22,7 @@ import { allocContig } from './contig_alloc.ts';
 import { Cpuset } from './cpuset.ts';
 import type { DriverBuffer } from './device_file.ts';
 import type { FileInode } from './file_inode.ts';
+import type { FrameWatch } from './frame_watch.ts';
 import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
 import { Khugepaged } from './khugepaged.ts';
@@ -132,6 +133,8 @@ export class Kernel {
   readonly tiers: MemoryTiers;
   /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
   nowMs = 0;
+  /** Told of pages that change their frames, when somebody follows them. */
+  frameWatch: FrameWatch | null = null;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /**

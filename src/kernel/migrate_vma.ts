@@ -160,6 +160,11 @@ function moveEntries(
     contents?.copy(f, old);
     marks?.forget(vpn);
   }
+  if (k.frameWatch !== null) {
+    for (let j = 0; j < n; j++) {
+      k.frameWatch.moved(cause, stale[done + j] as Frame, fresh[j] as Frame, 1);
+    }
+  }
   k.allocator.freeMany(stale, done, done + n);
   for (let j = done; j < done + n; ) {
     const from = staleNids[j] as NodeId;

@@ -50,6 +50,7 @@ export function splitPage(k: Kernel, head: Frame): number {
     return -EBUSY;
   }
   splitPmdsOf(k, head);
+  k.frameWatch?.split(head);
   k.thp.forget(head);
   const link = map.link[head] as number;
   const index = map.index[head] as number;

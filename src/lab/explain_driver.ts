@@ -42,7 +42,7 @@ export function putThereBy(history: readonly PageEvent[], untilStep: number): st
   return event === undefined ? '' : `Step ${event.step + 1} (${event.text}) put it there.`;
 }
 
-/** In words: visits of a page's range that a device's cache answered in a step; if there are any. */
+/** Visits of a page that a device's cache answered in a step, in words; if there are any. */
 export function cacheWords(session: Session, step: Step, page: PageName): string | undefined {
   const { act } = step.op;
   const nrCached = Number(step.result.cached ?? 0);

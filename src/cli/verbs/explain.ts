@@ -5,7 +5,8 @@ import { UserError } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
 import { alike } from '../../lab/alike.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
-import { type ExplainedRequest, type Explanation, explainPage } from '../../lab/explain.ts';
+import { type Explanation, explainPage } from '../../lab/explain.ts';
+import type { ExplainedRequest } from '../../lab/explain_request.ts';
 import type { ExplainedAttempt } from '../../lab/explain_walk.ts';
 import { loadScenario } from '../../lab/load_scenario.ts';
 import { type Io, printJson } from '../io.ts';
@@ -119,10 +120,21 @@ function historyText(e: Explanation): string {
   const rows = e.history.map((h) => [
     `step ${h.step + 1}`,
     h.note === undefined ? h.text : `${h.text}: ${h.note}`,
-    h.nid === undefined ? h.state : `on node ${h.nid}`,
+    `${h.nid === undefined ? h.state : `on node ${h.nid}`}${howText(h.how)}`,
   ]);
   if (rows.length === 0) return '';
-  return `What became of it:\n${formatTable(['', '', ''], rows, { indent: '  ', flex: 1 })}`;
+  return `What became of it:\n${formatTable(['', '', ''], rows, { indent: '  ', flex: [1, 2] })}`;
+}
+
+/** `, moved by compaction`; of what happened again and again, how often. */
+function howText(how: readonly string[] = []): string {
+  const runs: { words: string; n: number }[] = [];
+  for (const words of how) {
+    const last = runs.at(-1);
+    if (last?.words === words) last.n++;
+    else runs.push({ words, n: 1 });
+  }
+  return runs.map(({ words, n }) => `, ${words}${n === 1 ? '' : `, ${n} times`}`).join('');
 }
 
 function requestText(r: ExplainedRequest): string {
