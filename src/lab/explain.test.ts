@@ -233,3 +233,16 @@ test('a visit that a cache answered is told where nothing became of the page', (
   ]);
   expect(notes(64)).toEqual([undefined, undefined]);
 });
+
+test('so is a page that a driver keeps, since its block went to and fro', () => {
+  const turn = 'app device_compute gpu0 R0 0 8\napp touch R0 0 8\n';
+  const text = `app device_policy gpu0 migrate-back\napp mmap R0 8 anon\napp touch R0\n`;
+  const e = whyText(`${text}${turn.repeat(4)}`, 'stock', { region: 'R0', index: 0 });
+  expect(e.nid).toBe(2);
+  expect(e.history.map(({ nid, note }) => note ?? nid)).toEqual([
+    undefined,
+    0,
+    ...[2, 0, 2, 0, 2],
+    ...Array(2).fill('gpu0 keeps its block, which went to and fro too fast'),
+  ]);
+});

@@ -55,3 +55,20 @@ export function cacheWords(session: Session, step: Step, page: PageName): string
   const unseen = is ? ', and no access counter saw them' : '';
   return `the cache of ${device} answered ${thousands(nrCached)} of ${all} visits${unseen}`;
 }
+
+/** What kept a page where it is at the use of a CPU: a driver that saw it go to and fro. */
+export function pinWords(session: Session, step: Step, page: PageName): string | undefined {
+  const { act } = step.op;
+  if (act.on !== 'task' || act.task !== page.task) return undefined;
+  if (act.act.verb !== 'touch' && act.act.verb !== 'read') return undefined;
+  const { region, offset = 0, nrPages = Number.POSITIVE_INFINITY } = act.act;
+  const isIn = page.index >= offset && page.index < offset + nrPages;
+  const task = session.runner.tasks.get(page.task);
+  if (region !== page.region || !isIn || task?.isAlive !== true) return undefined;
+  const { startVpn } = session.runner.regionsOf(page.task).range({ region });
+  for (const { name, driver } of session.runner.devices.values()) {
+    if (driver.policy !== 'migrate-back' || !driver.isPinned(task, startVpn + page.index)) continue;
+    return `${name} keeps its block, which went to and fro too fast`;
+  }
+  return undefined;
+}

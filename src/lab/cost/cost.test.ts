@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { UserError } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
+import { streamFaults } from '../../drivers/block_faults.ts';
 import { loadMachine } from '../../machine/load.ts';
 import { printAct } from '../../scenario/print.ts';
 import { compareDesigns } from '../compare.ts';
@@ -14,7 +15,7 @@ import { Session } from '../session.ts';
 import { EstimateSum, estimateStep, type StepEstimate } from './estimate.ts';
 import { Figures, figuresOf, figureValue, readFigure, refuseUnknownNodes } from './figures.ts';
 import { readCosts } from './read_costs.ts';
-import { streamFaults, Traffic, TrafficMeter } from './traffic.ts';
+import { Traffic, TrafficMeter } from './traffic.ts';
 
 const FILE = fileURLToPath(new URL('../../../scenarios/cost/gh200-two.cdm', import.meta.url));
 const figure = (name: string, value: string) => readFigure(name, value, 'a test');

@@ -6,6 +6,7 @@
 // Omits    caches of CPUs, what the code of a program reads, traffic of the page allocator's own
 //          tables.
 import type { Frame } from '../../base/ids.ts';
+import { streamFaults } from '../../drivers/block_faults.ts';
 import { LINE_BYTES } from '../../drivers/device_cache.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { anyFrameOf } from '../../kernel/page_table.ts';
@@ -57,10 +58,6 @@ export class Traffic {
 function add<K>(map: Map<K, number>, key: K, n: number): void {
   if (n !== 0) map.set(key, (map.get(key) ?? 0) + n);
 }
-
-/** A driver's leaf: what one fault of a device brings at least; and the most it brings. */
-const LEAF_BYTES = 64 * 1024;
-const BLOCK_BYTES = 2 * 1024 * 1024;
 
 /** Pages that somebody fills with zeros or copies into, when they are given. */
 const FILLED: ReadonlySet<Purpose> = new Set([
@@ -325,17 +322,4 @@ function difference(now: Counts, before: Counts): Counts {
   const grown: Counts = new Map();
   for (const [key, n] of now) add(grown, key, n - (before.get(key) ?? 0));
   return grown;
-}
-
-/**
- * Faults of a device that streams over pages which have to come: a fault brings a leaf of 64 KiB,
- * and once more than half of a part of the block of 2 MiB is there, the rest of that part comes
- * along (the tree of the public driver, as Ganguly and others describe it, ISCA 2019). In a stream
- * that is leaf 1, 2, 3, 5, 9 and 17 of 32.
- */
-export function streamFaults(nrPages: number, pageBytes: number): number {
-  const bytes = nrPages * pageBytes;
-  const ofBlock = (size: number): number =>
-    size <= 0 ? 0 : 1 + Math.ceil(Math.log2(Math.max(1, size / LEAF_BYTES)));
-  return Math.floor(bytes / BLOCK_BYTES) * ofBlock(BLOCK_BYTES) + ofBlock(bytes % BLOCK_BYTES);
 }
