@@ -34,7 +34,7 @@ const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'moved',
   'evicted',
 ]);
-/** Acts of one task on a range, after which it makes sense to ask where the range lies. */
+/** Acts of a task after which it makes sense to ask where the range, or what it got, lies. */
 const RANGE_VERBS: ReadonlySet<string> = new Set([
   'mmap',
   'touch',
@@ -48,6 +48,7 @@ const RANGE_VERBS: ReadonlySet<string> = new Set([
   'madvise',
   'mlock',
   'device_compute',
+  'alloc_pages',
   'sys cached',
 ]);
 
