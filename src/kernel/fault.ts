@@ -264,7 +264,7 @@ function faultAnonRun(
   const { map, lru } = k.mem;
   const { kind, link, index, mapcount } = map;
   const { out } = k.allocator;
-  const space = task.mm.id;
+  const { id: space, pageTable } = task.mm;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pgoff = vma.pgoff + (vpn - vma.startVpn);
@@ -282,6 +282,7 @@ function faultAnonRun(
     }
     if (lru.isTracking) joinLruRun(lru, out, n, vma);
     markArea(k, vma);
+    if (pageTable.changed !== null) pageTable.noteChanged(startVpn);
   }
   return vpn - startVpn;
 }

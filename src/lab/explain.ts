@@ -16,7 +16,7 @@ import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_
 import { Session, type SessionInput, type Step } from './session.ts';
 
 export interface ExplainInput
-  extends Pick<SessionInput, 'scenario' | 'machine' | 'design' | 'options' | 'inodes'> {
+  extends Pick<SessionInput, 'scenario' | 'machine' | 'design' | 'options' | 'inodes' | 'onStep'> {
   readonly region: string;
   /** Pages from the region's start. */
   readonly index: number;
@@ -55,8 +55,9 @@ export interface Explanation extends PageName {
  * @throws UserError for a region, task, page or step that the scenario does not have; NotModelled.
  */
 export function explainPage(input: ExplainInput): Explanation {
-  const { scenario, machine, design, options, inodes } = input;
-  const session = (): Session => new Session({ machine, design, scenario, options, inodes });
+  const { scenario, machine, design, options, inodes, onStep } = input;
+  const session = (): Session =>
+    new Session({ machine, design, scenario, options, inodes, onStep });
   const page = findPage(scenario, input);
   const last = scenario.ops.length - 1;
   const atStep = input.atStep ?? last;
