@@ -1,7 +1,7 @@
 // Where the pages of every region are, by node, kept up to date step by step: only what has changed
 // in page tables since the last look is counted again.
-// State    by region and leaf of the page table: node * 1024 + pages where all are on one node, else
-//          a map; and their sum.
+// State    by region and leaf of the page table: node * 1024 + pages where all are on one node,
+//          else a map; and their sum.
 // Holds    SES2 the counts are what counting everything anew would give.
 import type { AddressSpace } from '../kernel/address_space.ts';
 import type { Kernel } from '../kernel/kernel.ts';
