@@ -72,7 +72,7 @@ function takeFrom(k: Kernel, nid: NodeId, nodemask: Nodemask | null): Frame | un
       if (!isOpen(k, at, nodemask !== null, asks !== 0)) continue;
       const mark = wmarkPages(zones, z, flags);
       if (!zoneWatermarkOk(zones, z, 0, mark, ZONE_MOVABLE, flags)) continue;
-      if (pcp.take(z, pcp.listOf(z, cpu), MIGRATE_MOVABLE, flags, 1, out, 0) === 0) continue;
+      if (pcp.take(z, pcp.listOf(z, cpu), MIGRATE_MOVABLE, flags, 1, out, 0, 0) === 0) continue;
       stat.countAllocation(z, z, nodeOfCpu[cpu] as number, 1);
       k.placements.count('migration target', 'demotion', false, at, 1);
       k.frameWatch?.taken('demotion', out, 1);

@@ -8,6 +8,7 @@
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
+import { NotModelled } from '../base/assert.ts';
 import { EBUSY, EINTR, EINVAL, EPERM, errnoName } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -41,7 +42,7 @@ import { tellOfBlock } from './uevents.ts';
 
 /** What came of writing the blocks of a node. */
 export interface NodeChange {
-  /** 0, or the first error as a negative errno. */
+  /** 0, or the last error as a negative errno, as a loop over the files ends. */
   readonly ret: number;
   /** Blocks that the node has. */
   readonly nrBlocks: number;
@@ -52,8 +53,11 @@ export interface NodeChange {
   readonly errors: ReadonlyMap<number, number>;
 }
 
-const blocksOf = (k: Kernel, nid: number): MemoryBlock[] =>
-  k.mem.blocks.filter((block) => block.nid === nid && block.isThere);
+/** Blocks of a node by address: what boot found, or what was plugged in and is there. */
+function blocksOf({ mem }: Kernel, nid: number): MemoryBlock[] {
+  const plugged = mem.blocks.filter((block) => block.nid === nid && block.isThere);
+  return [...mem.bootBlocks.ofNode(nid as NodeId), ...plugged];
+}
 
 /**
  * Writes up to `most` blocks of a node offline, from the highest down. Blocks that are offline
@@ -87,6 +91,9 @@ export function onlineNode(
  */
 export function onlineBlock(k: Kernel, block: MemoryBlock, type: OnlineType): number {
   const z = zoneForBlock(k.mem, block, type);
+  if (typeof z === 'string') {
+    throw new NotModelled(`boot memory of node ${block.nid} that comes online in a new zone ${z}`);
+  }
   const isRefused = k.driverNodes.has(block.nid) && k.mem.zones.type[z] !== ZONE_MOVABLE;
   if (isRefused) return -EPERM;
   onlineBlockIn(k.mem, block, z);
@@ -111,8 +118,13 @@ function writeBlocks(
     else errors.set(i, result);
   }
   if (!k.defersCpusetWork) followMemory(k);
-  const [first] = errors.values();
-  return { ret: first ?? 0, nrBlocks: blocks.length, nrChanged, nrAlready, errors };
+  return {
+    ret: [...errors.values()].at(-1) ?? 0,
+    nrBlocks: blocks.length,
+    nrChanged,
+    nrAlready,
+    errors,
+  };
 }
 
 /** `block0: EBUSY`, as a record of the errors has it. */
@@ -121,12 +133,13 @@ export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, 
 
 /**
  * Writes one block offline (offline_pages).
- * @returns 0; -EINVAL for a block that memory fills in part only; -EBUSY when pages lie on it that
- *   cannot move; -EINTR when its pages find no room: the kernel tries for ever, and whoever asked
- *   gives up in the end.
+ * @returns 0; -EINVAL for a block that memory fills in part only, or that zones share; -EBUSY when
+ *   pages lie on it that cannot move; -EINTR when its pages find no room: the kernel tries for
+ *   ever, and whoever asked gives up in the end.
  */
 export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
+  if (block.isFirst) return -EBUSY;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
   if (isolated.movable.length > 0 && !mayMoveOff(k, block.nid)) {

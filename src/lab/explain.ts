@@ -7,7 +7,13 @@ import { assert, UserError } from '../base/assert.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
-import { type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
+import {
+  cacheWords,
+  type DriversFrame,
+  driversFrame,
+  pinWords,
+  putThereBy,
+} from './explain_driver.ts';
 import { limitWords } from './explain_limit.ts';
 import { Catcher, type ExplainedRequest, type StepName } from './explain_request.ts';
 import { howWords, lastMoveWords, type PageLink, pageLinks, toldOf } from './explain_story.ts';
@@ -33,6 +39,8 @@ export interface PageEvent extends StepName {
   readonly nid?: number | undefined;
   /** What brought it into its frame, other than a request: `moved by compaction`. */
   readonly how?: readonly string[] | undefined;
+  /** Why nothing became of it: a cache answered, or a driver keeps what went to and fro. */
+  readonly note?: string | undefined;
 }
 
 export interface Explanation extends PageName {
@@ -261,6 +269,11 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     if (!sameState(was, state) || how.length > 0) {
       const told = how.length === 0 ? {} : { how };
       history.push({ step: index, text, state: state.kind, nid: came?.nid, ...told });
+    } else {
+      const note = cacheWords(session, step, page) ?? pinWords(session, step, page);
+      if (note !== undefined) {
+        history.push({ step: index, text, state: state.kind, nid: came?.nid, note });
+      }
     }
     if (was.kind !== state.kind) written = undefined;
     if (came !== undefined) {

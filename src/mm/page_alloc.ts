@@ -17,6 +17,7 @@ import {
 import type { Compaction } from './compaction.ts';
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
 import { directReclaim } from './direct.ts';
+import { FirstStep } from './first_step.ts';
 import {
   __GFP_DIRECT_RECLAIM,
   __GFP_HARDWALL,
@@ -47,7 +48,7 @@ import { NIL } from './memmap.ts';
 import { sparesPageBlocks } from './mmzone.ts';
 import type { NodeCharges } from './node_charge.ts';
 import { PageFreer } from './page_free.ts';
-import { type CpuList, PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
+import { PAGE_ALLOC_COSTLY_ORDER, type PerCpuLists } from './pcp.ts';
 import type { Reclaimer, ReclaimRequest } from './reclaim.ts';
 import { findsSlab } from './slab.ts';
 import { refusedAt, wmarkPages, zoneWatermarkOk } from './watermark.ts';
@@ -58,14 +59,12 @@ const NO_REQUEST = -1 as NodeId;
 
 export class PageAllocator extends PageFreer {
   readonly #p: PageAllocatorParts;
-  // Parts of it that every request needs.
   readonly #pcp: PerCpuLists;
-  readonly #zoneFree: Int32Array;
   #lists!: Zonelists;
   #cpusetsEnabled = false;
   /** Static key: some cpuset was given only nodes that hold no kernel memory. */
   cpusetsInsane = false;
-  log: DecisionLog | null = null;
+  #log: DecisionLog | null = null;
   /** What frees pages for requests; null while there is nothing that it could free. */
   reclaimer: Reclaimer | null = null;
   /** What moves pages together for requests of more than one page. */
@@ -93,12 +92,9 @@ export class PageAllocator extends PageFreer {
   #migratetype = 0;
   #fastGfp = 0;
   #fastFlags = 0;
-  #first = NO_ZONE;
-  #firstList = 0 as CpuList;
-  /** The first zone may be taken from while it has more free pages than this. */
-  #firstMark = 0;
-  /** Pages that the straight first step gave and that `stat` has not counted yet. */
-  #hits = 0;
+  readonly #first: FirstStep;
+  /** Zones whose watermarks refused the walk that is made. */
+  readonly #refused: Int32Array;
   #order = 0;
   #list!: Zonelist;
   #highest = 0;
@@ -117,9 +113,10 @@ export class PageAllocator extends PageFreer {
     this.#p = parts;
     this.#pcp = parts.pcp;
     parts.stat.beforeReading = () => this.#flushCounts();
-    this.#zoneFree = parts.zones.free;
     this.#gatedNode = new Uint8Array(parts.nrNodeIds);
     this.#sparesBlocks = new Uint8Array(parts.zones.nr);
+    this.#first = new FirstStep(parts.zones, parts.pcp);
+    this.#refused = new Int32Array(parts.zones.nr);
     this.#charges = parts.charges;
   }
 
@@ -147,6 +144,16 @@ export class PageAllocator extends PageFreer {
 
   set lists(lists: Zonelists) {
     this.#lists = lists;
+    this.#nid = NO_REQUEST;
+  }
+
+  /** Notes every walk; null while nobody wants to know. */
+  get log(): DecisionLog | null {
+    return this.#log;
+  }
+
+  set log(log: DecisionLog | null) {
+    this.#log = log;
     this.#nid = NO_REQUEST;
   }
 
@@ -232,19 +239,25 @@ export class PageAllocator extends PageFreer {
     this.#prepareFirst();
   }
 
-  /** Notes zone, list and mark of the straight first step, or that there is none. */
+  /** Notes where the straight first step takes from, if a watermark alone stands in its way. */
   #prepareFirst(): void {
-    this.#first = NO_ZONE;
-    if (this.#preferred === NO_ZONE || this.#fastFlags & ALLOC_CPUSET) return;
-    if (this.#gfp & __GFP_WRITE) return;
-    const { zones } = this.#p;
-    const z = this.#list.zones[this.#preferred] as number;
-    const nid = zones.nid[z] as number;
-    if (this.#gatedNode[nid] === 1 || this.#charges?.isCounted[nid] === 1) return;
-    this.#first = z;
-    this.#firstList = this.#pcp.listOf(z, this.#cpu);
-    const low = zones.wmarkLow[z] as number;
-    this.#firstMark = refusedAt(zones, z, 0, low, this.#highest, this.#fastFlags);
+    if (this.#preferred === NO_ZONE) this.#first.stop();
+    else this.#beginAt(this.#list.zones[this.#preferred] as ZoneIndex, this.#fastFlags, 0);
+  }
+
+  /** Requests alike begin at a zone, as long as `nrRefused` zones before it are too full. */
+  #beginAt(z: ZoneIndex, flags: number, nrRefused: number): void {
+    this.#flushCounts();
+    const nid = this.#p.zones.nid[z] as number;
+    const isGated = this.#gatedNode[nid] === 1 || this.#charges?.isCounted[nid] === 1;
+    const asksMore = (this.#fastFlags & ALLOC_CPUSET) | (this.#gfp & __GFP_WRITE);
+    if (isGated || this.#log !== null || asksMore !== 0) {
+      this.#first.stop();
+      return;
+    }
+    const preferred = this.#list.zones[this.#preferred] as number;
+    const like = { cpu: this.#cpu, highest: this.#highest, preferred };
+    this.#first.beginBehind(this.#refused, nrRefused, z, flags, like);
   }
 
   #firstZone(nodemask: Nodemask | null): number {
@@ -264,32 +277,17 @@ export class PageAllocator extends PageFreer {
    * the preferred zone if only its watermark could stand in the way. 0 means: do the walk.
    */
   #takeFirst(want: number): number {
-    const z = this.#first as ZoneIndex;
-    if (z === NO_ZONE || this.log !== null) return 0;
-    if ((this.#zoneFree[z] as number) <= this.#firstMark) return 0;
-    const list = this.#firstList;
-    if (want === 1) {
-      const f = this.#pcp.takeHead(list, this.#migratetype);
-      if (f !== NIL) {
-        this.out[0] = f;
-        this.#hits++;
-        this.lastZone = z;
-        return 1;
-      }
-    }
-    const { out } = this;
-    const flags = this.#fastFlags;
-    const n = this.#pcp.take(z, list, this.#migratetype, flags, want, out, this.#firstMark);
-    this.#hits += n;
-    this.lastZone = z;
+    const first = this.#first;
+    if (first.nrRefused > 0 && !first.areRefused()) this.#prepareFirst();
+    const n = first.take(this.#migratetype, want, this.out);
+    this.lastZone = first.zone;
     return n;
   }
 
   /** Adds to the counters what straight first steps and frees have kept back. */
   #flushCounts(): void {
     const { stat, nodeOfCpu } = this.#p;
-    if (this.#hits > 0) stat.countHit(this.#first, nodeOfCpu[this.#cpu] as number, this.#hits);
-    this.#hits = 0;
+    this.#first.count(stat, nodeOfCpu[this.#cpu] as number);
     stat.countFree(this.takeFrees());
   }
 
@@ -298,7 +296,7 @@ export class PageAllocator extends PageFreer {
     const { zones, nodeOfCpu } = this.#p;
     const list = this.#list.zones;
     const cpu = this.current.cpu;
-    const { log } = this;
+    const log = this.#log;
     const { owner, kind } = this.#list;
     log?.begin(gfp, this.#order, cpu, attempt, this.#maskOrigin, owner, kind);
     let allocFlags = flags;
@@ -306,7 +304,10 @@ export class PageAllocator extends PageFreer {
     this.nrAdmitted = 0;
     this.#nrOverQuota = 0;
     const start = this.#preferred === NO_ZONE ? list.length : this.#preferred;
+    let nrRefused = 0;
+    let isPlain = log === null && attempt === ATTEMPT.FAST && this.#order === 0;
     if (log !== null) this.#logSkipped(log, 0, start);
+    const nearNid = zones.nid[list[start] as number];
     for (let i = start; i < list.length; i++) {
       const z = list[i] as ZoneIndex;
       const nid = zones.nid[z] as number;
@@ -318,24 +319,28 @@ export class PageAllocator extends PageFreer {
       const admission = this.#admission(nid, gfp, allocFlags, attempt);
       if (admission !== VERDICT.TAKEN) {
         if (admission === VERDICT.QUOTA) this.#nrOverQuota++;
+        isPlain = false;
         log?.step(z, admission, zones.free[z] as number);
         continue;
       }
-      if (allocFlags & ALLOC_NOFRAGMENT && i !== this.#preferred && this.#isRemote(nid)) {
+      if (allocFlags & ALLOC_NOFRAGMENT && this.#isNuma && nid !== nearNid) {
         log?.step(z, VERDICT.NOFRAGMENT, zones.free[z] as number);
         allocFlags &= ~ALLOC_NOFRAGMENT;
         i = start - 1;
+        nrRefused = 0;
         continue;
       }
       this.nrAdmitted++;
       const mark = wmarkPages(zones, z, allocFlags);
       if (!zoneWatermarkOk(zones, z, this.#order, mark, this.#highest, allocFlags)) {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
+        this.#refused[nrRefused++] = z;
         continue;
       }
       const n = this.#rmqueue(z, cpu, allocFlags, Math.min(want, this.#room(nid)));
       if (n === 0) {
         log?.step(z, VERDICT.NO_BLOCK, zones.free[z] as number);
+        isPlain = false;
         continue;
       }
       this.#charges?.charge(this.current, nid, this.out, n, this.#order);
@@ -345,6 +350,8 @@ export class PageAllocator extends PageFreer {
       this.#p.stat.countAllocation(preferred, z, nodeOfCpu[cpu] as number, n);
       if (this.#order > 0) this.#p.stat.countBlock(z, this.#order);
       this.lastZone = z;
+      if (isPlain && nrRefused > 0) this.#beginAt(z, allocFlags, nrRefused);
+      else if (this.#first.nrRefused > 0) this.#prepareFirst();
       return n;
     }
     log?.end(false, 0);
@@ -373,7 +380,8 @@ export class PageAllocator extends PageFreer {
   /** Tests of a node, whatever is free there: the design's, the cpuset's, dirty pages. */
   #admission(nid: number, gfp: number, allocFlags: number, attempt: number): Verdict {
     if (this.#gatedNode[nid] === 1) {
-      this.#isGateOpen ??= this.#gateAdmits(gfp);
+      const isThisNode = (gfp & __GFP_THISNODE) !== 0;
+      this.#isGateOpen ??= this.#gate?.admits(isThisNode, this.#maskOrigin, asksPrivate(gfp));
       if (!this.#isGateOpen) return VERDICT.GATED;
     }
     const asksCpuset = allocFlags & ALLOC_CPUSET && this.#cpusetsEnabled;
@@ -382,11 +390,6 @@ export class PageAllocator extends PageFreer {
       return VERDICT.DIRTY;
     }
     return this.#room(nid) === 0 ? VERDICT.QUOTA : VERDICT.TAKEN;
-  }
-
-  #gateAdmits(gfp: number): boolean {
-    const isThisNode = (gfp & __GFP_THISNODE) !== 0;
-    return (this.#gate as ZoneGate).admits(isThisNode, this.#maskOrigin, asksPrivate(gfp));
   }
 
   #cpusetAllows(nid: number, gfp: number): boolean {
@@ -398,18 +401,13 @@ export class PageAllocator extends PageFreer {
     return this.#charges === null ? MAX_RUN : this.#charges.room(this.current, nid) >> this.#order;
   }
 
-  #isRemote(nid: number): boolean {
-    const preferred = this.#list.zones[this.#preferred] as number;
-    return this.#isNuma && nid !== this.#p.zones.nid[preferred];
-  }
-
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
     const type = this.#migratetype;
     const { buddy, pcp, zones } = this.#p;
     if (this.#order === 0) {
       const mark = wmarkPages(zones, z, allocFlags);
       const stop = refusedAt(zones, z, 0, mark, this.#highest, allocFlags);
-      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, stop);
+      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, 0, stop);
     }
     const isListed = pcp.hasListsFor(this.#order);
     let block = isListed ? pcp.takeBlock(z, cpu, this.#order, type, allocFlags) : NIL;

@@ -130,7 +130,7 @@ export function explanationText(io: Io, e: Explanation): string {
 function historyText(e: Explanation): string {
   const rows = e.history.map((h) => [
     `step ${h.step + 1}`,
-    h.text,
+    h.note === undefined ? h.text : `${h.text}: ${h.note}`,
     `${h.nid === undefined ? h.state : `on node ${h.nid}`}${howText(h.how)}`,
   ]);
   if (rows.length === 0) return '';
