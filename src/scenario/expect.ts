@@ -32,6 +32,7 @@ const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'local',
   'remote',
   'moved',
+  'cached',
   'evicted',
 ]);
 /** Acts of a task after which it makes sense to ask where the range, or what it got, lies. */
