@@ -7,7 +7,13 @@ import { assert, UserError } from '../base/assert.ts';
 import type { Scenario, TaskAct } from '../scenario/ops.ts';
 import { printAct } from '../scenario/print.ts';
 import type { PageName } from './comparison.ts';
-import { type DriversFrame, driversFrame, putThereBy } from './explain_driver.ts';
+import {
+  cacheWords,
+  type DriversFrame,
+  driversFrame,
+  pinWords,
+  putThereBy,
+} from './explain_driver.ts';
 import { limitWords } from './explain_limit.ts';
 import { Catcher, type ExplainedRequest, type StepName } from './explain_request.ts';
 import { howWords, lastMoveWords, type PageLink, pageLinks, toldOf } from './explain_story.ts';
@@ -16,7 +22,7 @@ import { findPage, type PageState, pageState, rangeOf, stoppedAt } from './page_
 import { Session, type SessionInput, type Step } from './session.ts';
 
 export interface ExplainInput
-  extends Pick<SessionInput, 'scenario' | 'machine' | 'design' | 'options' | 'inodes'> {
+  extends Pick<SessionInput, 'scenario' | 'machine' | 'design' | 'options' | 'inodes' | 'onStep'> {
   readonly region: string;
   /** Pages from the region's start. */
   readonly index: number;
@@ -33,6 +39,8 @@ export interface PageEvent extends StepName {
   readonly nid?: number | undefined;
   /** What brought it into its frame, other than a request: `moved by compaction`. */
   readonly how?: readonly string[] | undefined;
+  /** Why nothing became of it: a cache answered, or a driver keeps what went to and fro. */
+  readonly note?: string | undefined;
 }
 
 export interface Explanation extends PageName {
@@ -55,8 +63,9 @@ export interface Explanation extends PageName {
  * @throws UserError for a region, task, page or step that the scenario does not have; NotModelled.
  */
 export function explainPage(input: ExplainInput): Explanation {
-  const { scenario, machine, design, options, inodes } = input;
-  const session = (): Session => new Session({ machine, design, scenario, options, inodes });
+  const { scenario, machine, design, options, inodes, onStep } = input;
+  const session = (): Session =>
+    new Session({ machine, design, scenario, options, inodes, onStep });
   const page = findPage(scenario, input);
   const last = scenario.ops.length - 1;
   const atStep = input.atStep ?? last;
@@ -260,6 +269,11 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     if (!sameState(was, state) || how.length > 0) {
       const told = how.length === 0 ? {} : { how };
       history.push({ step: index, text, state: state.kind, nid: came?.nid, ...told });
+    } else {
+      const note = cacheWords(session, step, page) ?? pinWords(session, step, page);
+      if (note !== undefined) {
+        history.push({ step: index, text, state: state.kind, nid: came?.nid, note });
+      }
     }
     if (was.kind !== state.kind) written = undefined;
     if (came !== undefined) {

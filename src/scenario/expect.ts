@@ -32,6 +32,7 @@ const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'local',
   'remote',
   'moved',
+  'cached',
   'evicted',
 ]);
 /** Acts of one task on a range, after which it makes sense to ask where the range lies. */
