@@ -1,6 +1,6 @@
 // Judge: each pool of huge pages adds up, and every promise it counts was made to somebody.
 // Holds    HUG1 free pages and pages in use are all pages, on every node, and each is a whole block
-//          of its node. HUG2 no more pages are promised than are free (but for HUG17), and as many as files and
+//          of its node. HUG2 no more pages are promised than are free, and as many as files and
 //          areas have coming to them.
 // Notes    Surplus may exceed overcommit, and on one node even the pages there: a pool that shrinks
 //          below what is in use or promised counts surplus where it can, and takes free pages
@@ -93,6 +93,7 @@ function checkPool(k: Kernel, huge: Pool, findings: Findings): void {
   findings.expect(huge.surplus <= huge.nr, () => `${huge.surplus} of ${huge.nr} pages are surplus`);
   const owed = countPromises(k, huge);
   findings.expect(
+    // A node that split promised pages (HUG17) leaves fewer free.
     huge.reserved === owed && (huge.reserved <= huge.free || huge.hasSplitPromised),
     () => `${huge.reserved} of ${huge.free} free pages are promised; ${owed} are owed`,
   );

@@ -19,7 +19,7 @@ import type { Memory } from './memory.ts';
 export class HugePages extends HugePageLists {
   /** Nodes that were there at boot and got no directory then (hugetlb_register_all_nodes). */
   readonly withoutDir: Nodemask;
-  /** A node has split pages that were promised: from then on fewer may be free than are promised. */
+  /** A node has split promised pages: fewer may be free than are promised from then on. */
   hasSplitPromised = false;
   #nextToAlloc: NodeId;
   #nextToFree: NodeId;
