@@ -6,7 +6,6 @@
 // Hooks    collapseScan (hpage_collapse_scan_pmd).
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
-import { NotModelled } from '../base/assert.ts';
 import { EAGAIN, EBUSY, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -14,8 +13,9 @@ import { GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { KIND_KERNEL } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace, Vma } from './address_space.ts';
-import { touchPages, unmapPrivate } from './fault.ts';
+import { FAULT, touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinThp } from './lru_track.ts';
 import { chargeGiven } from './memcg.ts';
 import {
   makePte,
@@ -96,10 +96,11 @@ export function collapsePlace(
   let isBroken = false;
   let isPinned = false;
   if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
-  pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
+  const swapped: number[] = [];
+  pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
     isBroken ||= pte === PTE_POISON;
     isPinned ||= pteIsPage(pte) && k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)));
-    if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
+    if (pteIsSwap(pte)) swapped.push(vpn);
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
@@ -134,6 +135,13 @@ export function collapsePlace(
     k.allocator.freeBlock(head, THP_ORDER);
     return -EINVAL;
   }
+  // Those in a swap area come back now (__collapse_huge_page_swapin).
+  for (const vpn of swapped) {
+    if (touchPages(k, task, vpn, 1, false, 'gup').fault === FAULT.OK) continue;
+    k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
+    k.allocator.freeBlock(head, THP_ORDER);
+    return -EINVAL;
+  }
   // Compaction for the block may have moved some of them.
   frames.length = 0;
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
@@ -145,5 +153,6 @@ export function collapsePlace(
   for (const f of frames) unmapPrivate(k, f);
   k.thp.claim(head, mm.id, start, { pmdMaps: 1, refs: 1 });
   pageTable.setThp(start, makePte(head, true), table);
+  joinThp(k, head);
   return 0;
 }

@@ -55,7 +55,18 @@ const APART: readonly Family[] = ['cpuset1'];
  * because not every kernel can do what they do.
  */
 const ON_REQUEST: readonly Family[] = [
-  ...(['pins', 'thp', 'ksm', 'balance', 'files', 'memcg', 'hugetlb', 'hotplug', 'faults'] as const),
+  ...([
+    'pins',
+    'thp',
+    'thpswap',
+    'ksm',
+    'balance',
+    'files',
+    'memcg',
+    'hugetlb',
+    'hotplug',
+    'faults',
+  ] as const),
 ];
 const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
 /** One boot in so many is of a family that stands apart, each of them in turn. */

@@ -21,6 +21,7 @@ import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { PolicyDraw } from './generate_policy.ts';
 import { beginService, scansOfKsm } from './generate_services.ts';
 import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
+import { thpSwapDrafts } from './generate_thp_swap.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
 
@@ -472,12 +473,14 @@ class Workload {
  * @throws UserError when no node has memory or no node has a CPU.
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
-  const workload = new Workload(options);
-  if (options.family === 'memcg') {
-    return memcgDrafts(new Prng(`generate/memcg/${options.seed}`), options, options.ops);
+  const { family, seed, ops } = options;
+  const drafts = { memcg: memcgDrafts, thpswap: thpSwapDrafts };
+  if (family === 'memcg' || family === 'thpswap') {
+    return drafts[family](new Prng(`generate/${family}/${seed}`), options, ops);
   }
+  const workload = new Workload(options);
   workload.begin();
-  while (workload.drafts.length < options.ops) workload.step();
+  while (workload.drafts.length < ops) workload.step();
   workload.end();
   return workload.drafts;
 }
