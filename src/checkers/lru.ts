@@ -1,8 +1,8 @@
 // Judge: the lists of pages that reclaim looks at hold the pages that they should, and no other.
 // Holds    LRU1 a page with LRU_LISTED is on exactly the list that its other flags, its node and
 //          its memory cgroup say. LRU2 counts of lists and zones are what is on them. LRU3 a free
-//          frame has no flags. LRU4 while pages are tracked, every user's page is on a list: a small
-//          one as one frame, a transparent huge one by its first frame for all 512 of them.
+//          frame has no flags. LRU4 while pages are tracked, every user's page is on a list: a
+//          small one as one frame, a transparent huge one by its first frame for all 512 of them.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {

@@ -37,6 +37,8 @@ import { isZoneDevice } from './zone_device.ts';
 
 /** Reclaim in use by a kernel. */
 export interface KernelReclaim {
+  /** Has shrinkers look at a node for a memory cgroup, null for the root (shrink_slab). */
+  readonly shrinkSlab: PageOwners['shrinkSlab'];
   readonly vmscan: Vmscan;
   readonly reclaim: Reclaim;
   /** What files answer for their pages, once there are any. */
@@ -79,7 +81,7 @@ export function startReclaim(k: Kernel): KernelReclaim {
       ...demotePages(k, nid as NodeId, frames as readonly Frame[], isKswapd),
     ],
   };
-  k.reclaim = { vmscan, reclaim, files: null };
+  k.reclaim = { vmscan, reclaim, shrinkSlab: owners.shrinkSlab, files: null };
   reclaim.zoneReclaimMode = k.zoneReclaimMode;
   vmscan.swappiness = k.swappiness;
   k.allocator.reclaimer = reclaim;
@@ -113,9 +115,9 @@ export function coldOrPageout(
 ): number {
   if (vma.isLocked || vma.huge !== null) return -EINVAL;
   const { lru, map, stat } = k.mem;
+  splitFreed(k, task.mm, startVpn, endVpn);
   if (k.reclaim === null) return 0;
   const frames: Frame[] = [];
-  splitFreed(k, task.mm, startVpn, endVpn);
   task.mm.pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);

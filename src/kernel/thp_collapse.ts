@@ -76,6 +76,10 @@ function fetchPrivate(k: Kernel, task: Task, start: number): void {
   for (const vpn of away) touchPages(k, task, vpn, 1, false, 'gup');
 }
 
+/** Pages in a swap area come back (__collapse_huge_page_swapin). False when one cannot. */
+const bringBack = (k: Kernel, task: Task, vpns: readonly number[]): boolean =>
+  vpns.every((vpn) => touchPages(k, task, vpn, 1, false, 'gup').fault === FAULT.OK);
+
 /**
  * Collapses the small pages of one huge page's place.
  * @param task who asks for the block, with these flags.
@@ -130,14 +134,7 @@ export function collapsePlace(
   k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
   const owner = k.liveTasks().find((one) => one.mm === mm) ?? task;
   if (chargeGiven(k, owner, 1, THP_ORDER, gfp, 'page fault') === 0) return -EBUSY;
-  if (isBroken) {
-    k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
-    k.allocator.freeBlock(head, THP_ORDER);
-    return -EINVAL;
-  }
-  // Those in a swap area come back now (__collapse_huge_page_swapin).
-  for (const vpn of swapped) {
-    if (touchPages(k, task, vpn, 1, false, 'gup').fault === FAULT.OK) continue;
+  if (isBroken || !bringBack(k, task, swapped)) {
     k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
     k.allocator.freeBlock(head, THP_ORDER);
     return -EINVAL;

@@ -2,7 +2,7 @@
 // after every step.
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
-import { check, share } from '../../test/support/property.ts';
+import { check } from '../../test/support/property.ts';
 import { isKernelPageOfAskingTask, isMovedByCpuset, judge } from '../../test/support/workloads.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { buildMachine } from '../machine/build.ts';
@@ -98,7 +98,7 @@ const isReadAhead = (finding: string): boolean => finding.startsWith('fresh page
 
 describe.each(DESIGNS)('$id', (design) => {
   test('[RCL11] [LRU2] [LRU4] [LCK1] nothing is lost between huge pages and swap', () => {
-    check(fc.array(line, { minLength: 1, maxLength: 30 }), share(51, DESIGNS.length), (lines) => {
+    check(fc.array(line, { minLength: 1, maxLength: 30 }), 2, (lines) => {
       const text = [...FIRST.trim().split('\n'), ...lines].map((l) => l.trim()).join('\n');
       const scenario = parseScenario(text, { file: 'fuzz.cdm', pageBytes: 4096 });
       const isExpected = (finding: string): boolean =>

@@ -5,8 +5,8 @@
 //          one (the accessed bit is one a page here).
 // Holds    RCL3 a page that was used since it was looked at last is kept; one used twice becomes
 //          active. RCL4 a swap-backed page is freed only when a slot has its contents; a dirty page
-//          of a file is not freed at all. RCL11 a huge page goes whole, or is split and goes page by
-//          page.
+//          of a file is not freed at all. RCL11 a huge page goes whole, or is split and goes page
+//          by page.
 import type { Frame } from '../base/ids.ts';
 import type { HeldPages } from './held_pages.ts';
 import {

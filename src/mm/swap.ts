@@ -1,8 +1,8 @@
 // Swap areas: slots that hold the contents of pages which reclaim took from their owners, and the
 // cache of pages that are in memory and in a slot at once.
-// Models   linux@v6.1 mm/swapfile.c: get_swap_pages, swap_duplicate, swap_free, vm_swap_full;
-//          mm/swap_state.c: add_to_swap_cache, __delete_from_swap_cache, swapin_nr_pages;
-//          mm/workingset.c: pack_shadow, as far as a shadow entry's age goes.
+// Models   linux@v6.1 mm/swapfile.c: get_swap_pages, swap_alloc_cluster, swap_duplicate, swap_free,
+//          vm_swap_full; mm/swap_state.c: add_to_swap_cache, __delete_from_swap_cache,
+//          swapin_nr_pages; mm/workingset.c: pack_shadow, as far as a shadow entry's age goes.
 // Omits    a cluster of slots for each CPU: all CPUs fill one after another. Bad pages, discard,
 //          swapoff, time that a write takes: an area is compressed memory, which has written when
 //          the call returns.
@@ -10,7 +10,7 @@
 //          that stand for it; cache, frame + 1 of the page that is in memory too; age and shadow of
 //          the page that left. By frame: slotOf, slot + 1 of a page in the cache.
 // Holds    SWP1 a slot is in use while something stands for it or a page in memory has it.
-//          SWP2 cache and slotOf say the same.
+//          SWP2 cache and slotOf say the same. SWP4 a huge page takes a wholly free cluster.
 import { assert } from '../base/assert.ts';
 import { LRU_SWAPCACHE, type Lru } from './lru.ts';
 import type { MemCgroups } from './memcg.ts';

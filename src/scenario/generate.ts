@@ -37,9 +37,7 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-const MOST_TASKS = 4;
-const MOST_REGIONS = 8;
-const MOST_PINS = 8;
+const [MOST_TASKS, MOST_REGIONS, MOST_PINS] = [4, 8, 8] as const;
 const MOST_OF: Readonly<Partial<Record<Family, number>>> = { thp: 4, balance: 1 };
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
@@ -473,11 +471,10 @@ class Workload {
  * @throws UserError when no node has memory or no node has a CPU.
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
-  const { family, seed, ops } = options;
-  const drafts = { memcg: memcgDrafts, thpswap: thpSwapDrafts };
-  if (family === 'memcg' || family === 'thpswap') {
-    return drafts[family](new Prng(`generate/${family}/${seed}`), options, ops);
-  }
+  const { family, ops } = options;
+  const p = new Prng(`generate/${family}/${options.seed}`);
+  if (family === 'memcg') return memcgDrafts(p, options, ops);
+  if (family === 'thpswap') return thpSwapDrafts(p, options, ops);
   const workload = new Workload(options);
   workload.begin();
   while (workload.drafts.length < ops) workload.step();

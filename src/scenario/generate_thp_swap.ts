@@ -1,5 +1,5 @@
-// Random workloads with transparent huge pages and a swap area: pages are given up, go out by advice
-// or because a memory cgroup is full, whole or in pieces, and come back as small ones.
+// Random workloads with transparent huge pages and a swap area: pages are given up, go out by
+// advice or because a memory cgroup is full, whole or in pieces, and come back as small ones.
 // Notes    Limits lie a MiB beside whole huge pages: what kernel pages a task has of its own then
 //          decides nothing.
 import type { Prng } from '../base/prng.ts';
@@ -20,6 +20,7 @@ class ThpSwapWorkload {
   readonly drafts: Draft[] = [];
   readonly #p: Prng;
   readonly #nodes: readonly number[];
+  readonly #cpus: readonly number[];
   readonly #regions = new Map<string, Mapped>();
   #isForked = false;
   /** A memory cgroup limits the tasks; else only advice drives pages out. */
@@ -28,6 +29,7 @@ class ThpSwapWorkload {
   constructor(p: Prng, nodes: MachineNodes) {
     this.#p = p;
     this.#nodes = nodes.memoryNodes;
+    this.#cpus = Object.values(nodes.cpusByNode).flat();
     this.#isLimited = p.chance(40);
   }
 
@@ -53,6 +55,8 @@ class ThpSwapWorkload {
       this.#sys({ verb: 'mkdir', path: GROUP });
       this.#write('/sys/fs/cgroup/cgroup.subtree_control', '+memory');
       this.#sys({ verb: 'move', task: 'T0', cgroup: GROUP });
+      // Whoever comes into a group may run on all of its CPUs again.
+      this.#task('T0', { verb: 'cpu', cpu: p.pick(this.#cpus) });
       this.#limit();
     }
     this.#map();
@@ -123,6 +127,7 @@ class ThpSwapWorkload {
     }
     this.#count();
     this.#sys({ verb: 'tasks' });
+    this.#task('T0', { verb: 'get_mempolicy' });
   }
 }
 
