@@ -76,9 +76,30 @@ function fetchPrivate(k: Kernel, task: Task, start: number): void {
   for (const vpn of away) touchPages(k, task, vpn, 1, false, 'gup');
 }
 
-/** Pages in a swap area come back (__collapse_huge_page_swapin). False when one cannot. */
-const bringBack = (k: Kernel, task: Task, vpns: readonly number[]): boolean =>
-  vpns.every((vpn) => touchPages(k, task, vpn, 1, false, 'gup').fault === FAULT.OK);
+/**
+ * Pages in a swap area come back, if some were there at the first look
+ * (__collapse_huge_page_swapin).
+ * @returns false when one cannot, or one has gone meanwhile to make room for the huge page.
+ */
+function bringBack(
+  k: Kernel,
+  task: Task,
+  mm: AddressSpace,
+  start: number,
+  isWanted: boolean,
+): boolean {
+  const away: number[] = [];
+  const look = (): number => {
+    away.length = 0;
+    mm.pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+      if (pteIsSwap(pte)) away.push(vpn);
+    });
+    return away.length;
+  };
+  if (look() === 0) return true;
+  const isBack = (vpn: number) => touchPages(k, task, vpn, 1, false, 'gup').fault === FAULT.OK;
+  return isWanted && [...away].every(isBack) && look() === 0;
+}
 
 /**
  * Collapses the small pages of one huge page's place.
@@ -100,11 +121,11 @@ export function collapsePlace(
   let isBroken = false;
   let isPinned = false;
   if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
-  const swapped: number[] = [];
-  pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+  let nrSwapped = 0;
+  pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
     isBroken ||= pte === PTE_POISON;
     isPinned ||= pteIsPage(pte) && k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)));
-    if (pteIsSwap(pte)) swapped.push(vpn);
+    if (pteIsSwap(pte)) nrSwapped++;
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
@@ -134,7 +155,7 @@ export function collapsePlace(
   k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
   const owner = k.liveTasks().find((one) => one.mm === mm) ?? task;
   if (chargeGiven(k, owner, 1, THP_ORDER, gfp, 'page fault') === 0) return -EBUSY;
-  if (isBroken || !bringBack(k, task, swapped)) {
+  if (isBroken || !bringBack(k, task, mm, start, nrSwapped > 0)) {
     k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
     k.allocator.freeBlock(head, THP_ORDER);
     return -EINVAL;
