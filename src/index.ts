@@ -31,13 +31,9 @@ export type { Task } from './kernel/task.ts';
 export { type CompareInput, compareDesigns, summarizeMachine } from './lab/compare.ts';
 export type * from './lab/comparison.ts';
 export { type CaseOutcome, type CaseVerdict, conformCase } from './lab/conform.ts';
-export {
-  type ExplainedRequest,
-  type ExplainInput,
-  type Explanation,
-  explainPage,
-  type PageEvent,
-} from './lab/explain.ts';
+export { type ExplainInput, type Explanation, explainPage, type PageEvent } from './lab/explain.ts';
+export type { ExplainedRequest } from './lab/explain_request.ts';
+export type { PageLink } from './lab/explain_story.ts';
 export type { ExplainedAttempt, WalkedZone } from './lab/explain_walk.ts';
 export {
   type LoadedScenario,

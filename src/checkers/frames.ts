@@ -145,6 +145,11 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   for (const { id, frames } of k.buffers.values()) {
     for (const f of frames) own(owners, f, `buffer ${id} of a driver`, DRIVER);
   }
+  for (const [name, blocks] of k.kernelPages) {
+    for (const { f, order } of blocks) {
+      ownStretch(owners, f, 2 ** order, `kernel pages of ${name}`, KERNEL);
+    }
+  }
   const isPooled = { owner: "free in its driver's pool", kind: NONE };
   for (const f of pooledFrames(k)) claim(owners, f, isPooled);
   for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);
@@ -158,9 +163,9 @@ function countMappings(all: readonly Mapping[]): Map<number, number> {
   return counts;
 }
 
-/** Frames that exist, one zone after another; those taken at boot are the first of their zone. */
+/** Frames that exist, zone by zone; those taken at boot are the first and last of their zone. */
 function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
-  const { zones, freeAtStart, bootPages } = k.mem;
+  const { zones, freeAtStart, takenAtEnd, bootPages } = k.mem;
   const gigantic = giganticFrames(k);
   const seen = new Uint8Array(k.mem.map.kind.length);
   const hasBootPages = bootPages.frames.length > 0;
@@ -169,7 +174,9 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
     const own = stretchesOf(k, z);
     const isKept = zones.type[z] === ZONE_DEVICE;
     const nrPages = own.reduce((n, s) => n + s.nrPages, 0);
-    let nrTaken = isKept ? 0 : nrPages - (freeAtStart[z] as number);
+    const nrLast = isKept ? 0 : (takenAtEnd[z] as number);
+    let nrTaken = isKept ? 0 : nrPages - (freeAtStart[z] as number) - nrLast;
+    const tail = tailOf(own, nrLast);
     const { start, end } = untouched(k, z);
     for (const segment of own) {
       for (let f = segment.startFrame; f < segment.startFrame + segment.nrPages; f++) {
@@ -178,7 +185,7 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
         const isUntouched = f >= start && f < end;
         const isOfBoot =
           hasBootPages && bootPages.frames.some((g) => f >= g && f < g + bootPages.nrPages);
-        const isTaken = !isOfBoot && nrTaken-- > 0;
+        const isTaken = !isOfBoot && (nrTaken-- > 0 || f >= tail);
         if (f < giganticEnd) continue;
         const owned = owners.get(f);
         if (owned !== undefined) seen[f] = 1;
@@ -202,6 +209,18 @@ function checkEveryFrame(k: Kernel, owners: Owners, findings: Findings): void {
     const [first] = ownersOf(owners, f);
     findings.add(`${frameText(k, f)} does not exist or is untouched, but is ${first?.owner}`);
   }
+}
+
+/** Where the last pages of a zone begin: the first frame of them, or past all frames. */
+function tailOf(own: readonly { startFrame: number; nrPages: number }[], nrLast: number): number {
+  let left = nrLast;
+  let at = Number.POSITIVE_INFINITY;
+  for (const { startFrame, nrPages } of [...own].reverse()) {
+    if (left === 0) break;
+    at = startFrame + Math.max(0, nrPages - left);
+    left = Math.max(0, left - nrPages);
+  }
+  return at;
 }
 
 /** First frames of gigantic pages, free or used. */

@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { checkBuddyShape } from './buddy_shape.ts';
 import { checkCounters } from './counters.ts';
 import { checkCpusets } from './cpusets.ts';
+import { checkDeviceCaches } from './device_caches.ts';
 import { checkDeviceMemory } from './device_memory.ts';
 import { checkFiles } from './files.ts';
 import { checkFrames } from './frames.ts';
@@ -36,6 +37,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   services: checkServices,
   lru: checkLru,
   'device memory': checkDeviceMemory,
+  'device caches': checkDeviceCaches,
   'held pages': checkHeldPages,
   files: checkFiles,
   swap: checkSwap,

@@ -3,6 +3,7 @@
 // Holds    Nothing here calls code of what is judged, but for visits and bare columns.
 import type { Frame } from '../base/ids.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { MemoryBlock } from '../mm/memory_block.ts';
 import type { Findings } from './findings.ts';
 
 export const NONE = 0;
@@ -67,8 +68,8 @@ export const zoneText = (k: Kernel, z: number): string =>
  * hot-plugged memory share a range of frames: there the memory block says which it is.
  */
 export function zoneOfFrame(k: Kernel, frame: number): number | undefined {
-  const { zones, blocks } = k.mem;
-  for (const { startFrame, nrPages, zone } of blocks) {
+  const { zones, blocks, bootBlocks } = k.mem;
+  for (const { startFrame, nrPages, zone } of [...blocks, ...bootBlocks.changed]) {
     if (frame >= startFrame && frame < startFrame + nrPages) return zone;
   }
   for (let z = 0; z < zones.nr; z++) {
@@ -79,13 +80,33 @@ export function zoneOfFrame(k: Kernel, frame: number): number | undefined {
 
 /** Stretches of frames that a zone has now: memory that is offline is in none. */
 export function stretchesOf(k: Kernel, z: number): { startFrame: number; nrPages: number }[] {
-  const { segments, blocks } = k.mem;
-  const isHotplug = (frame: number) =>
-    blocks.some((b) => frame >= b.startFrame && frame < b.startFrame + b.nrPages);
-  const boot = segments.filter(
-    ({ startFrame }) => !isHotplug(startFrame) && zoneOfFrame(k, startFrame) === z,
-  );
-  return [...boot, ...blocks.filter((block) => block.zone === z)];
+  const { segments, blocks, bootBlocks } = k.mem;
+  const loose = [...bootBlocks.changed];
+  const isIn = (frame: number, all: readonly MemoryBlock[]) =>
+    all.some((b) => frame >= b.startFrame && frame < b.startFrame + b.nrPages);
+  const boot = segments
+    .filter((s) => !isIn(s.startFrame, blocks))
+    .flatMap((s) => withoutBlocks(s, loose))
+    .filter(({ startFrame }) => zoneOfFrame(k, startFrame) === z);
+  const moved = [...blocks, ...loose].filter((block) => block.zone === z);
+  return [...boot, ...moved].sort((a, b) => a.startFrame - b.startFrame);
+}
+
+interface Span {
+  readonly startFrame: number;
+  readonly nrPages: number;
+}
+
+/** The pieces of a stretch between blocks that lie in it. */
+function withoutBlocks({ startFrame, nrPages }: Span, blocks: readonly MemoryBlock[]): Span[] {
+  const end = startFrame + nrPages;
+  const inside = blocks.filter((b) => b.startFrame >= startFrame && b.startFrame < end);
+  inside.sort((a, b) => a.startFrame - b.startFrame);
+  const starts = [startFrame, ...inside.map((b) => b.startFrame + b.nrPages)];
+  const ends = [...inside.map((b) => b.startFrame), end];
+  return starts
+    .map((start, i) => ({ startFrame: start, nrPages: (ends[i] as number) - start }))
+    .filter((piece) => piece.nrPages > 0);
 }
 
 /** Node of a frame; undefined when it is in no zone. */

@@ -53,12 +53,12 @@ test('[DRV16] hmm: private pages are taken from the CPUs once, shared ones canno
 test('[DRV17] a range shared with the CPU goes to and fro where the driver brings it back', () => {
   const shared = (policy: string, then: string): string =>
     `T0 device_policy gpu0 ${policy}\nT0 mmap R0 16 anon\nT0 touch R0\n${then}`;
-  const turns = 'T0 device_compute gpu0 R0 shared passes=3 ->';
-  const back = shared('migrate-back', `${turns} computed 48; moved 48\nT0 where R0 -> nodes 0:16`);
+  const turns = 'T0 device_compute gpu0 R0 shared passes=2 ->';
+  const back = shared('migrate-back', `${turns} computed 32; moved 32\nT0 where R0 -> nodes 0:16`);
   play(back);
-  play(shared('migrate', `${turns} local 48; moved 16\nT0 where R0 -> nodes 2:16`));
-  play(shared('stay', `${turns} remote 48; moved 0\nT0 where R0 -> nodes 0:16`));
+  play(shared('migrate', `${turns} local 32; moved 16\nT0 where R0 -> nodes 2:16`));
+  play(shared('stay', `${turns} remote 32; moved 0\nT0 where R0 -> nodes 0:16`));
   // A CPU that cannot map the device's memory has its pages back whatever the policy.
-  const away = shared('migrate', `${turns} local 48; moved 48\nT0 where R0 -> nodes 0:16`);
+  const away = shared('migrate', `${turns} local 32; moved 32\nT0 where R0 -> nodes 0:16`);
   play(away, { design: findDesign('hmm') });
 });

@@ -13,7 +13,9 @@ import { parseScenario } from '../scenario/parser.ts';
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
-/** Two nodes with CPUs, and two devices of 8 and 4 MiB. */
+const SOURCE = 'made up for a test';
+
+/** Two nodes with CPUs, and two devices of 8 and 4 MiB, whose caches hold 256 and 64 pages. */
 const machine: Machine = buildMachine(
   {
     name: 'two-devices',
@@ -31,8 +33,18 @@ const machine: Machine = buildMachine(
       [60, 40, 80, 10],
     ],
     devices: [
-      { name: 'gpu0', kind: 'device', homeNode: 0 },
-      { name: 'gpu1', kind: 'device', homeNode: 1 },
+      {
+        name: 'gpu0',
+        kind: 'device',
+        homeNode: 0,
+        cache: { size: '1MiB', holds: 'all', isCoherent: true, isWriteBack: true, source: SOURCE },
+      },
+      {
+        name: 'gpu1',
+        kind: 'device',
+        homeNode: 1,
+        cache: { size: '256KiB', holds: 'elsewhere', isCoherent: true, source: SOURCE },
+      },
     ],
   },
   (_path, message) => {
@@ -135,6 +147,22 @@ const anyLine = fc.oneof(
   },
   { weight: 1, arbitrary: line('sys', fc.constantFrom('offline_node', 'online_node'), '3') },
   { weight: 1, arbitrary: line('sys link_failure 3') },
+  {
+    weight: 2,
+    arbitrary: line(
+      task,
+      'alloc_pages drv',
+      fc.constantFrom('1', '40', '3000'),
+      fc.constantFrom(
+        'GFP_KERNEL',
+        'GFP_ATOMIC|__GFP_HARDWALL',
+        'GFP_KERNEL_ACCOUNT|__GFP_NOFAIL|__GFP_THISNODE',
+        'GFP_USER|__GFP_MEMALLOC|__GFP_RETRY_MAYFAIL',
+      ),
+      fc.constantFrom('', 'order=2', 'node=1', 'order=4 node=2'),
+    ),
+  },
+  { weight: 1, arbitrary: line(task, 'free_pages drv') },
 );
 
 const workload = fc.record({

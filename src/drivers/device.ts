@@ -3,20 +3,29 @@
 // Models   the thread's flow (Khandual, 2017-02-21); a device MMU that shares the page tables of
 //          the process (ATS, as NVLink and C2C have it); several devices, each of which reaches the
 //          others' memory like any other node.
-// Omits    page tables of the device's own (HMM); caches of the device.
+//          What the device caches: device_cache.ts.
+// Omits    page tables of the device's own (HMM).
 // Holds    DRV1.
 import { ENODEV, EOPNOTSUPP } from '../base/errno.ts';
 import type { NodeId } from '../base/ids.ts';
 import { FAULT, type Fault, type FaultRun, touchPages } from '../kernel/fault.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { anyFrameOf, type Leaf, type PageTable, PTRS_PER_LEAF } from '../kernel/page_table.ts';
+import {
+  anyFrameOf,
+  type Leaf,
+  type PageTable,
+  PTRS_PER_LEAF,
+  pteFrame,
+  pteIsPage,
+  pteIsWritable,
+} from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
+import { FrameWatch } from '../mm/frame_watch.ts';
 import { DEFAULT_STRIDE_PAGES, type Pattern, Visits } from './access_pattern.ts';
 import { AtomicAccesses } from './atomics.ts';
+import { DeviceCache, LINE_BYTES } from './device_cache.ts';
 import { Driver, type Need } from './driver.ts';
 
-/** Bytes of one access of a device. */
-const ACCESS_BYTES = 128;
 /** Visits are taken in stretches of this many. */
 const STRETCH = 4096;
 
@@ -49,8 +58,10 @@ export interface ComputeResult {
   readonly fault: FaultRun;
   /** Visits of pages on the device's own node. */
   readonly nrLocal: number;
-  /** Visits of pages that the device reached elsewhere. */
+  /** Visits of pages that are elsewhere. */
   readonly nrRemote: number;
+  /** Those of them that the device's cache answered. */
+  readonly nrCached: number;
   /** Pages that came to the device, or with `toCpu` that left it. */
   readonly nrMoved: number;
   /** Pages that left it to make room. */
@@ -62,12 +73,15 @@ export interface ComputeResult {
 export class Device {
   readonly name: string;
   readonly driver: Driver;
-  /** Visits of pages so far, by the node they were on. */
+  /** Visits that reached memory so far, by the node of the page. */
   readonly visits: Float64Array;
+  /** Its cache, where the machine describes one that holds memory elsewhere. */
+  cache: DeviceCache | undefined;
   readonly #k: Kernel;
   readonly #offsets = new Int32Array(STRETCH);
   #done = 0;
   #local = 0;
+  #cached = 0;
   #atomics: AtomicAccesses | undefined;
   #isRefused = false;
 
@@ -82,10 +96,14 @@ export class Device {
   compute(task: Task, startVpn: number, nrPages: number, walk: Walk = {}): ComputeResult {
     const { pattern = 'stream', passes = 1 } = walk;
     const isWhole = pattern === 'stream' || pattern === 'strided';
-    const accesses = walk.accesses ?? (isWhole ? this.#k.mem.pageBytes / ACCESS_BYTES : 1);
+    const nrLines = this.#k.mem.pageBytes / LINE_BYTES;
+    const asked = walk.accesses ?? (isWhole ? nrLines : 1);
+    // What a visit uses more than once a cache has from the second time on.
+    const accesses = this.cache === undefined ? asked : Math.min(asked, nrLines);
     const need: Need = { task, isWrite: walk.isRead !== true, accesses, isPrefetch: false };
     this.#atomics = walk.isAtomic === true ? new AtomicAccesses(this.driver) : undefined;
-    return this.#work(() => {
+    this.cache?.begin();
+    const result = this.#work(() => {
       for (let pass = 0; pass < passes; pass++) {
         const fault =
           pattern === 'stream'
@@ -95,11 +113,14 @@ export class Device {
       }
       return FAULT.OK;
     });
+    this.cache?.end();
+    return result;
   }
 
   /** Brings pages to the device ahead of its use; those that are not there yet are made there. */
   prefetch(task: Task, startVpn: number, nrPages: number): ComputeResult {
     const need: Need = { task, isWrite: true, accesses: 0, isPrefetch: true };
+    this.#atomics = undefined;
     return this.#work(() => this.#stream(need, startVpn, nrPages));
   }
 
@@ -110,7 +131,8 @@ export class Device {
     const nrSent = this.driver.frames.isPrivate ? sendBack() : 0;
     const fault = touchPages(this.#k, task, startVpn, nrPages, true);
     const nrMoved = fault.fault === FAULT.OK ? nrSent + sendBack() : 0;
-    return { ret: 0, fault, nrLocal: 0, nrRemote: 0, nrMoved, nrEvicted: 0, nrExclusive: 0 };
+    const none = { nrLocal: 0, nrRemote: 0, nrCached: 0, nrEvicted: 0, nrExclusive: 0 };
+    return { ret: 0, fault, nrMoved, ...none };
   }
 
   #visitsOf(walk: Walk, nrPages: number, pass: number): Visits {
@@ -124,6 +146,7 @@ export class Device {
     const { nrBrought, nrEvicted } = driver;
     this.#done = 0;
     this.#local = 0;
+    this.#cached = 0;
     this.#isRefused = false;
     const { isThere } = driver.frames;
     const fault = isThere ? run() : FAULT.OK;
@@ -132,6 +155,7 @@ export class Device {
       fault: { done: this.#done, fault },
       nrLocal: this.#local,
       nrRemote: this.#done - this.#local,
+      nrCached: this.#cached,
       nrMoved: driver.nrBrought - nrBrought,
       nrEvicted: driver.nrEvicted - nrEvicted,
       nrExclusive: this.#atomics?.nrExclusive ?? 0,
@@ -149,19 +173,78 @@ export class Device {
     const { driver } = this;
     const { task } = need;
     const endVpn = startVpn + nrPages;
+    const isWatched = this.#isWatched(need);
     for (let vpn = startVpn; vpn < endVpn; ) {
       const end = Math.min(endVpn, driver.blockEnd(vpn));
-      if (driver.countHere(task, vpn, end) === end - vpn) this.#stop(end - vpn, FAULT.OK);
-      else {
-        const run = driver.serve(need, vpn, end);
-        if (run.fault === FAULT.OK && !this.#takes(task, vpn, end)) return FAULT.SIGBUS;
-        this.#visit(task, vpn, run.fault === FAULT.OK ? end : vpn + run.done);
-        if (run.fault !== FAULT.OK) return run.fault;
-      }
+      const fault = isWatched ? this.#block(need, vpn, end) : this.#reach(need, vpn, end);
+      if (fault !== FAULT.OK) return fault;
       driver.noteUse(task, vpn);
       vpn = end;
     }
     return FAULT.OK;
+  }
+
+  /** Visits pages of one block: those that are elsewhere come, or are reached there. */
+  #reach(need: Need, startVpn: number, endVpn: number): Fault {
+    const { driver } = this;
+    const { task } = need;
+    const nr = endVpn - startVpn;
+    if (driver.countHere(task, startVpn, endVpn) === nr) return this.#stop(nr, FAULT.OK);
+    const run = driver.serve(need, startVpn, endVpn);
+    if (run.fault === FAULT.OK && !this.#takes(task, startVpn, endVpn)) return FAULT.SIGBUS;
+    this.#visit(task, startVpn, run.fault === FAULT.OK ? endVpn : startVpn + run.done);
+    return run.fault;
+  }
+
+  /** As #reach, where there are caches. */
+  #block(need: Need, startVpn: number, endVpn: number): Fault {
+    const { pageTable } = need.task.mm;
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      if (this.#isAnswered(need, pageTable.get(vpn))) {
+        this.#countAnswer(pageTable.get(vpn));
+        vpn++;
+        continue;
+      }
+      let end = vpn + 1;
+      while (end < endVpn && !this.#isAnswered(need, pageTable.get(end))) end++;
+      const fault = this.#reach(need, vpn, end);
+      if (fault !== FAULT.OK) return fault;
+      this.#noteReached(need, vpn, end);
+      vpn = end;
+    }
+    return FAULT.OK;
+  }
+
+  /** Are there caches that see to visits, or hear of them? A prefetch visits nothing. */
+  #isWatched({ isPrefetch }: Need): boolean {
+    return this.#k.allocator.watch !== null && !isPrefetch;
+  }
+
+  /** Does the device's cache answer the visit of a page? It is asked of pages elsewhere only. */
+  #isAnswered({ isWrite }: Need, pte: number): boolean {
+    const { cache } = this;
+    if (cache === undefined || this.#atomics !== undefined || !pteIsPage(pte)) return false;
+    if (isWrite && !pteIsWritable(pte)) return false;
+    return !this.driver.isHereEntry(pte) && cache.answers(pteFrame(pte), isWrite);
+  }
+
+  #countAnswer(pte: number): void {
+    this.cache?.use(pteFrame(pte));
+    this.#done++;
+    this.#cached++;
+  }
+
+  /** Pages were visited: the device's cache keeps them, and others hear of it. */
+  #noteReached({ task, accesses, isWrite }: Need, startVpn: number, endVpn: number): void {
+    const { watch } = this.#k.allocator;
+    task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+      const f = anyFrameOf(pte);
+      if (f === -1) return;
+      watch?.used(f, isWrite);
+      // Over a coherent link the memory itself does atomic accesses.
+      if (this.#atomics === undefined) this.cache?.bring(f, accesses, isWrite);
+      else this.cache?.freed(f, 1);
+    });
   }
 
   /** Pages in any order. */
@@ -172,19 +255,17 @@ export class Device {
     const leaves = new LeafView(task, startVpn, visits.nrPages);
     const firstBlock = Math.floor(startVpn / driver.blockPages);
     const slots = new Int32Array(Math.ceil(visits.nrPages / driver.blockPages) + 1).fill(-1);
+    const isWatched = this.#isWatched(need);
     let blockStart = 0;
     let blockEnd = 0;
     for (let n = visits.fill(out); n > 0; n = visits.fill(out)) {
       let nrHere = 0;
       for (let i = 0; i < n; i++) {
         const vpn = startVpn + (out[i] as number);
-        const pte = leaves.get(vpn);
-        if (driver.isHereEntry(pte)) nrHere++;
+        if (!isWatched && driver.isHereEntry(leaves.get(vpn))) nrHere++;
         else {
-          const run = driver.serve(need, vpn, vpn + 1);
-          if (run.fault !== FAULT.OK) return this.#stop(nrHere, run.fault);
-          if (!this.#takes(task, vpn, vpn + 1)) return this.#stop(nrHere, FAULT.SIGBUS);
-          this.#visit(task, vpn, vpn + 1);
+          const fault = (isWatched ? this.#block : this.#reach).call(this, need, vpn, vpn + 1);
+          if (fault !== FAULT.OK) return this.#stop(nrHere, fault);
         }
         if (vpn >= blockStart && vpn < blockEnd) continue;
         blockEnd = driver.blockEnd(vpn);
@@ -260,7 +341,13 @@ export function makeDevices(k: Kernel): Map<string, Device> {
     if (node.device === undefined || devices.has(node.device)) continue;
     const spec = k.machine.devices.find((d) => d.name === node.device);
     const driver = new Driver(k, node.id, spec?.homeNode ?? node.id);
-    devices.set(node.device, new Device(k, node.device, driver));
+    const device = new Device(k, node.device, driver);
+    devices.set(node.device, device);
+    if (spec?.cache !== undefined && spec.cache.holds !== 'own') {
+      device.cache = new DeviceCache(k, spec.cache, node.id);
+      k.allocator.watch ??= new FrameWatch();
+      k.allocator.watch.watchers.push(device.cache);
+    }
   }
   return devices;
 }

@@ -108,6 +108,7 @@ export class PoolFrames implements DriverFrames {
     if (!this.#map.isThere) return 0;
     const most = wantWithin(this.#k, task, Math.min(want, MAX_RUN), why);
     const given = this.#pool.take(most, out);
+    this.#k.frameWatch?.taken('driver', out, given);
     const { allocator } = this.#k;
     allocator.out.set(out.subarray(0, given));
     const n = chargeGiven(this.#k, task, given, 0, GFP_HIGHUSER_MOVABLE, why);

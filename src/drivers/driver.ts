@@ -7,8 +7,9 @@
 //          asks for frames: device_frames.ts.
 //          A transparent huge page is split before it moves (migrate_vma_collect_pmd); one of which
 //          small pages are mapped singly stays where it is.
-// Omits    time: thrashing is counted in returns of a block, not in microseconds. A counter that
-//          reaches its threshold is served at once, not in batches of notifications.
+//          What goes to and fro between CPUs and device: thrash.ts.
+// Omits    time: what comes back after evictions is counted, not timed. A counter that reaches its
+//          threshold is served at once, not in batches of notifications.
 // Hooks    migrateVmaPages (migrate_vma_pages).
 // Holds    DRV1 a driver changes where pages are, never what is mapped.
 import { NotModelled } from '../base/assert.ts';
@@ -34,9 +35,11 @@ import type { Task } from '../kernel/task.ts';
 import { splitThps } from '../kernel/thp_split.ts';
 import { MAX_RUN } from '../mm/internal.ts';
 import { KIND_DRIVER } from '../mm/memmap.ts';
+import { BLOCK_BYTES } from './block_faults.ts';
 import { ADVICE, type Advice, BlockTable, NO_SLOT } from './block_table.ts';
 import { type DriverFrames, framesOf, NodeFrames } from './device_frames.ts';
 import { nearestSystemMemory, residencyOf } from './residency.ts';
+import { HINT, SIDE, Thrash } from './thrash.ts';
 
 /** What the driver does about pages that are elsewhere. */
 export const DEVICE_POLICIES = ['migrate', 'migrate-back', 'counters', 'stay'] as const;
@@ -47,8 +50,6 @@ export const DEVICE_POLICIES = ['migrate', 'migrate-back', 'counters', 'stay'] a
  */
 export type DevicePolicy = (typeof DEVICE_POLICIES)[number];
 
-/** Bytes of a block: what counters count, what moves by counter, and what is evicted. */
-const BLOCK_BYTES = 2 * 1024 * 1024;
 /** Accesses over the link after which a block moves, 1..65535. */
 const DEFAULT_THRESHOLD = 256;
 /** A block that came back this often after evictions is left where it is. */
@@ -81,6 +82,8 @@ export class Driver {
   hasBuffers = false;
   nrEvicted = 0;
   readonly #blocks: BlockTable;
+  /** What goes to and fro. */
+  readonly thrash: Thrash;
   /** Pages of a block that lie under one leaf of a page table: a block never crosses a leaf. */
   readonly blockPages: number;
   readonly #span: FrameSpan | undefined;
@@ -95,6 +98,7 @@ export class Driver {
     this.homeNode = homeNode;
     this.blockPages = Math.min(PTRS_PER_LEAF, Math.max(1, BLOCK_BYTES / k.mem.pageBytes));
     this.#blocks = new BlockTable(this.blockPages);
+    this.thrash = new Thrash(k);
     this.#span = frameSpanOf(k, nid);
     this.frames = framesOf(k, nid);
     const make = this.frames.isPrivate ? makeDevicePte : makePte;
@@ -155,6 +159,11 @@ export class Driver {
   /** The number under which the driver knows the block of a page. */
   slotOf(task: Task, vpn: number): number {
     return this.#blocks.slotOf(task.mm.id, vpn);
+  }
+
+  /** Does the block of a page stay on the device, because it went to and fro too fast? */
+  isPinned(task: Task, vpn: number): boolean {
+    return this.nrBrought > 0 && this.thrash.isPinned(this.slotOf(task, vpn));
   }
 
   /** As noteUse, by the block's number. */
@@ -218,7 +227,7 @@ export class Driver {
         const isWhole = this.policy === 'counters' && !isPrefetch;
         const start = isWhole ? Math.max(vma.startVpn, this.blockEnd(vpn) - this.blockPages) : vpn;
         const stop = isWhole ? Math.min(vma.endVpn, this.blockEnd(vpn)) : end;
-        this.#bring(task, start, stop, slot);
+        this.#bring(need, start, stop, slot);
       }
       vpn = end;
     }
@@ -231,25 +240,45 @@ export class Driver {
    */
   beforeCpuUse(task: Task, startVpn: number, nrPages: number): void {
     // From memory that CPUs cannot map, pages come back by the CPU's own fault.
-    if (this.frames.isPrivate) return;
-    if (this.policy === 'migrate-back') this.sendBack(task, startVpn, nrPages, true);
+    if (this.frames.isPrivate) this.#noteBack(task, startVpn, nrPages);
+    else if (this.policy === 'migrate-back') this.sendBack(task, startVpn, nrPages, true);
+  }
+
+  /** Pages will come back by a CPU's faults: that is a move too. */
+  #noteBack(task: Task, startVpn: number, nrPages: number): void {
+    if (this.nrBrought === 0) return;
+    this.#eachBlock(startVpn, startVpn + nrPages, (vpn, end) => {
+      const nrHere = this.countHere(task, vpn, end);
+      if (nrHere === 0) return;
+      const slot = this.#blocks.slotOf(task.mm.id, vpn);
+      this.thrash.hint(slot, SIDE.CPU, true);
+      this.thrash.served(SIDE.CPU, nrHere);
+      this.thrash.moved(slot, SIDE.CPU);
+    });
   }
 
   /**
    * Sends pages to the node of the task's CPU. Returns pages moved.
-   * @param heedsAdvice leaves alone what belongs to the device by advice.
+   * @param isUsed a CPU uses them: what belongs to the device by advice is left alone, and what has
+   *   gone to and fro; else a program said so.
    */
-  sendBack(task: Task, startVpn: number, nrPages: number, heedsAdvice: boolean): number {
+  sendBack(task: Task, startVpn: number, nrPages: number, isUsed: boolean): number {
     const nid = nearestSystemMemory(this.k, this.k.localNode(task));
     let nrMoved = 0;
     this.#eachBlock(startVpn, startVpn + nrPages, (vpn, end) => {
       const slot = this.#blocks.slotOf(task.mm.id, vpn);
-      if (heedsAdvice && this.#blocks.adviceOf(slot) === ADVICE.PREFER_DEVICE) return;
+      if (isUsed && this.#blocks.adviceOf(slot) === ADVICE.PREFER_DEVICE) return;
       const here = this.#pagesHere(task, vpn, end);
       if (here.length === 0) return;
+      if (!isUsed) this.thrash.forget(slot);
+      else if (this.thrash.hint(slot, SIDE.CPU, false) === HINT.PIN) return;
       migrateFrames(this.k, here, targetOn(this.k, task, nid), 'device back');
       const left = this.#pagesHere(task, vpn, end).length;
       nrMoved += here.length - left;
+      if (isUsed && left < here.length) {
+        this.thrash.served(SIDE.CPU, here.length - left);
+        this.thrash.moved(slot, SIDE.CPU);
+      }
       if (left === 0) this.#blocks.forget(slot);
     });
     return nrMoved;
@@ -318,7 +347,8 @@ export class Driver {
   /** Is it time for pages that are elsewhere to come? Counts what accesses they get meanwhile. */
   #isDue({ task, accesses }: Need, startVpn: number, endVpn: number, slot: number): boolean {
     if (this.policy === 'stay' || this.#blocks.nrReturnsOf(slot) >= THRASH_RETURNS) return false;
-    if (this.policy !== 'counters') return true;
+    const isPinned = this.thrash.hint(slot, SIDE.DEVICE, this.frames.isPrivate) === HINT.PIN;
+    if (isPinned || this.policy !== 'counters') return true;
     const nrAway = endVpn - startVpn - this.countHere(task, startVpn, endVpn);
     if (this.#blocks.countRemote(slot, nrAway * accesses) < this.threshold) return false;
     this.#blocks.clearCounter(slot);
@@ -326,7 +356,17 @@ export class Driver {
   }
 
   /** Brings the pages of a range to the device, making room as far as the driver may. */
-  #bring(task: Task, startVpn: number, endVpn: number, slot: number): void {
+  #bring({ task, isPrefetch }: Need, startVpn: number, endVpn: number, slot: number): void {
+    const { nrBrought } = this;
+    this.#bringPages(task, startVpn, endVpn, slot);
+    if (isPrefetch) this.thrash.forget(slot);
+    else if (this.nrBrought > nrBrought) {
+      this.thrash.served(SIDE.DEVICE, this.nrBrought - nrBrought);
+      this.thrash.moved(slot, SIDE.DEVICE);
+    }
+  }
+
+  #bringPages(task: Task, startVpn: number, endVpn: number, slot: number): void {
     splitThps(this.k, task.mm, startVpn, endVpn);
     for (;;) {
       const run = migrateVma(this.k, task, startVpn, endVpn, this.frames, 'device');

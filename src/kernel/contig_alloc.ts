@@ -5,8 +5,9 @@
 //          has_unmovable_pages; mm/hugetlb.c: alloc_gigantic_page, isolate_or_dissolve_huge_page,
 //          alloc_and_dissolve_huge_page.
 // Omits    pages that a CPU holds back on their way to the lists of reclaim: they do not move for
-//          Linux, and are on their lists here. Which pages of a zone are the kernel's own: those
-//          that were not free at the start are its first ones.
+//          Linux, and are on their lists here. Which pages of a zone are the kernel's own: some of
+//          the first memory block (BBK1).
+// Notes    A stretch as large as a gigantic page and as aligned meets one only if it is that one.
 // Holds    CTG2 no watermark, no cpuset and no gate of a design is asked, only zones, nodes and
 //          what can move. CTG3 a stretch that could not be had is as it was, but for what moved.
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
@@ -48,7 +49,9 @@ export function allocContig(
     if ((k.mem.zones.type[z] as number) > gfpZone(gfp)) continue;
     if (nodes !== null && !nodes.has(at)) continue;
     for (const f of contigStarts(k.mem, z as ZoneIndex, 1 << order)) {
-      if (clearRange(k, z as ZoneIndex, f, 1 << order)) return f;
+      if (!clearRange(k, z as ZoneIndex, f, 1 << order)) continue;
+      k.frameWatch?.taken('contiguous range', [f], 1);
+      return f;
     }
   }
   return undefined;
@@ -58,7 +61,7 @@ export function allocContig(
 function clearRange(k: Kernel, z: ZoneIndex, f: Frame, nrPages: number): boolean {
   const { mem } = k;
   if (mem.held.isInUse && hasHeld(k, f, nrPages)) return false;
-  for (let at = f; at < f + nrPages; at++) if (k.gigantic.owns(at as Frame)) return false;
+  if (mem.bootBlocks.isKernels(f, nrPages) || k.gigantic.owns(f)) return false;
   const range = isolateRange(mem, { zone: z, startFrame: f, nrPages });
   if (range === undefined) return false;
   if (!driveOff(k, range) || range.free.reduce((n, b) => n + (1 << b.order), 0) !== nrPages) {
@@ -128,6 +131,7 @@ function replaceHuge(
   moveHuge(k, old, fresh);
   k.mem.stat.count(PGMIGRATE_SUCCESS, huge.nrSmall);
   k.moves.count('contiguous range', nid, k.allocator.nidOf(fresh), huge.nrSmall);
+  k.frameWatch?.moved('contiguous range', old, fresh, huge.nrSmall);
   if (!huge.isTemporary(old)) {
     huge.release(old);
     return false;

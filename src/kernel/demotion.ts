@@ -121,6 +121,7 @@ function takeFrom(
       stat.countAllocation(z, z, nodeOfCpu[cpu] as number, 1);
       if (order > 0) stat.countBlock(z, order);
       k.placements.count('migration target', 'demotion', false, at, 1 << order);
+      k.frameWatch?.taken('demotion', [f], 1);
       return f;
     }
   }
@@ -134,7 +135,9 @@ function blockOf(k: Kernel, z: ZoneIndex, order: number, flags: number): Frame |
     return block === NIL ? undefined : block;
   }
   const list = pcp.listOf(z, k.allocator.current.cpu);
-  return pcp.take(z, list, MIGRATE_MOVABLE, flags, 1, out, 0) === 0 ? undefined : (out[0] as Frame);
+  return pcp.take(z, list, MIGRATE_MOVABLE, flags, 1, out, 0, 0) === 0
+    ? undefined
+    : (out[0] as Frame);
 }
 
 /** The design's gate, for a request that names its node or carries a mask of its own. */

@@ -23,6 +23,7 @@ import { joinLru, joinLruRun, markUsed, mlockPage, unlockUnlessOthers } from './
 import { migrateToRam } from './migrate_device.ts';
 import { numaFault } from './numa_fault.ts';
 import {
+  anyFrameOf,
   type Leaf,
   makePte,
   type PageTable,
@@ -118,10 +119,19 @@ export function touchPages(
         ? touchHuge(k, task, vma, vpn, Math.min(endVpn, vma.endVpn), isWrite, by)
         : ((k.thp.isInUse ? touchThp(k, task, vma, vpn, end, isWrite, by) : undefined) ??
           touchInLeaf(k, task, vma, vpn, end, isWrite, by));
+    if (k.allocator.watch !== null && by === 'cpu') noteUse(k, task, vpn, run.done, isWrite);
     vpn += run.done;
     if (run.fault !== FAULT.OK) return { done: vpn - startVpn, fault: run.fault };
   }
   return { done: nrPages, fault: FAULT.OK };
+}
+
+/** Tells caches of devices which frames were read or written. */
+function noteUse(k: Kernel, task: Task, startVpn: number, nrPages: number, isWrite: boolean): void {
+  task.mm.pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
+    const f = anyFrameOf(pte);
+    if (f !== -1) k.allocator.watch?.used(f as Frame, isWrite);
+  });
 }
 
 /** Entries are there for good; get_user_pages does not look at what has no pages. */
@@ -265,7 +275,7 @@ function faultAnonRun(
   const { map, lru } = k.mem;
   const { kind, link, index, mapcount } = map;
   const { out } = k.allocator;
-  const space = task.mm.id;
+  const { id: space, pageTable } = task.mm;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pgoff = vma.pgoff + (vpn - vma.startVpn);
@@ -283,6 +293,7 @@ function faultAnonRun(
     }
     if (lru.isTracking) joinLruRun(lru, out, n, vma);
     markArea(k, vma);
+    if (pageTable.changed !== null) pageTable.noteChanged(startVpn);
   }
   return vpn - startVpn;
 }

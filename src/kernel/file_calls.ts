@@ -231,11 +231,21 @@ export function readFile(
     if (n === 0) return outcome(k, index - offset, false);
     index += n;
   }
+  if (k.allocator.watch !== null) noteRead(k, inode, offset, end);
   return { done: Math.max(0, end - offset), fault: FAULT.OK };
+}
+
+/** Tells caches of devices that a CPU has read pages of a file. */
+function noteRead(k: Kernel, file: FileInode | ShmemObject, offset: number, end: number): void {
+  for (let i = offset; i < end; i++) {
+    const f = file.page(i);
+    if (f !== undefined) k.allocator.watch?.used(f, false);
+  }
 }
 
 /** A file in tmpfs is read up to a page that broke: HWPOISON means -EIO here. */
 function readObject(k: Kernel, object: ShmemObject, offset: number, end: number): FaultRun {
+  if (k.allocator.watch !== null) noteRead(k, object, offset, end);
   for (let i = offset; i < end && k.mem.held.isInUse; i++) {
     const f = object.page(i);
     const isBroken = f !== undefined && k.mem.held.isPoisoned(f);
@@ -295,6 +305,7 @@ export function writeFile(
       const f = inode.page(index) ?? addCachePage(k, task, inode, index, GFP_WRITE_PAGE);
       if (f === undefined) return outcome(k, i, false);
       if (index >= inode.nrPages) inode.nrPages = index + 1;
+      k.allocator.watch?.used(f, true);
       markAccessed(k, f);
       markDirty(k, f);
       balanceDirty(k);
@@ -303,6 +314,7 @@ export function writeFile(
       const f = shmemPage(k, task, inode, index);
       if (f === undefined) return outcome(k, i, false);
       if (k.mem.held.isPoisoned(f)) return { done: i, fault: FAULT.HWPOISON };
+      k.allocator.watch?.used(f, true);
       inode.noteUse(index, true);
     }
   }

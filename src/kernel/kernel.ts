@@ -22,8 +22,10 @@ import { allocContig } from './contig_alloc.ts';
 import { Cpuset } from './cpuset.ts';
 import type { DriverBuffer } from './device_file.ts';
 import type { FileInode } from './file_inode.ts';
+import type { FrameWatch } from './frame_watch.ts';
 import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import type { KernelBlock } from './kernel_pages.ts';
 import { Khugepaged } from './khugepaged.ts';
 import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
@@ -90,6 +92,8 @@ export class Kernel {
   readonly inodes = new Map<number, FileInode>();
   /** Buffers that drivers allocated for programs, by id. */
   readonly buffers = new Map<number, DriverBuffer>();
+  /** Blocks that parts of the kernel hold, by a name of theirs. */
+  readonly kernelPages = new Map<string, KernelBlock[]>();
   /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
   readonly interleaveWeights = new Map<number, number>();
   /** /proc/sys/vm/zone_reclaim_mode. */
@@ -132,6 +136,8 @@ export class Kernel {
   readonly tiers: MemoryTiers;
   /** Time since boot, ms: it passes when the controller sleeps and while tasks work. */
   nowMs = 0;
+  /** Told of pages that change their frames, when somebody follows them. */
+  frameWatch: FrameWatch | null = null;
   /** Pages moved, by cause. */
   readonly moves = new MoveCount();
   /**

@@ -273,11 +273,13 @@ export class KsmTree {
     }
     this.#k.mem.map.addMap(merged);
     this.replace(item.mm, item.vpn, f, makePte(merged, false));
+    this.#k.frameWatch?.merged(item.mm, item.vpn, f, merged);
     return true;
   }
 
   #toZeroPage(item: RmapItem, f: Frame): boolean {
     this.replace(item.mm, item.vpn, f, PTE_ZERO_PAGE);
+    this.#k.frameWatch?.merged(item.mm, item.vpn, f, undefined);
     return true;
   }
 

@@ -8,6 +8,7 @@
 // Holds    HPL3 a page that is driven off lands on another node with memory, in the order of its
 //          own node's list, and never under its task's policy or cpuset. HPL4 a block whose pages
 //          find no room stays online with those that did not move.
+import { NotModelled } from '../base/assert.ts';
 import { EBUSY, EINTR, EINVAL, EPERM, errnoName } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -18,6 +19,7 @@ import {
   GFP_USER,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB, KIND_NONE } from '../mm/memmap.ts';
 import type { MemoryBlock } from '../mm/memory_block.ts';
 import {
@@ -41,7 +43,7 @@ import { tellOfBlock } from './uevents.ts';
 
 /** What came of writing the blocks of a node. */
 export interface NodeChange {
-  /** 0, or the first error as a negative errno. */
+  /** 0, or the last error as a negative errno, as a loop over the files ends. */
   readonly ret: number;
   /** Blocks that the node has. */
   readonly nrBlocks: number;
@@ -52,8 +54,11 @@ export interface NodeChange {
   readonly errors: ReadonlyMap<number, number>;
 }
 
-const blocksOf = (k: Kernel, nid: number): MemoryBlock[] =>
-  k.mem.blocks.filter((block) => block.nid === nid && block.isThere);
+/** Blocks of a node by address: what boot found, or what was plugged in and is there. */
+function blocksOf({ mem }: Kernel, nid: number): MemoryBlock[] {
+  const plugged = mem.blocks.filter((block) => block.nid === nid && block.isThere);
+  return [...mem.bootBlocks.ofNode(nid as NodeId), ...plugged];
+}
 
 /**
  * Writes up to `most` blocks of a node offline, from the highest down. Blocks that are offline
@@ -87,6 +92,9 @@ export function onlineNode(
  */
 export function onlineBlock(k: Kernel, block: MemoryBlock, type: OnlineType): number {
   const z = zoneForBlock(k.mem, block, type);
+  if (typeof z === 'string') {
+    throw new NotModelled(`boot memory of node ${block.nid} that comes online in a new zone ${z}`);
+  }
   const isRefused = k.driverNodes.has(block.nid) && k.mem.zones.type[z] !== ZONE_MOVABLE;
   if (isRefused) return -EPERM;
   onlineBlockIn(k.mem, block, z);
@@ -111,8 +119,13 @@ function writeBlocks(
     else errors.set(i, result);
   }
   if (!k.defersCpusetWork) followMemory(k);
-  const [first] = errors.values();
-  return { ret: first ?? 0, nrBlocks: blocks.length, nrChanged, nrAlready, errors };
+  return {
+    ret: [...errors.values()].at(-1) ?? 0,
+    nrBlocks: blocks.length,
+    nrChanged,
+    nrAlready,
+    errors,
+  };
 }
 
 /** `block0: EBUSY`, as a record of the errors has it. */
@@ -121,12 +134,15 @@ export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, 
 
 /**
  * Writes one block offline (offline_pages).
- * @returns 0; -EINVAL for a block that memory fills in part only; -EBUSY when pages lie on it that
- *   cannot move; -EINTR when its pages find no room: the kernel tries for ever, and whoever asked
- *   gives up in the end.
+ * @returns 0; -EINVAL for a block that memory fills in part only, or that zones share; -EBUSY when
+ *   pages lie on it that cannot move; -EINTR when its pages find no room: the kernel tries for
+ *   ever, and whoever asked gives up in the end.
  */
 export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
+  if (block.isFirst) return -EBUSY;
+  const stuck = k.gigantic.isInUse ? clearGigantic(k, block) : 0;
+  if (stuck !== 0) return stuck;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
   if (isolated.movable.length > 0 && !mayMoveOff(k, block.nid)) {
@@ -182,19 +198,51 @@ function nodesForOthers(k: Kernel, nid: NodeId): Nodemask {
 
 /** Moves the used huge pages of a block to pages of the pools of other nodes, or to fresh ones. */
 function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean {
-  const { nid } = block;
-  const found: FoundPolicy = { policy: null, from: 'memory offline' };
-  const place = { found, nid, nodes: nodesForOthers(k, nid), isMany: false };
   for (const old of huge) {
     if (k.huge.isFreePage(old)) continue;
-    const fresh = hugeTarget(k, k.kthread, k.huge, __GFP_RETRY_MAYFAIL, place);
-    if (fresh === undefined) return false;
-    moveHuge(k, old, fresh);
-    k.mem.stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);
-    k.moves.count('memory offline', nid, k.allocator.nidOf(fresh), k.huge.nrSmall);
+    if (!moveOff(k, k.huge, block.nid, old)) return false;
     k.huge.dissolveMoved(old);
     free.push({ f: old, order: k.huge.order });
   }
+  return true;
+}
+
+/**
+ * Gigantic pages on a block go before it does. Only the block in which one ends can be isolated,
+ * since it cannot leave its other blocks; a used one moves to a free page of the pool on another
+ * node, and a free one leaves the pool, all of it (isolate_single_pageblock,
+ * dissolve_free_huge_page).
+ * @returns 0; -EBUSY when one goes on beyond the block, or free pages of the pool are promised;
+ *   -EINTR when a used one finds no other page.
+ */
+function clearGigantic(k: Kernel, { nid, startPfn, startFrame, nrPages }: MemoryBlock): number {
+  const { gigantic } = k;
+  const first = startFrame - (startPfn % gigantic.nrSmall);
+  for (let f = first as Frame; f < startFrame + nrPages; f = (f + gigantic.nrSmall) as Frame) {
+    if (!gigantic.owns(f)) continue;
+    if (f + gigantic.nrSmall > startFrame + nrPages || !mayMoveOff(k, nid)) return -EBUSY;
+    if (k.mem.held.isPoisoned(f)) {
+      throw new NotModelled('taking memory offline under a broken page that somebody still has');
+    }
+    if (!gigantic.isFreePage(f)) {
+      if (k.mem.held.isPinned(f) || !moveOff(k, gigantic, nid, f)) return -EINTR;
+      gigantic.release(f);
+    }
+    if (gigantic.isFreePage(f) && !gigantic.breakUp(f)) return -EBUSY;
+  }
+  return 0;
+}
+
+/** Moves a used huge page to one of its pool on another node; false when there is none. */
+function moveOff(k: Kernel, pool: HugePages, nid: NodeId, old: Frame): boolean {
+  const found: FoundPolicy = { policy: null, from: 'memory offline' };
+  const place = { found, nid, nodes: nodesForOthers(k, nid), isMany: false };
+  const fresh = hugeTarget(k, k.kthread, pool, __GFP_RETRY_MAYFAIL, place);
+  if (fresh === undefined) return false;
+  moveHuge(k, old, fresh);
+  k.mem.stat.count(PGMIGRATE_SUCCESS, pool.nrSmall);
+  k.moves.count('memory offline', nid, k.allocator.nidOf(fresh), pool.nrSmall);
+  k.frameWatch?.moved('memory offline', old, fresh, pool.nrSmall);
   return true;
 }
 

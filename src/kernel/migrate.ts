@@ -214,6 +214,7 @@ export function moveFrame(
   const nrSmall = isThp ? THP_PAGES : (pool?.nrSmall ?? 1);
   k.mem.stat.count(PGMIGRATE_SUCCESS, nrSmall);
   k.moves.count(cause, from, k.allocator.nidOf(fresh), nrSmall);
+  k.frameWatch?.moved(cause, old, fresh, nrSmall);
   if (pool !== undefined) pool.release(old);
   else if (release !== undefined) release(old, isThp ? THP_ORDER : 0);
   else k.allocator.freeBlock(old, isThp ? THP_ORDER : 0);

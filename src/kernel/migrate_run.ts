@@ -11,8 +11,8 @@ import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import type { AddressSpace } from './address_space.ts';
 import type { Kernel } from './kernel.ts';
 import type { MoveCause } from './migrate.ts';
-import { anyFrameOf, type Leaf, PTRS_PER_LEAF } from './page_table.ts';
-import { entryFor, moveOnLists } from './zone_device.ts';
+import { anyFrameOf, type Leaf, makeDevicePte, makePte, PTRS_PER_LEAF } from './page_table.ts';
+import { moveOnLists } from './zone_device.ts';
 
 /** Where runs of targets come from. */
 export interface ManyTargets {
@@ -67,19 +67,29 @@ function lengthOfRun(
   target: NodeId,
 ): number {
   const { kind, link, index, mapcount } = k.mem.map;
-  const { held } = k.mem;
+  const { buddy, held, zones } = k.mem;
+  const { blocks, pageblockOrder } = buddy;
   const first = frames[at] as Frame;
   const nid = k.allocator.nidOf(first);
   if (nid === target) return 0;
+  const hasPins = held.isInUse;
+  const space = owner.id;
   const firstVpn = index[first] as number;
   const inLeaf = firstVpn % PTRS_PER_LEAF;
+  const start = base + inLeaf;
   const most = Math.min(frames.length - at, MAX_RUN, PTRS_PER_LEAF - inLeaf);
+  let block = blocks[first >> pageblockOrder] as number;
   for (let i = 0; i < most; i++) {
     const f = frames[at + i] as Frame;
     if (kind[f] !== KIND_ANON || mapcount[f] !== 1) return i;
-    if (link[f] !== owner.id || index[f] !== firstVpn + i) return i;
-    if (anyFrameOf(entries[base + inLeaf + i] as number) !== f) return i;
-    if (k.allocator.nidOf(f) !== nid || held.isPinned(f)) return i;
+    if (link[f] !== space || index[f] !== firstVpn + i) return i;
+    if (anyFrameOf(entries[start + i] as number) !== f) return i;
+    const itsBlock = blocks[f >> pageblockOrder] as number;
+    if (itsBlock !== block) {
+      if (zones.nid[buddy.zoneOf(f)] !== nid) return i;
+      block = itsBlock;
+    }
+    if (hasPins && held.isPinned(f)) return i;
   }
   return most;
 }
@@ -105,6 +115,7 @@ function moveEntries(
 ): void {
   const { map, swap, lru, stat } = k.mem;
   const isFollowed = lru.isInUse || k.memcg !== null;
+  const makeEntry = k.mem.deviceMemory.isPrivate(fresh[0] as number) ? makeDevicePte : makePte;
   const { contents } = k;
   const from = k.allocator.nidOf(frames[at] as Frame);
   const firstVpn = map.index[frames[at] as Frame] as number;
@@ -115,13 +126,19 @@ function moveEntries(
     map.claim(f, KIND_ANON, owner.id, firstVpn + i, 1);
     contents?.copy(f, old);
     const pte = entries[slot + i] as number;
-    entries[slot + i] = entryFor(k, f, (pte & 1) !== 0);
+    entries[slot + i] = makeEntry(f, (pte & 1) !== 0);
     if (isFollowed) {
       swap.migrate(old, f);
       moveOnLists(k, old, f);
     }
     stale[i] = old;
   }
+  if (k.frameWatch !== null) {
+    for (let i = 0; i < n; i++) {
+      k.frameWatch.moved(cause, stale[i] as Frame, fresh[i] as Frame, 1);
+    }
+  }
+  owner.pageTable.noteChanged(firstVpn);
   k.allocator.freeMany(stale, 0, n);
   stat.count(PGMIGRATE_SUCCESS, n);
   k.moves.count(cause, from, k.allocator.nidOf(fresh[0] as Frame), n);

@@ -160,6 +160,12 @@ function moveEntries(
     contents?.copy(f, old);
     marks?.forget(vpn);
   }
+  if (k.frameWatch !== null) {
+    for (let j = 0; j < n; j++) {
+      k.frameWatch.moved(cause, stale[done + j] as Frame, fresh[j] as Frame, 1);
+    }
+  }
+  task.mm.pageTable.noteChanged(startVpn);
   k.allocator.freeMany(stale, done, done + n);
   for (let j = done; j < done + n; ) {
     const from = staleNids[j] as NodeId;
@@ -206,6 +212,7 @@ export function insertVma(
       entries[base + vpn - leafVpn] = source.isPrivate ? makeDevicePte(f, true) : makePte(f, true);
     }
     filled += n;
+    task.mm.pageTable.noteChanged(startVpn);
   }
   return filled;
 }

@@ -44,13 +44,13 @@ export class ShmemObject {
 
   /** The frame of a page, or undefined when the object has none there. */
   page(index: number): Frame | undefined {
-    const stored = this.#pages[index] as number;
+    const stored = this.#pages[index] ?? 0;
     return stored === 0 || pteIsSwap(stored) ? undefined : ((stored - 1) as Frame);
   }
 
   /** Slot of a page that a swap area has, or undefined. */
   slot(index: number): number | undefined {
-    const stored = this.#pages[index] as number;
+    const stored = this.#pages[index] ?? 0;
     return pteIsSwap(stored) ? pteSlot(stored) : undefined;
   }
 

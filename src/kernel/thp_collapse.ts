@@ -162,8 +162,10 @@ export function collapsePlace(
   }
   // Compaction for the block may have moved some of them.
   frames.length = 0;
-  pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
-    if (pteIsPage(pte)) frames.push(pteFrame(pte));
+  pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+    if (!pteIsPage(pte)) return;
+    frames.push(pteFrame(pte));
+    k.frameWatch?.moved('collapse', pteFrame(pte), (head + vpn - start) as Frame, 1);
   });
   const table = pageTable.removeLeaf(start);
   const to = k.allocator.nidOf(head);

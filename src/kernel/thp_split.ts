@@ -96,6 +96,7 @@ function separate(k: Kernel, head: Frame): boolean {
     return false;
   }
   splitPmdsOf(k, head);
+  k.frameWatch?.split(head);
   // On the way each small page is unmapped for a moment, and the first one queues the whole.
   const isQueued = k.thp.splitQueue.has(head);
   if (k.thp.forget(head).refs > 0 && !isQueued) stat.count(EVENT.thp_deferred_split_page, 1);

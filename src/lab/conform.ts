@@ -10,7 +10,9 @@ import { NotModelled } from '../base/assert.ts';
 import type { Design } from '../hooks/design.ts';
 import { followMemory } from '../kernel/cpuset_hotplug.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Machine } from '../machine/machine.ts';
 import { isTextFile } from '../observe/files.ts';
+import { mayMoveBootMemory } from '../scenario/later_zones.ts';
 import type { Op, OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { sameRunLists } from '../scenario/run_list.ts';
@@ -142,14 +144,22 @@ interface Variation {
   readonly zones?: OracleCase['zonesAtStart'];
 }
 
+const asksForMovable = (line: string, machine: Machine): boolean =>
+  mayMoveBootMemory([parseOpLine(line)], machine);
+
 function runCase(
   c: OracleCase,
   design: Design,
   { delays, zones }: Variation,
   onStep?: (step: number, result: OpResult) => void,
 ): CaseRun {
-  const options = caseOptions(zones === undefined ? c : { ...c, zonesAtStart: zones });
-  const runner = new Runner(machineOfCase(c), design, NAMES, options);
+  const machine = machineOfCase(c);
+  const mayMove = c.ops.some(({ op }) => /movable/i.test(op) && asksForMovable(op, machine));
+  const options = {
+    ...caseOptions(zones === undefined ? c : { ...c, zonesAtStart: zones }),
+    mayMoveBootMemory: mayMove,
+  };
+  const runner = new Runner(machine, design, NAMES, options);
   const k = runner.kernel;
   let workAt = Number.POSITIVE_INFINITY;
   const judge = new Judge(c, k);

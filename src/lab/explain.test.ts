@@ -169,6 +169,15 @@ describe('a page that is not there', () => {
   });
 });
 
+test('[SES2] whoever waits for an explanation is told of every step, in both runs', () => {
+  const told: string[] = [];
+  const onStep = (done: number, total: number) => void told.push(`${done}/${total}`);
+  const text = 'machine thread\ntask app\napp mmap buf 8 anon\napp touch buf\n';
+  const loaded = parseWithMachine(text, 'test.cdm');
+  explainPage({ ...loaded, design: findDesign('stock'), region: 'buf', index: 0, onStep });
+  expect(told).toEqual(['1/2', '2/2', '1/2', '2/2']);
+});
+
 describe('[EXP1] copies and forks', () => {
   test('a copy on write is told as such, and the original stays the parent request', () => {
     const text =
@@ -221,3 +230,28 @@ test.each([1, 2, 3])(
     expect(nrTold).toBeGreaterThan(5);
   },
 );
+
+test('a visit that a cache answered is told where nothing became of the page', () => {
+  const notes = (index: number): (string | undefined)[] =>
+    why('device-cache', 'stock', { region: 'buf', index, atStep: 7 }).history.map((e) => e.note);
+  expect(notes(0)).toEqual([
+    undefined,
+    undefined,
+    'the cache of acc0 answered 3,136 of 3,200 visits, and no access counter saw them',
+    'the cache of acc0 answered 64 of 64 visits, and no access counter saw them',
+  ]);
+  expect(notes(64)).toEqual([undefined, undefined]);
+});
+
+test('so is a page that a driver keeps, since its block went to and fro', () => {
+  const turn = 'app device_compute gpu0 R0 0 8\napp touch R0 0 8\n';
+  const text = `app device_policy gpu0 migrate-back\napp mmap R0 8 anon\napp touch R0\n`;
+  const e = whyText(`${text}${turn.repeat(4)}`, 'stock', { region: 'R0', index: 0 });
+  expect(e.nid).toBe(2);
+  expect(e.history.map(({ nid, note }) => note ?? nid)).toEqual([
+    undefined,
+    0,
+    ...[2, 0, 2, 0, 2],
+    ...Array(2).fill('gpu0 keeps its block, which went to and fro too fast'),
+  ]);
+});

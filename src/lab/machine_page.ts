@@ -43,11 +43,13 @@ export function fieldTables(): string {
   const file = JSON.parse(machineJsonSchema()) as Schema;
   const itemsOf = (list: string, of: Schema = file): Schema => of.properties?.[list]?.items ?? {};
   const node = itemsOf('nodes');
+  const device = itemsOf('devices');
   return [
     table('The file:', file),
     table('An entry of `nodes`:', node),
     table('An entry of `ranges` of a node:', itemsOf('ranges', node)),
-    table('An entry of `devices`:', itemsOf('devices')),
+    table('An entry of `devices`:', device),
+    table('The `cache` of a device:', device.properties?.['cache'] ?? {}),
     table('An entry of `links`:', itemsOf('links')),
   ].join('\n');
 }

@@ -2,7 +2,14 @@
 import { UserError } from '../base/assert.ts';
 import type { Frame } from '../base/ids.ts';
 import { type HugeVma, hugeIndex, isHuge } from '../kernel/hugetlb_area.ts';
-import { anyFrameOf, PTE_ZERO_PAGE, pteFrame, pteIsPage } from '../kernel/page_table.ts';
+import {
+  anyFrameOf,
+  PTE_POISON,
+  PTE_ZERO_PAGE,
+  pteFrame,
+  pteIsPage,
+  pteIsSwap,
+} from '../kernel/page_table.ts';
 import type { Task } from '../kernel/task.ts';
 import { nearMisses } from '../machine/near_misses.ts';
 import type { Act, Scenario } from '../scenario/ops.ts';
@@ -11,7 +18,16 @@ import type { Session, Step } from './session.ts';
 
 /** What is at a page of a task. */
 export type PageState =
-  | { readonly kind: 'no task' | 'dead task' | 'not mapped' | 'empty' | 'zero page' }
+  | {
+      readonly kind:
+        | 'no task'
+        | 'dead task'
+        | 'not mapped'
+        | 'empty'
+        | 'zero page'
+        | 'in swap'
+        | 'broken';
+    }
   /** `isMapped` is false for a page of a shared object that the task has not touched itself. */
   | { readonly kind: 'page'; readonly frame: Frame; readonly isMapped: boolean };
 
@@ -29,7 +45,11 @@ export function pageState(session: Session, page: PageName): PageState {
   const frame = anyFrameOf(pte);
   if (frame !== -1) return { kind: 'page', frame, isMapped: true };
   if (pte === PTE_ZERO_PAGE) return { kind: 'zero page' };
-  const shared = vma.object?.page(vma.pgoff + (vpn - vma.startVpn));
+  if (pte === PTE_POISON) return { kind: 'broken' };
+  if (pteIsSwap(pte)) return { kind: 'in swap' };
+  const index = vma.pgoff + (vpn - vma.startVpn);
+  const shared = (vma.object ?? vma.file?.inode)?.page(index);
+  if (shared === undefined && vma.object?.slot(index) !== undefined) return { kind: 'in swap' };
   return shared === undefined
     ? { kind: 'empty' }
     : { kind: 'page', frame: shared, isMapped: false };

@@ -6,11 +6,12 @@ import { checkMachine, checkPageBytes, type Fail, LOCAL_DISTANCE } from './check
 import { parseCpuList } from './cpu_list.ts';
 import type { JsonPath } from './json_text.ts';
 import { layOutMemory } from './layout.ts';
-import type { LinkSpec, Machine, MemoryRange, NodeSpec } from './machine.ts';
+import type { CacheSpec, LinkSpec, Machine, MemoryRange, NodeSpec } from './machine.ts';
 import type { MachineFile } from './schema.ts';
 import { DEFAULT_PAGE_BYTES } from './zones.ts';
 
 type FileNode = MachineFile['nodes'][number];
+type FileCache = NonNullable<NonNullable<MachineFile['devices']>[number]['cache']>;
 
 /** The distance between two nodes when nothing says otherwise (linux REMOTE_DISTANCE). */
 export const REMOTE_DISTANCE = 20;
@@ -108,15 +109,29 @@ export function buildMachine(file: MachineFile, fail: Fail): Machine {
     ...(file.sizesAre === undefined ? {} : { sizesAre: file.sizesAre }),
     nodes,
     distances: file.distances ?? defaultDistances(nodes.length),
-    devices: (file.devices ?? []).map((device) => ({
+    devices: (file.devices ?? []).map((device, i) => ({
       name: device.name,
       kind: device.kind,
       homeNode: nodeId(device.homeNode),
+      ...(device.cache === undefined
+        ? {}
+        : { cache: toCache(device.cache, ['devices', i, 'cache'], fail) }),
     })),
     links: (file.links ?? []).map(toLink),
   };
   checkMachine(machine, fail);
   return machine;
+}
+
+function toCache(cache: FileCache, at: JsonPath, fail: Fail): CacheSpec {
+  const { holds, isCoherent, isWriteBack, source } = cache;
+  return {
+    sizeBytes: toBytes(cache.size, [...at, 'size'], fail),
+    holds,
+    ...(isCoherent === undefined ? {} : { isCoherent }),
+    ...(isWriteBack === undefined ? {} : { isWriteBack }),
+    source,
+  };
 }
 
 /** A link without the fields that were left out, so that equal links compare equal. */

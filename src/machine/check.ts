@@ -6,7 +6,7 @@ import { MAX_NUMNODES } from '../base/ids.ts';
 import { formatSizeBytes } from '../base/units.ts';
 import { MAX_CPUS } from './cpu_list.ts';
 import type { JsonPath } from './json_text.ts';
-import type { Arch, LinkSpec, Machine, NodeSpec } from './machine.ts';
+import type { Arch, CacheSpec, LinkSpec, Machine, NodeSpec } from './machine.ts';
 import { nodeSizeBytes } from './machine.ts';
 import { pageSizesOf } from './zones.ts';
 
@@ -190,12 +190,18 @@ function checkDevices(machine: Machine, fail: Fail): void {
     if (!machine.nodes.some((node) => node.id === device.homeNode)) {
       fail([...at, 'homeNode'], `there is no node ${device.homeNode}`);
     }
+    if (device.cache !== undefined) checkCache(device.cache, [...at, 'cache'], fail);
   });
   machine.nodes.forEach((node, i) => {
     if (node.device === undefined || names.includes(node.device)) return;
     const known = names.length === 0 ? 'the list is empty' : `there are ${names.join(', ')}`;
     fail(['nodes', i, 'device'], `\`${node.device}\` is not in \`devices\`; ${known}`);
   });
+}
+
+function checkCache(cache: CacheSpec, at: JsonPath, fail: Fail): void {
+  if (cache.sizeBytes <= 0) fail([...at, 'size'], 'an empty cache; leave it out');
+  if (cache.source.trim() === '') fail([...at, 'source'], 'say where this is from');
 }
 
 function checkLink(machine: Machine, link: LinkSpec, at: JsonPath, fail: Fail): void {

@@ -1,7 +1,7 @@
 // The hardware as firmware tells it, before any kernel has run: nodes, CPUs, distances, memory
 // ranges, devices and links. Plain data; everything that makes or reads a machine ends here.
 // Models   what Linux learns from SRAT/SLIT/HMAT or the device tree.
-// Omits    caches below a node, PCI topology.
+// Omits    caches of CPUs, PCI topology.
 // Holds    node ids and range starts ascend; ranges do not overlap; the distance matrix is square.
 import type { Cpu, NodeId } from '../base/ids.ts';
 
@@ -41,6 +41,22 @@ export interface NodeSpec {
   readonly offlineAtStart?: boolean | undefined;
 }
 
+/** Which memory a device's cache keeps copies of: its own only, that elsewhere, or both. */
+export const CACHE_HOLDS = ['own', 'elsewhere', 'all'] as const;
+export type CacheHolds = (typeof CACHE_HOLDS)[number];
+
+/** A cache of a device, with its source, or it does not exist. */
+export interface CacheSpec {
+  readonly sizeBytes: number;
+  readonly holds: CacheHolds;
+  /** Do writes of CPUs and of other devices take its copies away? */
+  readonly isCoherent?: boolean | undefined;
+  /** Does it keep what the device writes, until the copy leaves it? Else writes go through. */
+  readonly isWriteBack?: boolean | undefined;
+  /** Where this is from. */
+  readonly source: string;
+}
+
 /** A device that owns memory: what an isolation design wants to keep others off. */
 export interface DeviceSpec {
   /** `gpu0`; unique. */
@@ -49,6 +65,7 @@ export interface DeviceSpec {
   readonly kind: string;
   /** The node of the CPU it hangs on. */
   readonly homeNode: NodeId;
+  readonly cache?: CacheSpec | undefined;
 }
 
 /** A cost figure with its source, or it does not exist. */

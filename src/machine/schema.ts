@@ -7,7 +7,15 @@ import { buildMachine } from './build.ts';
 import { formatCpuList, MAX_CPUS } from './cpu_list.ts';
 import { formatPath, type JsonPath, parseJsonText } from './json_text.ts';
 import { layOutMemory } from './layout.ts';
-import { ARCHES, type Machine, MEMORY_ZONES, type NodeSpec, nodeSizeBytes } from './machine.ts';
+import {
+  ARCHES,
+  CACHE_HOLDS,
+  type DeviceSpec,
+  type Machine,
+  MEMORY_ZONES,
+  type NodeSpec,
+  nodeSizeBytes,
+} from './machine.ts';
 import { nearMisses } from './near_misses.ts';
 
 const BYTES_TEXT = /^(0[xX][0-9a-fA-F]+|\d+(\.\d+)?\s*([kKmMgGtT]([iI]?[bB])?|[bB])?)$/;
@@ -92,11 +100,36 @@ const node = z
   })
   .describe('A NUMA node.');
 
+const cache = z
+  .strictObject({
+    size: bytes('How much it holds.'),
+    holds: z
+      .enum(CACHE_HOLDS)
+      .describe(
+        'Copies of which memory: the `own` of the device, that `elsewhere`, or `all`. One that ' +
+          'holds its own only answers nothing that would go over a link.',
+      ),
+    isCoherent: z
+      .boolean()
+      .optional()
+      .describe(
+        'Writes of CPUs and of other devices take copies away. Left out: they do not, and it is ' +
+          'emptied before each computation.',
+      ),
+    isWriteBack: z
+      .boolean()
+      .optional()
+      .describe('What the device writes stays in it. Left out: writes go through to memory.'),
+    source: z.string().describe('Where this is from. A cache without a source does not exist.'),
+  })
+  .describe('What the device keeps copies of.');
+
 const device = z
   .strictObject({
     name: name.describe('A unique name: "gpu0".'),
     kind: z.string().describe('What it is, for people: "NVIDIA V100 on NVLink 2.0".'),
     homeNode: nodeNumber.describe('The node of the CPUs that it hangs on.'),
+    cache: cache.optional(),
   })
   .describe('A device that owns memory.');
 
@@ -166,6 +199,7 @@ function fieldsAt(path: JsonPath): readonly string[] {
     nodes: node.shape,
     'nodes.ranges': range.shape,
     devices: device.shape,
+    'devices.cache': cache.shape,
     links: link.shape,
   };
   const shape = shapes[path.filter((part) => typeof part === 'string').join('.')];
@@ -282,6 +316,12 @@ function nodeToFile(n: NodeSpec, bySize: boolean): MachineFile['nodes'][number] 
   };
 }
 
+function deviceToFile({ cache: spec, ...device }: DeviceSpec): object {
+  if (spec === undefined) return device;
+  const { sizeBytes, ...rest } = spec;
+  return { ...device, cache: { size: exactSize(sizeBytes), ...rest } };
+}
+
 /** `{ "a": 1, "b": [2, 3] }` on one line. */
 function oneLine(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(oneLine).join(', ')}]`;
@@ -298,7 +338,7 @@ export function machineToJson(machine: Machine): string {
   const lists = {
     nodes: machine.nodes.map((n) => nodeToFile(n, bySize)),
     distances: machine.distances,
-    devices: machine.devices,
+    devices: machine.devices.map(deviceToFile),
     links: machine.links,
   };
   const lines = [

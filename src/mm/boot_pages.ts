@@ -44,6 +44,51 @@ export function takenByBoot({ zones, pageBytes, machine }: Memory, z: number, pr
   return Math.min(pages, present);
 }
 
+/**
+ * Those of them that lie at the zone's end: memblock gives the highest address, so the table of
+ * frames is there, while the kernel's image is where the first node's memory begins.
+ */
+export function takenAtEnd({ zones, pageBytes }: Memory, z: ZoneIndex): number {
+  const nrTaken = (zones.present[z] as number) - (zones.managed[z] as number);
+  const nrImage = KERNEL_IMAGE_BYTES / pageBytes;
+  const ofFirst = zones.ofNode(zones.nid[0] as number);
+  const ofImage = ofFirst.find((o) => (zones.present[o] as number) >= nrImage);
+  return z === ofImage ? Math.max(0, nrTaken - nrImage) : nrTaken;
+}
+
+/** A piece of memory without what boot took of it. */
+interface LeftOver {
+  readonly start: number;
+  readonly end: number;
+  readonly of: Piece;
+}
+
+interface Piece {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * What is left of pieces of memory, ascending, of which boot took `nrTaken` pages: the last
+ * `nrAtEnd`, and the rest from the start.
+ */
+export function withoutTaken(pieces: readonly Piece[], nrTaken: number, nrAtEnd: number) {
+  let nrFirst = nrTaken - nrAtEnd;
+  let nrLast = nrAtEnd;
+  const ends = new Map<Piece, number>();
+  for (const piece of [...pieces].reverse()) {
+    const taken = Math.min(nrLast, piece.end - piece.start);
+    nrLast -= taken;
+    ends.set(piece, piece.end - taken);
+  }
+  return pieces.map((piece): LeftOver => {
+    const end = ends.get(piece) as number;
+    const taken = Math.min(nrFirst, end - piece.start);
+    nrFirst -= taken;
+    return { start: piece.start + taken, end, of: piece };
+  });
+}
+
 export interface BootPages {
   /** First frames, in the order in which they were got. */
   readonly frames: readonly Frame[];

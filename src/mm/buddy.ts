@@ -225,10 +225,10 @@ export class Buddy extends BuddyLists {
   }
 
   /**
-   * Takes up to `count` single frames into `out`, as that many calls of alloc with order 0 would,
-   * but a block at a time: when the smallest free block has 2^k frames, all lists below are empty,
-   * so its first frames go out in order and the rest stays as one block an order. Returns how many
-   * (rmqueue_bulk).
+   * Takes up to `count` single frames into `out`, from its place `at` on, as that many calls of
+   * alloc with order 0 would, but a block at a time: when the smallest free block has 2^k frames,
+   * all lists below are empty, so its first frames go out in order and the rest stays as one block
+   * an order. Returns how many (rmqueue_bulk).
    */
   allocBulk(
     z: ZoneIndex,
@@ -236,6 +236,7 @@ export class Buddy extends BuddyLists {
     type: number,
     allocFlags: number,
     out: Int32Array,
+    at = 0,
   ): number {
     const { zones } = this;
     const m = z * MIGRATE_TYPES + type;
@@ -250,7 +251,7 @@ export class Buddy extends BuddyLists {
       const block = this.#take(z, order, type);
       const size = 1 << order;
       const n = Math.min(count - done, size);
-      for (let i = 0; i < n; i++) out[done + i] = block + i;
+      for (let i = 0; i < n; i++) out[at + done + i] = block + i;
       for (let rest = n; rest < size; ) {
         const o = 31 - Math.clz32(rest & -rest);
         this.addBlock(z, block + rest, o, type, false);

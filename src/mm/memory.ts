@@ -13,13 +13,16 @@ import { Nodemask } from '../base/nodemask.ts';
 import type { Design, DeviceMemoryType } from '../hooks/design.ts';
 import type { Machine } from '../machine/machine.ts';
 import { maxOrder, memoryBlockBytes, pageblockOrder } from '../machine/zones.ts';
+import { BootBlocks } from './boot_blocks.ts';
 import {
   type BootPages,
   type BootPool,
   bootPagesIn,
   takeBootPages,
+  takenAtEnd,
   takenByBoot,
   withoutBootPages,
+  withoutTaken,
 } from './boot_pages.ts';
 import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
@@ -31,7 +34,7 @@ import { cutBlocks, type MemoryBlock } from './memory_block.ts';
 import { DeviceMemory, keptMemory } from './memremap.ts';
 import { setPcpLimits, Zones } from './mmzone.ts';
 import { NodeCharges } from './node_charge.ts';
-import { NodeStates, onlineNodes } from './node_states.ts';
+import { NodeStates, nodesOfCpus, onlineNodes } from './node_states.ts';
 import { type AutoOnline, OnlinePolicy } from './online_policy.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PerCpuLists } from './pcp.ts';
@@ -45,6 +48,7 @@ import {
   setupPerZoneWmarks,
 } from './watermark.ts';
 import {
+  addMovable,
   planDeviceMemory,
   planSnapshot,
   planZones,
@@ -59,6 +63,8 @@ export interface MemoryOptions {
   readonly zones?: readonly ZoneSnapshot[] | undefined;
   /** `memhp_default_state=` on the command line; where it is left out the machine says. */
   readonly memhpDefaultState?: AutoOnline | undefined;
+  /** Boot memory may come back in ZONE_MOVABLE, so its nodes have that zone, empty at first. */
+  readonly mayMoveBootMemory?: boolean | undefined;
   /** `hugepagesz=1G hugepages=` on the command line. */
   readonly giganticBootPool?: BootPool | undefined;
   /** Keep page blocks of every type free from the start; see keepBlocksFree. */
@@ -70,6 +76,8 @@ export interface Segment {
   readonly startFrame: number;
   readonly startPfn: number;
   readonly nrPages: number;
+  /** The zone that boot gave it to; undefined for memory that was plugged in. */
+  readonly zone: ZoneIndex | undefined;
 }
 
 /** Frames must fit page table entries and 32-bit columns with room to spare. */
@@ -108,10 +116,14 @@ export class Memory {
   #keepsBlocks = false;
   /** By zone: pages that were free when it came up; its other pages are boot's for good. */
   readonly freeAtStart: Int32Array;
+  /** By zone: those of boot's pages that are its last; the others are its first. */
+  readonly takenAtEnd: Int32Array;
   /** Gigantic pages that boot has set apart. */
   readonly bootPages: BootPages;
   /** Hot-plugged memory, by node and address: what can go offline and come online. */
   readonly blocks: readonly MemoryBlock[];
+  /** Likewise boot memory, as far as it can go at all. */
+  readonly bootBlocks = new BootBlocks(this);
   /** What becomes of memory that is added, and of blocks for which nobody names a zone. */
   readonly onlinePolicy: OnlinePolicy;
   /** Memory has come or gone since boot, which made the kernel build its lists again. */
@@ -132,12 +144,13 @@ export class Memory {
     this.nrNodeIds = Math.max(...machine.nodes.map((n) => n.id)) + 1;
     this.onlineCpus = machine.nodes.flatMap((n) => n.cpus);
     this.nrCpus = Math.max(0, ...this.onlineCpus) + 1;
-    this.nodeOfCpu = this.#mapCpus();
+    this.nodeOfCpu = nodesOfCpus(machine, this.nrCpus);
     this.#setNodes();
     const kept = keptMemory(design, this.states);
     const plans = this.#plan(options, kept);
     this.zones = new Zones(plans, this.maxOrder + 1);
     this.freeAtStart = new Int32Array(this.zones.nr);
+    this.takenAtEnd = new Int32Array(this.zones.nr);
     const nrFrames = this.#layOut(plans);
     this.map = new MemMap(nrFrames);
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
@@ -171,8 +184,7 @@ export class Memory {
     });
     this.onlinePolicy = new OnlinePolicy(machine, options.memhpDefaultState);
     this.blocks = cutBlocks(plans, this.#segments, memoryBlockBytes(machine) / this.pageBytes);
-    for (const block of this.blocks) {
-      const { startFrame, nrPages, zone } = block;
+    for (const { startFrame, nrPages, zone } of [...this.#segments, ...this.blocks]) {
       if (zone !== undefined) this.buddy.moveToZone(startFrame, startFrame + nrPages, zone);
     }
     plans.forEach((plan, z) => {
@@ -189,14 +201,6 @@ export class Memory {
     this.rebuild();
     this.#keepsBlocks = (options.keepsBlocks ?? false) && this.hasRoomForThps;
     this.#setWatermarks(plans);
-  }
-
-  #mapCpus(): Int32Array {
-    const nodeOfCpu = new Int32Array(this.nrCpus).fill(-1);
-    for (const node of this.machine.nodes) {
-      for (const cpu of node.cpus) if (nodeOfCpu[cpu] === -1) nodeOfCpu[cpu] = node.id;
-    }
-    return nodeOfCpu;
   }
 
   /** Has it enough boot memory for transparent huge pages to be of use (hugepage_init)? */
@@ -255,10 +259,11 @@ export class Memory {
   /** Stretches of frames that a zone has now: memory that is offline is in none. */
   stretchesOf(z: ZoneIndex): { readonly start: number; readonly end: number }[] {
     const isHotplug = this.blocks.some((block) => block.nid === this.zones.nid[z]);
-    const own = isHotplug
+    const from: readonly { startFrame: number; nrPages: number }[] = isHotplug
       ? this.blocks.filter((block) => block.zone === z)
-      : this.#segments.filter((s) => this.zones.frameInZone(z, s.startFrame as Frame));
-    return own.map(({ startFrame, nrPages }) => ({ start: startFrame, end: startFrame + nrPages }));
+      : this.#segments.filter((s) => s.zone === z);
+    const own = from.map((s) => ({ start: s.startFrame, end: s.startFrame + s.nrPages }));
+    return isHotplug ? own : this.bootBlocks.stretchesOf(z, own);
   }
 
   /** Physical page frame number of a frame. */
@@ -289,19 +294,18 @@ export class Memory {
   /** Frees what boot has not taken; what is free in a snapshot does not count its pages. */
   #fillZone(z: ZoneIndex, { snapshot, stretches }: ZonePlan): void {
     const { present, managed } = this.zones;
+    this.takenAtEnd[z] = takenAtEnd(this, z);
     const free = snapshot === undefined ? undefined : snapshot.freePages + bootPagesIn(this, z);
     this.freeAtStart[z] = free ?? (managed[z] as number);
-    let skip = (present[z] as number) - (this.freeAtStart[z] as number);
-    assert(skip >= 0, 'a zone has no more free pages than it has pages');
+    const nrTaken = (present[z] as number) - (this.freeAtStart[z] as number);
+    assert(nrTaken >= 0, 'a zone has no more free pages than it has pages');
     const pieces = stretches.flatMap((stretch) => {
       const { startFrame: start, nrPages } = this.#segmentOf(z, stretch);
       return withoutBootPages({ start, end: start + nrPages }, this.bootPages);
     });
     const untouched = pieces.reduce((a, b) => (b.end - b.start > a.end - a.start ? b : a));
-    for (const piece of pieces) {
-      const taken = Math.min(skip, piece.end - piece.start);
-      skip -= taken;
-      this.buddy.freeRange(z, piece.start + taken, piece.end, piece === untouched);
+    for (const piece of withoutTaken(pieces, nrTaken, this.takenAtEnd[z] as number)) {
+      this.buddy.freeRange(z, piece.start, piece.end, piece.of === untouched);
     }
   }
 
@@ -315,7 +319,8 @@ export class Memory {
         startPfn < s.startPfn + s.nrPages,
     );
     assert(whole !== undefined, 'a zone holds memory that was laid out');
-    return { startFrame: whole.startFrame + startPfn - whole.startPfn, startPfn, nrPages };
+    const startFrame = whole.startFrame + startPfn - whole.startPfn;
+    return { startFrame, startPfn, nrPages, zone: whole.zone };
   }
 
   /**
@@ -328,10 +333,13 @@ export class Memory {
     let nextFrame = 0;
     plans.forEach((plan, z) => {
       const known = plan.hotplug === undefined ? undefined : shared.get(plan.hotplug);
-      const start = known?.start ?? nextFrame;
+      const isLater = plan.hotplug === undefined && plan.stretches.length === 0;
+      const first = isLater ? (this.zones.ofNode(plan.nid)[0] as number) : z;
+      const start = isLater ? this.zones.startFrame[first] : (known?.start ?? nextFrame);
       for (const stretch of known === undefined ? (plan.hotplug ?? plan.stretches) : []) {
         const startFrame = nextFrame + (stretch.startPfn % blockFrames);
-        this.#segments.push({ startFrame, ...stretch });
+        const zone = plan.hotplug === undefined ? (z as ZoneIndex) : undefined;
+        this.#segments.push({ startFrame, ...stretch, zone });
         nextFrame = roundUp(startFrame + stretch.nrPages, blockFrames);
       }
       const end = known?.end ?? nextFrame;
@@ -360,12 +368,13 @@ export class Memory {
   }
 
   #plan(
-    { zones, memhpDefaultState }: MemoryOptions,
+    { zones, memhpDefaultState, mayMoveBootMemory }: MemoryOptions,
     kept: ReadonlyMap<NodeId, unknown>,
   ): ZonePlan[] {
     const { machine } = this;
     const plans =
       zones === undefined ? planZones(machine, memhpDefaultState) : planSnapshot(machine, zones);
+    if (mayMoveBootMemory === true) addMovable(plans);
     return planDeviceMemory(machine, plans, (nid) => kept.has(nid));
   }
 

@@ -1,8 +1,7 @@
-// Memory blocks: the pieces in which hot-plugged memory goes offline and comes online, one file
-// /sys/devices/system/memory/memoryN each.
+// Memory blocks: the pieces in which memory goes offline and comes online, one directory
+// /sys/devices/system/memory/memoryN each; cut here are those of hot-plugged memory.
 // Models   linux@v6.1 drivers/base/memory.c: struct memory_block, as far as its place and its zone
 //          go.
-// Omits    blocks of boot memory: which of their pages boot took is not known.
 // Holds    MBK1 blocks ascend by node and address, and each lies in one stretch of frames.
 import type { NodeId, ZoneIndex } from '../base/ids.ts';
 import type { ZonePlan } from './zone_plan.ts';
@@ -16,6 +15,8 @@ export interface MemoryBlock {
   readonly isWhole: boolean;
   /** Number of the stretch, a DIMM, that it was plugged in with, on its node. */
   readonly dimm: number;
+  /** The first that a zone of boot memory reaches into: the kernel's own pages lie there. */
+  readonly isFirst: boolean;
   /** The memory is there: not taken away again, or not added yet. */
   isThere: boolean;
   /** The zone it is online in; undefined while it is offline. */
@@ -46,6 +47,7 @@ export function cutBlocks(
           startFrame: segment.startFrame + at - startPfn,
           isWhole: next - at === blockPages,
           dimm,
+          isFirst: false,
           isThere: true,
           zone: zoneAt(plans, nid, at),
         });

@@ -10,6 +10,7 @@
 //          blocks. HPL2 lists are built anew before an emptied node loses N_MEMORY.
 import { assert, NotModelled } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
+import { NO_DIMM } from './boot_blocks.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from './gfp.ts';
 import { HUGE_PAGE_BYTES } from './huge_page_lists.ts';
 import {
@@ -38,21 +39,26 @@ function intersects(zones: Zones, z: ZoneIndex | undefined, block: MemoryBlock):
   return block.startPfn < end && block.startPfn + block.nrPages > start;
 }
 
-/** The zone that a block comes online in (zone_for_pfn_range). */
-export function zoneForBlock(mem: Memory, block: MemoryBlock, type: OnlineType): ZoneIndex {
+/**
+ * The zone that a block comes online in (zone_for_pfn_range): by its name where the run has no such
+ * zone on that node, since nobody said that boot memory may come to it.
+ */
+export function zoneForBlock(
+  mem: Memory,
+  block: MemoryBlock,
+  type: OnlineType,
+): ZoneIndex | 'Normal' | 'Movable' {
   const { zones } = mem;
   const below = zones
     .ofNode(block.nid)
     .find((z) => (zones.type[z] as number) < ZONE_NORMAL && intersects(zones, z, block));
   const kernel = below ?? zones.find(block.nid, ZONE_NORMAL);
   const movable = zones.find(block.nid, ZONE_MOVABLE);
-  assert(kernel !== undefined && movable !== undefined, 'a hot-plugged node has both zones');
-  if (type === 'KERNEL') return kernel;
-  if (type === 'MOVABLE') return movable;
+  if (type === 'KERNEL') return kernel ?? 'Normal';
+  if (type === 'MOVABLE') return movable ?? 'Movable';
   const isMovable = mem.onlinePolicy.isMovable(zones, mem.blocks, block);
-  if (isMovable !== undefined) return isMovable ? movable : kernel;
-  const isInMovable = intersects(zones, movable, block);
-  return isInMovable && !intersects(zones, kernel, block) ? movable : kernel;
+  const isInMovable = intersects(zones, movable, block) && !intersects(zones, kernel, block);
+  return (isMovable ?? isInMovable) ? (movable ?? 'Movable') : (kernel ?? 'Normal');
 }
 
 /** Puts an offline block online in a zone (online_pages). */
@@ -63,14 +69,13 @@ export function onlineBlockIn(mem: Memory, block: MemoryBlock, z: ZoneIndex): vo
   block.zone = z;
   const { startFrame, nrPages } = block;
   buddy.moveToZone(startFrame, startFrame + nrPages, z);
-  setSpan(mem, z);
+  setSpan(mem, z, block);
   add(zones.present, z, nrPages);
   add(zones.managed, z, nrPages);
   add(mem.freeAtStart, z, nrPages);
   buddy.freeRange(z, startFrame, startFrame + nrPages, true);
-  mem.hasMemoryComeLater = true;
   mem.setNodeState(z);
-  if (wasEmpty) mem.rebuild();
+  if (wasEmpty) rebuild(mem);
   mem.updateWatermarks();
 }
 
@@ -165,20 +170,29 @@ export function removeBlock(mem: Memory, { block, zone, nrTaken }: IsolatedBlock
   add(zones.present, zone, -nrPages);
   add(zones.managed, zone, -nrPages);
   add(mem.freeAtStart, zone, nrTaken - nrPages);
-  mem.hasMemoryComeLater = true;
   mem.hasMemoryGone = true;
   mem.updateWatermarks();
-  if (zones.present[zone] === 0) mem.rebuild();
+  if (zones.present[zone] === 0) rebuild(mem);
   const left = zones.ofNode(nid).filter((z) => (zones.present[z] as number) > 0);
   if (!left.some((z) => (zones.type[z] as number) <= ZONE_NORMAL)) states.clearNormalMemory(nid);
   if (left.length === 0) states.clearMemory(nid);
   mem.compile();
-  setSpan(mem, zone);
+  setSpan(mem, zone, block);
 }
 
-/** A zone reaches from its first online block to its last. */
-function setSpan(mem: Memory, z: ZoneIndex): void {
+/** Lists are built again, now that it is known which nodes have CPUs. */
+function rebuild(mem: Memory): void {
+  mem.hasMemoryComeLater = true;
+  mem.rebuild();
+}
+
+/** A block has come or gone: a zone reaches from its first online block to its last. */
+function setSpan(mem: Memory, z: ZoneIndex, block: MemoryBlock): void {
   const { zones } = mem;
+  if (block.dimm === NO_DIMM) {
+    mem.bootBlocks.setSpan(z, block);
+    return;
+  }
   const own = mem.blocks.filter((block) => block.zone === z);
   const first = own[0];
   const last = own.at(-1);

@@ -55,6 +55,15 @@ export class NodeStates implements NodesView {
   }
 }
 
+/** Node of each CPU, -1 for none. */
+export function nodesOfCpus(machine: Machine, nrCpus: number): Int32Array {
+  const nodeOfCpu = new Int32Array(nrCpus).fill(-1);
+  for (const node of machine.nodes) {
+    for (const cpu of node.cpus) if (nodeOfCpu[cpu] === -1) nodeOfCpu[cpu] = node.id;
+  }
+  return nodeOfCpu;
+}
+
 /**
  * Nodes that are online after boot: on x86 those with CPUs or memory, even if that is offline
  * (numa_register_memblks, init_cpu_to_node); elsewhere every node that the firmware names.

@@ -53,7 +53,8 @@ export class OnlinePolicy {
   isMovable(zones: Zones, blocks: readonly MemoryBlock[], block: MemoryBlock): boolean | undefined {
     if (this.policy === 'contig-zones') return undefined;
     if (this.ratioPercent === 0) return false;
-    const group = blocks.filter((b) => b.isThere && b.nid === block.nid && b.dimm === block.dimm);
+    const isWithIt = (b: MemoryBlock) => b.nid === block.nid && b.dimm === block.dimm;
+    const group = block.dimm < 0 ? [block] : blocks.filter((b) => b.isThere && isWithIt(b));
     const isKernels = ({ zone }: MemoryBlock) =>
       zone !== undefined && zones.type[zone] !== ZONE_MOVABLE;
     if (group.some(isKernels)) return false;

@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy_lists.ts';
+import type { FrameWatch } from './frame_watch.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
 import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';
@@ -19,6 +20,8 @@ export class PageFreer {
   current!: AllocTask;
   /** Memory cgroups, once there are any. */
   memcg: MemCgroups | null = null;
+  /** Caches that hold copies of frames, on machines that have such. */
+  watch: FrameWatch | null = null;
   /** Why the last request that gave nothing failed. */
   failure: Failure = FAILURE.NONE;
   readonly #parts: PageAllocatorParts;
@@ -68,6 +71,7 @@ export class PageFreer {
   free(f: Frame): void {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
+    if (this.watch !== null) this.watch.freed(f, 1);
     if (this.#lru.isInUse) this.#lru.forget(f);
     if (this.#held.isInUse && this.#held.keeps(f)) {
       // A broken page counts for nobody any more, a pinned one does as long as the pin holds it.
@@ -90,7 +94,7 @@ export class PageFreer {
   freeMany(frames: Int32Array, from: number, to: number): void {
     const isWatched =
       this.#lru.isInUse || this.#held.isInUse || this.#device.isInUse || this.memcg !== null;
-    if (isWatched || this.#charges !== null) {
+    if (isWatched || this.#charges !== null || this.watch !== null) {
       for (let i = from; i < to; i++) this.free(frames[i] as Frame);
       return;
     }
@@ -125,6 +129,7 @@ export class PageFreer {
       return;
     }
     this.#kind[f] = KIND_NONE;
+    if (this.watch !== null) this.watch.freed(f, 1 << order);
     if (this.#lru.isInUse) this.#lru.forget(f);
     if (this.#charges !== null || this.memcg !== null) this.#uncharge(f, order);
     this.#nrFreed += 1 << order;

@@ -35,7 +35,7 @@ test('[PCP2] an empty list takes a batch from the buddy lists and gives its fram
   const k = kernel();
   const batch = k.mem.zones.pcpBatch[Z] as number;
   const before = k.mem.zones.free[Z] as number;
-  expect(k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 1), 1, 0, 1, out, 0)).toBe(1);
+  expect(k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 1), 1, 0, 1, out, 0, 0)).toBe(1);
   const first = out[0] as number;
   expect(k.mem.zones.free[Z]).toBe(before - batch);
   expect(k.mem.pcp.countOf(Z)).toBe(batch - 1);
@@ -47,12 +47,12 @@ test('[PCP2] an empty list takes a batch from the buddy lists and gives its fram
 
 test('[PCP2] what was given back last is taken first', () => {
   const k = kernel();
-  k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 3, out, 0);
+  k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 3, out, 0, 0);
   const frames = [...out.subarray(0, 3)] as Frame[];
   for (const f of frames) k.mem.pcp.put(Z, 0, 1, f);
   const again: number[] = [];
   for (let i = 0; i < 3; i++) {
-    k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 1, out, 0);
+    k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 1, out, 0, 0);
     again.push(out[0] as number);
   }
   expect(again).toEqual([...frames].reverse());
@@ -66,7 +66,7 @@ test('[PCP4] CPUs and migrate types do not share lists', () => {
     [0, 1],
     [1, 1],
   ] as const) {
-    k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, cpu), type, 0, 1, out, 0);
+    k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, cpu), type, 0, 1, out, 0, 0);
   }
   const lists = new Set(held(k).map((r) => `${r.cpu}/${r.type}`));
   expect([...lists].sort()).toEqual(['0/0', '0/1', '1/1']);
@@ -94,13 +94,14 @@ test('[PCP2] asking for many at once gives what that many single requests give',
           want - got.length,
           out,
           0,
+          0,
         );
         if (n === 0) break;
         got.push(...out.subarray(0, n));
       }
       const single: number[] = [];
       for (let i = 0; i < got.length; i++) {
-        one.mem.pcp.take(Z, one.mem.pcp.listOf(Z, cpu), type, 0, 1, out, 0);
+        one.mem.pcp.take(Z, one.mem.pcp.listOf(Z, cpu), type, 0, 1, out, 0, 0);
         single.push(out[0] as number);
       }
       expect(single).toEqual(got);
@@ -121,7 +122,7 @@ describe('frames given back', () => {
     const high = k.mem.zones.pcpHigh[Z] as number;
     const owned: number[] = [];
     while (owned.length < 6 * high) {
-      const n = k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 64, out, 0);
+      const n = k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 64, out, 0, 0);
       owned.push(...out.subarray(0, n));
     }
     let most = 0;
@@ -143,7 +144,7 @@ describe('frames given back', () => {
     zones.pcpBatch[Z] = 4;
     const owned: number[] = [];
     while (owned.length < 400) {
-      const n = k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 64, out, 0);
+      const n = k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, 0), 1, 0, 64, out, 0, 0);
       owned.push(...out.subarray(0, n));
     }
     k.mem.pcp.drain(Z);
@@ -160,7 +161,7 @@ describe('frames given back', () => {
   test('[PCP6] drain returns every frame of a zone to the buddy lists', () => {
     const k = kernel();
     const before = k.mem.zones.free[Z] as number;
-    for (const cpu of [0, 1, 2]) k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, cpu), 1, 0, 1, out, 0);
+    for (const cpu of [0, 1, 2]) k.mem.pcp.take(Z, k.mem.pcp.listOf(Z, cpu), 1, 0, 1, out, 0, 0);
     k.mem.pcp.drain(Z);
     expect(k.mem.pcp.countOf(Z)).toBe(0);
     expect(k.mem.zones.free[Z]).toBe(before - 3);
@@ -223,7 +224,7 @@ test('[PCP2] giving many back at once is giving them back one by one', () => {
       const frames = new Int32Array(nr);
       for (let done = 0; done < nr; ) {
         const base = k.mem.pcp.listOf(Z, 0);
-        const n = k.mem.pcp.take(Z, base, 1, 0, Math.min(nr - done, 512), out, 0);
+        const n = k.mem.pcp.take(Z, base, 1, 0, Math.min(nr - done, 512), out, 0, 0);
         frames.set(out.subarray(0, n), done);
         done += n;
       }

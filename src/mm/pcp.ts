@@ -131,9 +131,9 @@ export class PerCpuLists {
   }
 
   /**
-   * Takes up to `want` frames into `out`, refilling the list at most once: all of them are what
-   * that many single requests would get whose other decisions are the same. Returns how many; 0
-   * when the zone has no frame for this type. `base` is listOf(zone, CPU).
+   * Takes up to `want` frames into `out`, from its place `at` on, refilling the list at most once:
+   * all of them are what that many single requests would get whose other decisions are the same.
+   * Returns how many; 0 when the zone has no frame for this type. `base` is listOf(zone, CPU).
    * @param mark free pages of the zone at which the next request looks elsewhere: a refill that
    *   takes the zone down to it gives one frame, and leaves the rest to whoever comes.
    */
@@ -144,24 +144,45 @@ export class PerCpuLists {
     allocFlags: number,
     want: number,
     out: Int32Array,
+    at: number,
     mark: number,
   ): number {
     let words = this.#words;
-    const at = ringAt(base, type);
-    if (words[at + RING_HEAD] === words[at + RING_TAIL]) {
+    const ctl = ringAt(base, type);
+    if (words[ctl + RING_HEAD] === words[ctl + RING_TAIL]) {
       if (this.#refill(z, base, type, 0, type, allocFlags) === 0) return 0;
       words = this.#words;
       if ((this.#buddy.zones.free[z] as number) <= mark) want = 1;
     }
-    const head = words[at + RING_HEAD] as number;
-    const n = Math.min(want, ((words[at + RING_TAIL] as number) - head) | 0);
+    const head = words[ctl + RING_HEAD] as number;
+    const n = Math.min(want, ((words[ctl + RING_TAIL] as number) - head) | 0);
     const factor = words[base + CTL_FREE_FACTOR] as number;
     if (factor > 0) words[base + CTL_FREE_FACTOR] = n < 8 ? factor >> n : 0;
-    const ring = words[at + RING_BASE] as number;
-    const mask = words[at + RING_MASK] as number;
-    for (let i = 0; i < n; i++) out[i] = words[ring + ((head + i) & mask)] as number;
-    words[at + RING_HEAD] = head + n;
+    const ring = words[ctl + RING_BASE] as number;
+    const mask = words[ctl + RING_MASK] as number;
+    for (let i = 0; i < n; i++) out[at + i] = words[ring + ((head + i) & mask)] as number;
+    words[ctl + RING_HEAD] = head + n;
     words[base + CTL_COUNT] = (words[base + CTL_COUNT] as number) - n;
+    return n;
+  }
+
+  /** As take, refilling as often as the zone stays above `mark`. */
+  takeAll(
+    z: ZoneIndex,
+    base: CpuList,
+    type: number,
+    allocFlags: number,
+    want: number,
+    out: Int32Array,
+    mark: number,
+  ): number {
+    const { free } = this.#buddy.zones;
+    let n = 0;
+    do {
+      const got = this.take(z, base, type, allocFlags, want - n, out, n, mark);
+      if (got === 0) break;
+      n += got;
+    } while (n < want && (free[z] as number) > mark);
     return n;
   }
 
@@ -220,8 +241,7 @@ export class PerCpuLists {
     const ring = words[at + RING_BASE] as number;
     let got = 0;
     if (order === 0) {
-      const entries = words.subarray(ring, ring + want);
-      got = this.#buddy.allocBulk(z, want, type, allocFlags, entries);
+      got = this.#buddy.allocBulk(z, want, type, allocFlags, words, ring);
     } else {
       for (; got < want; got++) {
         const block = this.#buddy.alloc(z, order, type, allocFlags);
@@ -327,6 +347,7 @@ export class PerCpuLists {
    */
   #freeBulk(z: ZoneIndex, base: CpuList, count: number, first: number): void {
     const words = this.#words;
+    const blockPages = 1 << this.#pageblockOrder;
     let left = Math.min(count, words[base + CTL_COUNT] as number);
     for (let p = first; left > 0; p = (p + 1) % NR_PCP_LISTS) {
       const at = ringAt(base, p);
@@ -339,8 +360,25 @@ export class PerCpuLists {
       while (freed < left && tail !== head) {
         tail = (tail - 1) | 0;
         const f = words[ring + (tail & mask)] as Frame;
-        this.#buddy.free(z, f, order, this.#buddy.pageblockType(f));
-        freed += 1 << order;
+        const type = this.#buddy.pageblockType(f);
+        if (order > 0) {
+          this.#buddy.free(z, f, order, type);
+          freed += 1 << order;
+          continue;
+        }
+        // Frames that follow each other and make up a block merge into it with nobody else between.
+        const most = Math.min(
+          f === 0 ? 1 : f & -f,
+          blockPages,
+          left - freed,
+          (tail - head + 1) | 0,
+        );
+        let n = 1;
+        while (n < most && words[ring + ((tail - n) & mask)] === f + n) n++;
+        const merged = 31 - Math.clz32(n);
+        this.#buddy.free(z, f, merged, type);
+        freed += 1 << merged;
+        tail = (tail + 1 - (1 << merged)) | 0;
       }
       words[at + RING_TAIL] = tail;
       words[base + CTL_COUNT] = (words[base + CTL_COUNT] as number) - freed;

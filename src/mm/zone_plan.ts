@@ -119,6 +119,15 @@ function stretchesOf(
 
 const byNode = (a: ZonePlan, b: ZonePlan): number => a.nid - b.nid || a.type - b.type;
 
+/** Gives every node of boot memory a ZONE_MOVABLE too, over the same frames and empty. */
+export function addMovable(plans: ZonePlan[]): void {
+  for (const nid of new Set(plans.filter((p) => p.hotplug === undefined).map((p) => p.nid))) {
+    const isThere = plans.some((plan) => plan.nid === nid && plan.type === ZONE_MOVABLE);
+    if (!isThere) plans.push(planOf(nid, ZONE_MOVABLE, []));
+  }
+  plans.sort(byNode);
+}
+
 /** The same plans, with one zone of device memory for each node whose driver keeps it to itself. */
 export function planDeviceMemory(
   machine: Machine,

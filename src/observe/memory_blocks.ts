@@ -26,11 +26,14 @@ interface BlockFacts {
 const numberOf = (view: View, block: MemoryBlock): number =>
   Math.floor(block.startPfn / pagesOf(view));
 
-/** Names of the zones of a plugged block: the one that has it, or those that may take it. */
+/** Names of the zones of a whole block: the one that has it, or those that may take it. */
 function zonesOfBlock({ k }: View, block: MemoryBlock): string[] {
   if (block.zone !== undefined) return [k.mem.zoneName(block.zone)];
   const types = [undefined, 'KERNEL', 'MOVABLE'] as const;
-  const names = types.map((type) => k.mem.zoneName(zoneForBlock(k.mem, block, type)));
+  const names = types.map((type) => {
+    const z = zoneForBlock(k.mem, block, type);
+    return typeof z === 'string' ? z : k.mem.zoneName(z);
+  });
   return [...new Set(names)];
 }
 
@@ -56,6 +59,11 @@ function makeBlocks(view: View): ReadonlyMap<number, BlockFacts> {
       isOnline: true,
       zones: across.length === 1 ? [k.mem.zoneName(across[0] as number)] : [],
     });
+  }
+  for (const block of k.mem.bootBlocks.changed) {
+    const isOnline = block.zone !== undefined;
+    const nodes = new Set<number>([block.nid]);
+    facts.set(numberOf(view, block), { nodes, isOnline, zones: zonesOfBlock(view, block) });
   }
   for (const block of k.mem.blocks) {
     if (!block.isThere) continue;

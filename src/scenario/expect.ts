@@ -32,9 +32,10 @@ const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'local',
   'remote',
   'moved',
+  'cached',
   'evicted',
 ]);
-/** Acts of one task on a range, after which it makes sense to ask where the range lies. */
+/** Acts of a task after which it makes sense to ask where the range, or what it got, lies. */
 const RANGE_VERBS: ReadonlySet<string> = new Set([
   'mmap',
   'touch',
@@ -48,6 +49,7 @@ const RANGE_VERBS: ReadonlySet<string> = new Set([
   'madvise',
   'mlock',
   'device_compute',
+  'alloc_pages',
   'sys cached',
 ]);
 

@@ -111,7 +111,7 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "f967cec7",
       "b4891cb",
       "1d5e242e",
-      "bce12790",
+      "8bbaf84",
       "ad13db2d",
     ]
   `);

@@ -67,7 +67,7 @@ class Workload {
   #nrTasks = 1;
   readonly #files: MadeFile[] = [];
   readonly #memory: readonly number[];
-  readonly #plugged: readonly number[];
+  readonly #plugs: MachineNodes;
   /** Transparent huge pages are allowed, and regions have room for some. */
   #hasThps: boolean;
 
@@ -77,7 +77,7 @@ class Workload {
     this.#family = options.family;
     this.#cpus = Object.values(options.cpusByNode).flat();
     this.#memory = options.memoryNodes;
-    this.#plugged = options.pluggedNodes ?? [];
+    this.#plugs = options;
     this.#hasThps = options.family === 'thp';
     if (this.#cpus.length === 0 || options.memoryNodes.length === 0) {
       throw new UserError('generate needs a machine with a CPU and a node with memory');
@@ -195,7 +195,7 @@ class Workload {
         this.#sys(poolStep(this.#prng, this.#memory));
         return true;
       case 'plug':
-        this.#sys(plugStep(this.#prng, this.#plugged));
+        this.#sys(plugStep(this.#prng, this.#plugs));
         return true;
       default:
         return this.#fileStep(task, action);

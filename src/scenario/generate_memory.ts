@@ -3,6 +3,7 @@
 // Notes    Pools are sized node by node: whose turn it is in a pool of all nodes, a kernel knows
 //          from the cases before.
 import type { Prng } from '../base/prng.ts';
+import type { MachineNodes } from './generate_nodes.ts';
 import type { Mapped } from './generate_thp.ts';
 import type { Family } from './generate_weights.ts';
 import type { Act, MmapKind, SysAct } from './ops.ts';
@@ -45,10 +46,18 @@ export const hugeTlbRegion = (p: Prng): Mapped => ({
   shift: 0,
 });
 
-/** Blocks of a plugged node go offline or come online, one of them or all. */
-export function plugStep(p: Prng, plugged: readonly number[]): SysAct {
-  if (plugged.length === 0) return { verb: 'states' };
-  const node = p.pick(plugged);
+/** One in so many times it is boot memory that goes or comes. */
+const BOOT_PERCENT = 25;
+
+/** Blocks of a node go offline or come online, one of them or all; mostly plugged ones. */
+export function plugStep(
+  p: Prng,
+  { pluggedNodes: plugged = [], bootNodes: boot = [] }: MachineNodes,
+): SysAct {
+  const isBoot = plugged.length === 0 || (boot.length > 0 && p.chance(BOOT_PERCENT));
+  const from = isBoot ? boot : plugged;
+  if (from.length === 0) return { verb: 'states' };
+  const node = p.pick(from);
   const some = p.chance(35) ? { nrBlocks: 1 } : {};
   if (p.chance(50)) return { verb: 'offline_node', node, ...some };
   const zone = p.pick(['MOVABLE', 'MOVABLE', 'KERNEL', undefined] as const);

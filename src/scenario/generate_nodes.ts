@@ -11,6 +11,8 @@ export interface MachineNodes {
   readonly deviceNodes: readonly number[];
   /** Nodes whose memory was plugged in, and may go. */
   readonly pluggedNodes?: readonly number[] | undefined;
+  /** Nodes of boot memory, some of which may go too. */
+  readonly bootNodes?: readonly number[] | undefined;
   /** CPUs by node; nodes without CPUs may be absent. */
   readonly cpusByNode: Readonly<Record<number, readonly number[]>>;
 }
@@ -24,6 +26,7 @@ export function machineNodes(machine: Machine): MachineNodes {
     memoryNodes: ids(hasMemory),
     deviceNodes: ids(hasMemory.filter((node) => node.device !== undefined)),
     pluggedNodes: ids(hasMemory.filter((node) => node.memoryZone === 'movable')),
+    bootNodes: ids(hasMemory.filter((node) => node.memoryZone === 'boot')),
     cpusByNode: Object.fromEntries(machine.nodes.map((node) => [node.id, [...node.cpus]])),
   };
 }

@@ -70,7 +70,9 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
   const isRead = act.words.includes('reading');
   // Shared with the CPU: the two take turns, pass by pass.
   const nrTurns = act.words.includes('shared') ? (act.passes ?? 1) : 0;
-  const sum = { computed: 0, local: 0, remote: 0, moved: 0, evicted: 0, exclusive: 0 };
+  const { driver } = deviceOf(c, act.device);
+  const { nrPinned, nrThrottled } = driver.thrash;
+  const sum = { computed: 0, local: 0, remote: 0, moved: 0, cached: 0, evicted: 0, exclusive: 0 };
   for (let turn = 0; turn < Math.max(1, nrTurns); turn++) {
     const done = deviceOf(c, act.device).compute(c.task, startVpn, nrPages, {
       pattern: act.words.find((word) => COMPUTE_SHAPES.includes(word)) as Pattern | undefined,
@@ -87,20 +89,28 @@ function compute(c: TaskContext, act: Act<'device_compute'>): OpResult {
     sum.local += done.nrLocal;
     sum.remote += done.nrRemote;
     sum.moved += done.nrMoved;
+    sum.cached += done.nrCached;
     sum.evicted += done.nrEvicted;
     sum.exclusive += done.nrExclusive;
     if (nrTurns === 0) continue;
-    for (const { driver } of c.devices.values()) driver.beforeCpuUse(c.task, startVpn, nrPages);
+    for (const each of c.devices.values()) {
+      each.driver.beforeCpuUse(c.task, startVpn, nrPages);
+    }
     const run = touchPages(c.k, c.task, startVpn, nrPages, !isRead);
     stopRetrying(c, run.fault);
     if (run.fault !== FAULT.OK) return faultResult(run, 'touched');
   }
-  const { evicted, exclusive, ...always } = sum;
+  const { cached, evicted, exclusive, ...always } = sum;
+  const pinned = driver.thrash.nrPinned - nrPinned;
+  const throttled = driver.thrash.nrThrottled - nrThrottled;
   return {
     ret: 0,
     ...always,
+    ...(cached > 0 ? { cached } : {}),
     ...(evicted > 0 ? { evicted } : {}),
     ...(exclusive > 0 ? { exclusive } : {}),
+    ...(pinned > 0 ? { pinned } : {}),
+    ...(throttled > 0 ? { throttled } : {}),
   };
 }
 

@@ -38,10 +38,9 @@ function nodeChange(
   const kept = k.mem.deviceMemory.ofNode(nid);
   if (kept !== undefined)
     return driverChange(k, kept, verb === 'online_node' || verb === 'add_node');
-  if (!k.mem.blocks.some((block) => block.nid === nid)) {
-    throw new NotModelled(
-      `node ${nid} going offline or online: none of its memory was hot-plugged`,
-    );
+  const isPlugged = k.mem.blocks.some((block) => block.nid === nid);
+  if (!isPlugged && (verb === 'add_node' || verb === 'remove_node')) {
+    throw new NotModelled(`${verb} of node ${nid}: none of its memory was hot-plugged`);
   }
   const { ret, nrBlocks, nrChanged, nrAlready, errors } = write();
   return {

@@ -9,6 +9,7 @@ import { isHotplugFile, readHotplugFile, writeHotplugFile } from '../kernel/hotp
 import { requireHugePages } from '../kernel/hugetlb_area.ts';
 import { hasPoolDir, isHugeFile, readHugeFile, writeHugeFile } from '../kernel/hugetlb_sysfs.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { isBlockFile, writeBlockFile } from '../kernel/memory_block_files.ts';
 import { askForKernelBuffer } from '../kernel/oom.ts';
 import { swapOn } from '../kernel/reclaim.ts';
 import { isServiceFile, passTime, readServiceFile, writeServiceFile } from '../kernel/services.ts';
@@ -204,6 +205,7 @@ function vmstatRow(k: Kernel, tasks: ReadonlyMap<string, Task>, keys: readonly s
 function writeFile(k: Kernel, path: string, value: string): number {
   if (isServiceFile(path)) return writeServiceFile(k, path, value);
   if (isHotplugFile(path)) return writeHotplugFile(k, path, value);
+  if (isBlockFile(path)) return writeBlockFile(k, path, value);
   const sysctl = sysctlName(path);
   if (sysctl !== undefined) return writeSysctl(k, sysctl, value);
   const toCompact = compactFileNode(k, path);

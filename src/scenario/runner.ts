@@ -12,6 +12,7 @@ import type { Task } from '../kernel/task.ts';
 import type { Machine } from '../machine/machine.ts';
 import { bootOptions } from './boot_words.ts';
 import { cpusetVersionOf, deviceUsers } from './device_users.ts';
+import { mayMoveBootMemory } from './later_zones.ts';
 import type { Act, Op, OpResult, Scenario } from './ops.ts';
 import { printAct } from './print.ts';
 import { RegionTable } from './region_table.ts';
@@ -38,7 +39,8 @@ export class Runner {
 
   /** @param names slots of tasks and regions, as a scenario has them. */
   constructor(machine: Machine, design: Design, names: RunnerNames, options: KernelOptions = {}) {
-    this.kernel = new Kernel(machine, design, { ...options, ...bootOptions(names.boot) });
+    const later = { mayMoveBootMemory: mayMoveBootMemory(names.ops ?? [], machine) };
+    this.kernel = new Kernel(machine, design, { ...later, ...options, ...bootOptions(names.boot) });
     this.devices = makeDevices(this.kernel);
     const first = Object.entries(names.tasks).find(([, slot]) => slot === 0)?.[0] ?? 'T0';
     const task = this.kernel.newTask(first);

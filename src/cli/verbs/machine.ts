@@ -7,7 +7,7 @@ import { summarizeMachine } from '../../lab/compare.ts';
 import type { MachineSummary } from '../../lab/comparison.ts';
 import { addDeviceNode, captureMachine, parseAddDeviceNode } from '../../machine/capture.ts';
 import { loadMachine } from '../../machine/load.ts';
-import type { Arch, Machine } from '../../machine/machine.ts';
+import type { Arch, CacheHolds, Machine } from '../../machine/machine.ts';
 import { looksLikeNumactl } from '../../machine/numactl.ts';
 import { presets } from '../../machine/presets/index.ts';
 import { machineToJson, parseMachine } from '../../machine/schema.ts';
@@ -210,6 +210,13 @@ function listText(io: Io, all: readonly MachineSummary[]): string {
   });
 }
 
+/** What a cache keeps copies of. */
+const HELD: Readonly<Record<CacheHolds, string>> = {
+  own: 'own memory',
+  elsewhere: 'memory elsewhere',
+  all: 'all memory',
+};
+
 function machineText(io: Io, machine: Machine): string {
   const { bold } = io.colors;
   const summary = summarizeMachine(machine);
@@ -222,7 +229,13 @@ function machineText(io: Io, machine: Machine): string {
   ]);
   const ids = summary.nodes.map((n) => String(n.id));
   const distances = summary.distances.map((row, i) => [ids[i] as string, ...row.map(String)]);
-  const devices = machine.devices.map((d) => [d.name, d.kind, `node ${d.homeNode}`]);
+  const devices = machine.devices.map((d) => [
+    d.name,
+    d.kind,
+    `node ${d.homeNode}`,
+    d.cache === undefined ? '' : `${formatSizeBytes(d.cache.sizeBytes)} of ${HELD[d.cache.holds]}`,
+    d.cache?.source ?? '',
+  ]);
   const links = machine.links.map((l) => [
     `${l.from} to ${l.to}`,
     l.bandwidthBytesPerS === undefined ? '' : `${l.bandwidthBytesPerS / 1e9} GB/s`,
@@ -239,8 +252,12 @@ function machineText(io: Io, machine: Machine): string {
       indent: '  ',
     })}`,
   ];
-  if (devices.length > 0)
-    parts.push(formatTable(['device', 'kind', 'hangs on'], devices, { flex: 1 }));
+  if (devices.length > 0) {
+    const hasCaches = machine.devices.some((d) => d.cache !== undefined);
+    const head = ['device', 'kind', 'hangs on', ...(hasCaches ? ['cache', 'source'] : [])];
+    const rows = hasCaches ? devices : devices.map((row) => row.slice(0, 3));
+    parts.push(formatTable(head, rows, { flex: hasCaches ? 4 : 1 }));
+  }
   if (links.length > 0) parts.push(formatTable(['link', 'bandwidth', 'latency', 'source'], links));
   return parts.join('\n\n');
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { UserError } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
+import { streamFaults } from '../../drivers/block_faults.ts';
 import { loadMachine } from '../../machine/load.ts';
 import { printAct } from '../../scenario/print.ts';
 import { compareDesigns } from '../compare.ts';
@@ -14,7 +15,7 @@ import { Session } from '../session.ts';
 import { EstimateSum, estimateStep, type StepEstimate } from './estimate.ts';
 import { Figures, figuresOf, figureValue, readFigure, refuseUnknownNodes } from './figures.ts';
 import { readCosts } from './read_costs.ts';
-import { streamFaults, Traffic, TrafficMeter } from './traffic.ts';
+import { Traffic, TrafficMeter } from './traffic.ts';
 
 const FILE = fileURLToPath(new URL('../../../scenarios/cost/gh200-two.cdm', import.meta.url));
 const figure = (name: string, value: string) => readFigure(name, value, 'a test');
@@ -145,6 +146,25 @@ describe('a step', () => {
 });
 
 describe('traffic', () => {
+  test('[COST5] what a cache of the device answers is none', () => {
+    const { scenario, machine } = loadScenario('device-cache');
+    const session = new Session({ machine, scenario, design: findDesign('stock') });
+    const meter = new TrafficMeter(session);
+    const bytes: (number | undefined)[] = [];
+    for (let step = session.step(); step !== undefined; step = session.step()) {
+      bytes.push(meter.after(step).links.get('0.1'));
+    }
+    // One pass of 50, none of the next, and half of the one after a CPU's write.
+    expect(bytes.slice(4, 10)).toEqual([
+      64 * 4096,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      32 * 4096,
+    ]);
+  });
+
   test('[COST3] bytes are those that the run moved: zeroing, reading, writing, moving, visits', () => {
     const page = 65536;
     const text = `machine thread

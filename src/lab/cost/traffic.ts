@@ -1,9 +1,13 @@
 // What a run moved, as bytes: counted step by step from what the model counts anyway, and from one
 // look at the range that a step worked on. Nothing is counted page by page while the model works.
 // Models   COST3 a CPU that touches pages, or a device that computes on them, works through all of
-//          their bytes: it reads them, and unless it only reads, it writes as many.
-// Omits    caches, what the code of a program reads, traffic of the page allocator's own tables.
+//          their bytes: it reads them, and unless it only reads, it writes as many. COST5 what a
+//          device's cache answers is no traffic.
+// Omits    caches of CPUs, what the code of a program reads, traffic of the page allocator's own
+//          tables.
 import type { Frame } from '../../base/ids.ts';
+import { streamFaults } from '../../drivers/block_faults.ts';
+import { LINE_BYTES } from '../../drivers/device_cache.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { anyFrameOf } from '../../kernel/page_table.ts';
 import type { Purpose } from '../../kernel/placement_count.ts';
@@ -54,12 +58,6 @@ export class Traffic {
 function add<K>(map: Map<K, number>, key: K, n: number): void {
   if (n !== 0) map.set(key, (map.get(key) ?? 0) + n);
 }
-
-/** Bytes of one access of a device. */
-const ACCESS_BYTES = 128;
-/** A driver's leaf: what one fault of a device brings at least; and the most it brings. */
-const LEAF_BYTES = 64 * 1024;
-const BLOCK_BYTES = 2 * 1024 * 1024;
 
 /** Pages that somebody fills with zeros or copies into, when they are given. */
 const FILLED: ReadonlySet<Purpose> = new Set([
@@ -197,9 +195,12 @@ export class TrafficMeter {
   ): void {
     const { pageBytes } = this.#session.kernel.mem;
     const isWhole = !act.words.includes('random') && !act.words.includes('hot');
-    const accesses = act.accesses ?? (isWhole ? pageBytes / ACCESS_BYTES : 1);
+    const nrLines = pageBytes / LINE_BYTES;
+    const asked = act.accesses ?? (isWhole ? nrLines : 1);
+    const { cache } = this.#session.runner.devices.get(act.device) ?? {};
+    const accesses = cache === undefined ? asked : Math.min(asked, nrLines);
     for (const [node, n] of visits) {
-      const bytes = n * accesses * ACCESS_BYTES;
+      const bytes = n * accesses * LINE_BYTES;
       traffic.read(Number(node), at, bytes);
       if (!act.words.includes('reading')) traffic.write(Number(node), at, bytes);
     }
@@ -321,17 +322,4 @@ function difference(now: Counts, before: Counts): Counts {
   const grown: Counts = new Map();
   for (const [key, n] of now) add(grown, key, n - (before.get(key) ?? 0));
   return grown;
-}
-
-/**
- * Faults of a device that streams over pages which have to come: a fault brings a leaf of 64 KiB,
- * and once more than half of a part of the block of 2 MiB is there, the rest of that part comes
- * along (the tree of the public driver, as Ganguly and others describe it, ISCA 2019). In a stream
- * that is leaf 1, 2, 3, 5, 9 and 17 of 32.
- */
-export function streamFaults(nrPages: number, pageBytes: number): number {
-  const bytes = nrPages * pageBytes;
-  const ofBlock = (size: number): number =>
-    size <= 0 ? 0 : 1 + Math.ceil(Math.log2(Math.max(1, size / LEAF_BYTES)));
-  return Math.floor(bytes / BLOCK_BYTES) * ofBlock(BLOCK_BYTES) + ofBlock(bytes % BLOCK_BYTES);
 }

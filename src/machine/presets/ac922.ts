@@ -6,6 +6,8 @@
 //          the tree's online mask was cut to 16 a socket.
 // Source   addresses: open-power/skiboot hw/phys-map.c, phys_map_table_nimbus (4 TiB a chip number,
 //          GPU memory from 4 TiB up, 128 GiB apart); the GPUs report 0x40000000000 themselves.
+// Cache    the GPU keeps no system memory in its L2, so `own`: NVIDIA/open-gpu-kernel-modules
+//          595.45.04, kernel-open/nvidia-uvm/uvm_va_block.c and uvm_channel.c (Volta on P9).
 // Links    CPU to DDR4, IBM's headline figure. That of CPU to GPU is for the four-GPU model.
 import type { Machine } from '../machine.ts';
 import { buildPreset } from './preset.ts';
@@ -63,6 +65,14 @@ export const ac922 = (): Machine =>
       name: `gpu${i}`,
       kind: `NVIDIA V100 on NVLink 2.0 (${gpu.pci})`,
       homeNode: gpu.home,
+      cache: {
+        size: '6144KiB',
+        holds: 'own' as const,
+        isCoherent: true,
+        source:
+          'L2 of 6,144 KB: NVIDIA Tesla V100 GPU Architecture (2017). No system memory in it: ' +
+          'public driver 595.45.04, uvm_va_block.c, uvm_channel.c.',
+      },
     })),
     links: [
       { from: 'node:0', to: 'node:0', bandwidthBytesPerS: 170e9, source: IBM },

@@ -2,6 +2,8 @@
 // Source   `numactl -H` in NVIDIA/TensorRT-LLM's technical blog on large-scale expert parallelism
 //          ("NUMA Memory to Prevent Page Migration"): sizes, CPUs, PAGE_SIZE 65536, and the
 //          distance rows of nodes 0, 1, 2, 3 and 9; the other rows follow from these by symmetry.
+// Cache    size as a B200 reports it; the GPU keeps no system memory in its L2, so `own`:
+//          NVIDIA/open-gpu-kernel-modules 595.45.04, kernel-open/nvidia-uvm/uvm_va_block.c.
 import type { Machine } from '../machine.ts';
 import { buildPreset } from './preset.ts';
 
@@ -49,5 +51,13 @@ export const gb200 = (): Machine =>
       name: `gpu${gpu}`,
       kind: 'NVIDIA Blackwell on NVLink-C2C',
       homeNode: Math.floor(gpu / 2),
+      cache: {
+        size: '129536KiB',
+        holds: 'own' as const,
+        isCoherent: true,
+        source:
+          'L2 of 126.50 MB as a B200 reports it: pytorch/ao pull request 4002, 2026-03-05. No ' +
+          'system memory in it: public driver 595.45.04, uvm_va_block.c.',
+      },
     })),
   });

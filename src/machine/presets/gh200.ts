@@ -8,6 +8,8 @@
 //          capture, the same CPU, has them.
 // Source   the driver onlines the HBM into ZONE_MOVABLE and refuses anything else
 //          (NVIDIA/open-gpu-kernel-modules 595.45.04, kernel-open/nvidia/os-interface.c).
+// Cache    the GPU keeps no system memory in its L2, so `own`: NVIDIA/open-gpu-kernel-modules
+//          595.45.04, kernel-open/nvidia-uvm/uvm_va_block.c and uvm_channel.c.
 // Links    measured by one author, dnhkng.github.io, 2026-04-25: two GH200, driver 580.105.08, CUDA
 //          13.
 import type { Machine } from '../machine.ts';
@@ -37,7 +39,22 @@ export const gh200 = (): Machine =>
         return from === 0 || to === 0 ? 80 : 255;
       }),
     ),
-    devices: [{ name: 'gpu0', kind: 'NVIDIA H100 on NVLink-C2C', homeNode: 0 }],
+    devices: [
+      {
+        name: 'gpu0',
+        kind: 'NVIDIA H100 on NVLink-C2C',
+        homeNode: 0,
+        cache: {
+          size: '60MiB',
+          holds: 'own',
+          isCoherent: true,
+          source:
+            'L2 of 60 MB: NVIDIA Grace Hopper Superchip Architecture In-Depth ' +
+            '(developer.nvidia.com/blog). No system memory in it: public driver 595.45.04, ' +
+            'uvm_va_block.c, uvm_channel.c.',
+        },
+      },
+    ],
     links: [
       {
         from: 'node:0',
