@@ -11,6 +11,7 @@ import {
   __GFP_HARDWALL,
   __GFP_HIGH,
   __GFP_KSWAPD_RECLAIM,
+  __GFP_MEMALLOC,
   __GFP_NOMEMALLOC,
 } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
@@ -27,6 +28,7 @@ export const ALLOC_WMARK_MIN = 0;
 export const ALLOC_WMARK_LOW = 1;
 export const ALLOC_WMARK_HIGH = 2;
 export const ALLOC_WMARK_MASK = 3;
+export const ALLOC_NO_WATERMARKS = 0x4;
 export const ALLOC_OOM = 0x8;
 export const ALLOC_HARDER = 0x10;
 export const ALLOC_HIGH = 0x20;
@@ -82,6 +84,8 @@ export const FAILURE = {
   NO_HUGE_PAGE: 6,
   /** The task's group may have no more of the nodes that would admit it: one of the group dies. */
   OVER_QUOTA: 7,
+  /** It must not fail, and nothing that it may try has a page: it is tried again for ever. */
+  STUCK: 8,
 } as const;
 export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 
@@ -97,6 +101,10 @@ export function gfpToAllocFlags(gfp: number): number {
   if ((gfp & __GFP_NOMEMALLOC) === 0) flags |= ALLOC_HARDER;
   return flags & ~ALLOC_CPUSET;
 }
+
+/** Does a request free memory for others, so that it may have all that is left? */
+export const isForReclaim = (gfp: number): boolean =>
+  (gfp & (__GFP_MEMALLOC | __GFP_NOMEMALLOC)) === __GFP_MEMALLOC;
 
 /**
  * User requests stay on the nodes of the task's cpuset, kernel requests may go up to a hard wall

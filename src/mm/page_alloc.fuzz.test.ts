@@ -190,12 +190,15 @@ function expected(ask: Ask, mask: Nodemask | null): Answer {
     (zones.type[z] as number) <= highest && (mask === null || mask.has(zones.nid[z] as number));
   if (!list.some(isUsable)) return failed(FAILURE.NO_ZONE);
   const isAtomic = (gfp & __GFP_ATOMIC) !== 0;
-  const slow = walk(ask, isAtomic ? null : mask, isAtomic ? MASK_NONE : own, {
+  const rule = {
     mark: 'min',
     hardwall: (gfp & __GFP_HARDWALL) !== 0,
     cpuset: !isAtomic,
-  });
+  } as const;
+  const slow = walk(ask, mask, own, rule);
   if (slow.zone !== undefined) return given(slow.zone);
+  const urgent = isAtomic ? walk(ask, null, MASK_NONE, rule) : slow;
+  if (urgent.zone !== undefined) return given(urgent.zone);
   const isPatient = (gfp & __GFP_DIRECT_RECLAIM) !== 0;
   if (!isPatient || gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) return failed(FAILURE.NO_RECLAIM);
   if (slow.admitted > 0) {

@@ -37,6 +37,7 @@ import { breakPages, breaksPages } from './run_broken.ts';
 import { allocate, runDevice } from './run_device.ts';
 import { mapFile, runFile } from './run_files.ts';
 import { runHold } from './run_hold.ts';
+import { runAllocPages, runFreePages } from './run_kernel_pages.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 import { GIGANTIC_SUFFIX } from './words.ts';
@@ -135,6 +136,10 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
     case 'fadvise':
     case 'fsync':
       return runFile(k, task, act);
+    case 'alloc_pages':
+      return runAllocPages(c, act);
+    case 'free_pages':
+      return runFreePages(c, act);
     case 'exit':
       exitTask(k, task, 'exit');
       return { ret: 0, exit: 0 };
