@@ -315,8 +315,13 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   for (const device of c.devices.values()) device.driver.beforeCpuUse(task, startVpn, nrPages);
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
-  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
+  const counted = act.verb === 'touch' ? 'touched' : 'read';
+  return { ...faultResult(run, counted, c.regions.unitOf(act.region)), ...noteUnmapped(c, act) };
 }
+
+/** A region that no mmap has had is no pages long, and a touch may say that it did all of them. */
+const noteUnmapped = (c: TaskContext, { region }: { readonly region: string }): object =>
+  c.regions.names().includes(region) ? {} : { note: `${region} was never mapped: it has no pages` };
 
 /** Works on a range for some time, or fills it with a number. */
 function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
@@ -328,7 +333,7 @@ function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
       ? work(k, task, startVpn, nrPages, act.ms)
       : fill(k, task, startVpn, nrPages, act.value);
   stopRetrying(c, run.fault);
-  return faultResult(run, 'touched', c.regions.unitOf(act.region));
+  return { ...faultResult(run, 'touched', c.regions.unitOf(act.region)), ...noteUnmapped(c, act) };
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */
