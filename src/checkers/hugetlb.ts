@@ -93,7 +93,8 @@ function checkPool(k: Kernel, huge: Pool, findings: Findings): void {
   findings.expect(huge.surplus <= huge.nr, () => `${huge.surplus} of ${huge.nr} pages are surplus`);
   const owed = countPromises(k, huge);
   findings.expect(
-    huge.reserved === owed && huge.reserved <= huge.free,
+    // A node that split promised pages (HUG17) leaves fewer free.
+    huge.reserved === owed && (huge.reserved <= huge.free || huge.hasSplitPromised),
     () => `${huge.reserved} of ${huge.free} free pages are promised; ${owed} are owed`,
   );
 }

@@ -8,10 +8,11 @@
 // Holds    HWP8 a page of a file that was as the disk has it is read again; one that was newer is
 //          lost, and fsync says so once. HWP9 a huge page of the pool that broke leaves it, but for
 //          the one small page; in a file it stays, and cannot be had.
-import { NotModelled } from '../base/assert.ts';
 import { EBUSY, ENOMEM } from '../base/errno.ts';
 import type { Frame } from '../base/ids.ts';
 import { __GFP_RETRY_MAYFAIL } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
+import { KIND_KERNEL } from '../mm/memmap.ts';
 import { PGMIGRATE_SUCCESS } from '../mm/vmstat.ts';
 import { hugeTarget, moveHuge } from './hugetlb_migrate.ts';
 import type { Kernel } from './kernel.ts';
@@ -45,28 +46,25 @@ export function breakFilePage(k: Kernel, f: Frame): number {
 
 /**
  * A huge page of the pool broke, free or used, by its first frame.
- * @returns 0; -EBUSY when a pin holds it, or when every free page of the pool is promised.
+ * @returns 0; -EBUSY when a pin holds it, or when every free page of the pool is promised; -EBUSY
+ *   for a gigantic page that leaves the pool, whose broken page never comes to a list that it could
+ *   be taken off.
  */
 export function breakHuge(k: Kernel, head: Frame): number {
   const { held } = k.mem;
-  requireSmallHuge(k, head);
+  const pool = k.poolOf(head);
   held.poison(head);
-  if (k.huge.isFreePage(head)) return k.huge.dissolve(head) ? scatter(k, head) : -EBUSY;
+  if (pool.isFreePage(head)) return pool.dissolve(head) ? scatterBroken(k, head, pool) : -EBUSY;
   for (const { pageTable } of k.spaces.values()) {
-    pageTable.forEachHuge((vpn, pte) => {
+    pageTable.forEachHuge((vpn, pte, nrSmall) => {
       if (!pteIsPage(pte) || pteFrame(pte) !== head) return;
-      pageTable.setHuge(vpn, PTE_POISON);
+      pageTable.setHuge(vpn, PTE_POISON, nrSmall);
       k.mem.map.removeMap(head);
     });
   }
   if (isInFile(k, head)) return held.isPinned(head) ? -EBUSY : 0;
   if (held.keepsHuge(head)) return -EBUSY;
-  return k.huge.retire(head) ? scatter(k, head) : -EBUSY;
-}
-
-/** What is left of a gigantic page that broke is not modelled. */
-function requireSmallHuge(k: Kernel, head: Frame): void {
-  if (k.poolOf(head).isGigantic) throw new NotModelled('errors in huge pages of 1 GiB');
+  return pool.retire(head) ? scatterBroken(k, head, pool) : -EBUSY;
 }
 
 const isInFile = (k: Kernel, head: Frame): boolean =>
@@ -80,33 +78,55 @@ const isInFile = (k: Kernel, head: Frame): boolean =>
  */
 export function retireHuge(k: Kernel, head: Frame, task: Task): number {
   const { held, stat } = k.mem;
-  requireSmallHuge(k, head);
+  const pool = k.poolOf(head);
   const nid = k.allocator.nidOf(head);
   const found: FoundPolicy = { policy: null, from: 'memory offline' };
   const place = { found, nid, nodes: null, isMany: false };
-  const target = () => hugeTarget(k, task, k.huge, __GFP_RETRY_MAYFAIL, place);
+  const target = () => hugeTarget(k, task, pool, __GFP_RETRY_MAYFAIL, place);
   if (held.isPinned(head)) {
     return migrateFrames(k, [head], target, 'soft offline') < 0 ? -ENOMEM : -EBUSY;
   }
   const fresh = target();
   if (fresh === undefined) return -ENOMEM;
   moveHuge(k, head, fresh);
-  stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);
-  k.moves.count('soft offline', nid, k.allocator.nidOf(fresh), k.huge.nrSmall);
-  k.frameWatch?.moved('soft offline', head, fresh, k.huge.nrSmall);
-  if (!k.huge.retire(head)) return -EBUSY;
+  stat.count(PGMIGRATE_SUCCESS, pool.nrSmall);
+  k.moves.count('soft offline', nid, k.allocator.nidOf(fresh), pool.nrSmall);
+  k.frameWatch?.moved('soft offline', head, fresh, pool.nrSmall);
+  if (!pool.retire(head)) return -EBUSY;
   held.poison(head);
-  return scatter(k, head);
+  scatter(k, head, pool);
+  // It was freed with the others, and taken off its list then.
+  if (pool.isGigantic) stat.countFree(1);
+  return 0;
 }
 
-/** Gives what is sound of a huge page that is nobody's back, as blocks (take_page_off_buddy). */
-function scatter(k: Kernel, head: Frame): number {
-  const { buddy, held } = k.mem;
+/**
+ * A huge page that broke is nobody's: what is sound of it goes back.
+ * @returns 0; -EBUSY for a gigantic page: its small pages are freed one by one, so that the broken
+ *   one never is, and taking it off its list fails.
+ */
+function scatterBroken(k: Kernel, head: Frame, pool: HugePages): number {
+  scatter(k, head, pool);
+  if (!pool.isGigantic) return 0;
+  pool.nrGivenBack--;
+  return -EBUSY;
+}
+
+/**
+ * Gives what is sound of a huge page back: as blocks (take_page_off_buddy), or of a gigantic one
+ * page by page.
+ */
+function scatter(k: Kernel, head: Frame, pool: HugePages): void {
+  const { buddy, held, map } = k.mem;
   held.retire(head);
+  if (pool.isGigantic) {
+    map.kind.fill(KIND_KERNEL, head + 1, head + pool.nrSmall);
+    for (let i = 1; i < pool.nrSmall; i++) k.allocator.free((head + i) as Frame);
+    return;
+  }
   const z = buddy.zoneOf(head);
-  for (let order = k.huge.order - 1; order >= 0; order--) {
+  for (let order = pool.order - 1; order >= 0; order--) {
     const f = (head + (1 << order)) as Frame;
     buddy.free(z, f, order, buddy.pageblockType(f));
   }
-  return 0;
 }

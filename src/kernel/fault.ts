@@ -36,6 +36,7 @@ import {
   pteFrame,
   pteIsDevice,
   pteIsPage,
+  pteIsSwap,
   pteIsWritable,
 } from './page_table.ts';
 import {
@@ -274,7 +275,7 @@ function faultAnonRun(
   const { map, lru } = k.mem;
   const { kind, link, index, mapcount } = map;
   const { out } = k.allocator;
-  const space = task.mm.id;
+  const { id: space, pageTable } = task.mm;
   let vpn = startVpn;
   while (vpn < endVpn) {
     const pgoff = vma.pgoff + (vpn - vma.startVpn);
@@ -292,6 +293,7 @@ function faultAnonRun(
     }
     if (lru.isTracking) joinLruRun(lru, out, n, vma);
     markArea(k, vma);
+    if (pageTable.changed !== null) pageTable.noteChanged(startVpn);
   }
   return vpn - startVpn;
 }
@@ -329,6 +331,13 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
     return allocationFailed(k);
   }
   const f = k.allocator.out[0] as Frame;
+  const now = pageTable.get(vpn);
+  if (now !== pte && pteIsSwap(now)) {
+    // Reclaim for the copy has taken the page itself.
+    map.claim(f, KIND_ANON, task.mm.id, vpn, 0);
+    k.allocator.free(f);
+    return faultSwap(k, task, vma, vpn, true);
+  }
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
   joinLru(k.mem.lru, f, vma);
   k.contents?.set(f, pteIsPage(pte) ? k.contents.get(pteFrame(pte)) : 0);

@@ -206,7 +206,8 @@ function loseFrame(k: Kernel, f: Frame): number {
   if (k.thp.isPart(f) && held.isPinned(k.thp.headOf(f))) {
     throw new NotModelled('a link failure under a pin of transparent huge pages');
   }
-  const nrLost = isOfPool ? (k.huge.isFreePage(f) ? 0 : k.huge.nrSmall) : 1;
+  const pool = k.poolOf(f);
+  const nrLost = isOfPool ? (pool.isFreePage(f) ? 0 : pool.nrSmall) : 1;
   memoryFailure(k, f);
   return nrLost;
 }

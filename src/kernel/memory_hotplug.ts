@@ -19,6 +19,7 @@ import {
   GFP_USER,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
+import type { HugePages } from '../mm/hugetlb.ts';
 import { KIND_HUGETLB, KIND_NONE } from '../mm/memmap.ts';
 import type { MemoryBlock } from '../mm/memory_block.ts';
 import {
@@ -140,6 +141,8 @@ export const errorWords = (errors: ReadonlyMap<number, number>): Record<string, 
 export function offlineBlock(k: Kernel, block: MemoryBlock): number {
   if (!block.isWhole) return -EINVAL;
   if (block.isFirst) return -EBUSY;
+  const stuck = k.gigantic.isInUse ? clearGigantic(k, block) : 0;
+  if (stuck !== 0) return stuck;
   const isolated = isolateBlock(k.mem, block);
   if (isolated === undefined) return -EBUSY;
   if (isolated.movable.length > 0 && !mayMoveOff(k, block.nid)) {
@@ -195,20 +198,51 @@ function nodesForOthers(k: Kernel, nid: NodeId): Nodemask {
 
 /** Moves the used huge pages of a block to pages of the pools of other nodes, or to fresh ones. */
 function driveOffHuge(k: Kernel, { block, huge, free }: IsolatedBlock): boolean {
-  const { nid } = block;
-  const found: FoundPolicy = { policy: null, from: 'memory offline' };
-  const place = { found, nid, nodes: nodesForOthers(k, nid), isMany: false };
   for (const old of huge) {
     if (k.huge.isFreePage(old)) continue;
-    const fresh = hugeTarget(k, k.kthread, k.huge, __GFP_RETRY_MAYFAIL, place);
-    if (fresh === undefined) return false;
-    moveHuge(k, old, fresh);
-    k.mem.stat.count(PGMIGRATE_SUCCESS, k.huge.nrSmall);
-    k.moves.count('memory offline', nid, k.allocator.nidOf(fresh), k.huge.nrSmall);
-    k.frameWatch?.moved('memory offline', old, fresh, k.huge.nrSmall);
+    if (!moveOff(k, k.huge, block.nid, old)) return false;
     k.huge.dissolveMoved(old);
     free.push({ f: old, order: k.huge.order });
   }
+  return true;
+}
+
+/**
+ * Gigantic pages on a block go before it does. Only the block in which one ends can be isolated,
+ * since it cannot leave its other blocks; a used one moves to a free page of the pool on another
+ * node, and a free one leaves the pool, all of it (isolate_single_pageblock,
+ * dissolve_free_huge_page).
+ * @returns 0; -EBUSY when one goes on beyond the block, or free pages of the pool are promised;
+ *   -EINTR when a used one finds no other page.
+ */
+function clearGigantic(k: Kernel, { nid, startPfn, startFrame, nrPages }: MemoryBlock): number {
+  const { gigantic } = k;
+  const first = startFrame - (startPfn % gigantic.nrSmall);
+  for (let f = first as Frame; f < startFrame + nrPages; f = (f + gigantic.nrSmall) as Frame) {
+    if (!gigantic.owns(f)) continue;
+    if (f + gigantic.nrSmall > startFrame + nrPages || !mayMoveOff(k, nid)) return -EBUSY;
+    if (k.mem.held.isPoisoned(f)) {
+      throw new NotModelled('taking memory offline under a broken page that somebody still has');
+    }
+    if (!gigantic.isFreePage(f)) {
+      if (k.mem.held.isPinned(f) || !moveOff(k, gigantic, nid, f)) return -EINTR;
+      gigantic.release(f);
+    }
+    if (gigantic.isFreePage(f) && !gigantic.breakUp(f)) return -EBUSY;
+  }
+  return 0;
+}
+
+/** Moves a used huge page to one of its pool on another node; false when there is none. */
+function moveOff(k: Kernel, pool: HugePages, nid: NodeId, old: Frame): boolean {
+  const found: FoundPolicy = { policy: null, from: 'memory offline' };
+  const place = { found, nid, nodes: nodesForOthers(k, nid), isMany: false };
+  const fresh = hugeTarget(k, k.kthread, pool, __GFP_RETRY_MAYFAIL, place);
+  if (fresh === undefined) return false;
+  moveHuge(k, old, fresh);
+  k.mem.stat.count(PGMIGRATE_SUCCESS, pool.nrSmall);
+  k.moves.count('memory offline', nid, k.allocator.nidOf(fresh), pool.nrSmall);
+  k.frameWatch?.moved('memory offline', old, fresh, pool.nrSmall);
   return true;
 }
 

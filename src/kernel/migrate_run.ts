@@ -138,6 +138,7 @@ function moveEntries(
       k.frameWatch.moved(cause, stale[i] as Frame, fresh[i] as Frame, 1);
     }
   }
+  owner.pageTable.noteChanged(firstVpn);
   k.allocator.freeMany(stale, 0, n);
   stat.count(PGMIGRATE_SUCCESS, n);
   k.moves.count(cause, from, k.allocator.nidOf(fresh[0] as Frame), n);

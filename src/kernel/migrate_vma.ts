@@ -165,6 +165,7 @@ function moveEntries(
       k.frameWatch.moved(cause, stale[done + j] as Frame, fresh[j] as Frame, 1);
     }
   }
+  task.mm.pageTable.noteChanged(startVpn);
   k.allocator.freeMany(stale, done, done + n);
   for (let j = done; j < done + n; ) {
     const from = staleNids[j] as NodeId;
@@ -211,6 +212,7 @@ export function insertVma(
       entries[base + vpn - leafVpn] = source.isPrivate ? makeDevicePte(f, true) : makePte(f, true);
     }
     filled += n;
+    task.mm.pageTable.noteChanged(startVpn);
   }
   return filled;
 }

@@ -112,6 +112,13 @@ export class PageTable {
   readonly #thps = new Map<number, HugeEntry>();
   readonly #pmds = new Map<number, Frame>();
   readonly #puds = new Map<number, Frame>();
+  /**
+   * Numbers of the leaves and transparent huge pages whose entries have changed, for whoever counts
+   * pages as they come and go, and empties it; null while nobody does.
+   */
+  changed: Set<number> | null = null;
+  /** Grows with every change of an entry for a huge page of a pool. */
+  hugeVersion = 0;
   /** Marks of NUMA balancing, while it is in use. */
   marks: HintMarks | undefined;
   #lastKey = -1;
@@ -150,6 +157,12 @@ export class PageTable {
       this.marks.forget(vpn);
     }
     leaf.entries[at] = pte;
+    if (this.changed !== null) this.changed.add(Math.floor(vpn / PTRS_PER_LEAF));
+  }
+
+  /** Entries of the leaf that has `vpn` have been written past `set`. */
+  noteChanged(vpn: number): void {
+    this.changed?.add(Math.floor(vpn / PTRS_PER_LEAF));
   }
 
   /** Levels to allocate before the page can be mapped: pud, pmd, leaf. */
@@ -180,6 +193,7 @@ export class PageTable {
   setHuge(vpn: number, pte: number, nrSmall = this.#hugeSmall): void {
     const entries = nrSmall > this.#hugeSmall ? this.#gigantic : this.#huge;
     const key = Math.floor(vpn / nrSmall);
+    this.hugeVersion++;
     if (pte === PTE_NONE) entries.delete(key);
     else entries.set(key, pte);
   }
@@ -216,6 +230,7 @@ export class PageTable {
   setThp(vpn: number, pte: number, tableFrame?: Frame): void {
     const key = Math.floor(vpn / PTRS_PER_LEAF);
     const entry = this.#thps.get(key);
+    this.changed?.add(key);
     if (entry !== undefined) entry.pte = pte;
     else this.#thps.set(key, { pte, tableFrame: tableFrame as Frame });
   }
@@ -225,6 +240,7 @@ export class PageTable {
     const key = Math.floor(vpn / PTRS_PER_LEAF);
     const { tableFrame } = this.#thps.get(key) as HugeEntry;
     this.#thps.delete(key);
+    this.changed?.add(key);
     return tableFrame;
   }
 
@@ -245,6 +261,7 @@ export class PageTable {
     entries.fill(PTE_NONE, base, base + PTRS_PER_LEAF);
     this.#spare.push({ entries, base });
     this.#leaves.delete(Math.floor(vpn / PTRS_PER_LEAF));
+    this.noteChanged(vpn);
     this.#lastKey = -1;
     return tableFrame;
   }

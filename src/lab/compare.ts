@@ -41,6 +41,8 @@ export interface CompareInput {
   readonly costs?: readonly Figure[] | undefined;
   /** Told after each design. */
   readonly onProgress?: ((done: number, total: number, design: Design) => void) | undefined;
+  /** Told after each step of a design. */
+  readonly onStep?: ((done: number, total: number, design: Design) => void) | undefined;
 }
 
 /** Results of operations on tasks that are gone, or never were. */
@@ -59,7 +61,7 @@ export function compareDesigns(input: CompareInput): Comparison {
   if (twice !== undefined) throw new UserError(`design "${twice.id}" is named twice`);
   const figures = figuresOf(machine).with(input.costs ?? []);
   const outcomes = designs.map((design, i) => {
-    const outcome = new Run(scenario, machine, design, figures).outcome();
+    const outcome = new Run(input, design, figures).outcome();
     input.onProgress?.(i + 1, designs.length, design);
     return outcome;
   });
@@ -112,9 +114,11 @@ class Run {
   #nrRequests = 0;
   #nrZones = 0;
 
-  constructor(scenario: Scenario, machine: Machine, design: Design, figures: Figures) {
+  constructor(input: CompareInput, design: Design, figures: Figures) {
+    const { scenario, machine } = input;
     this.#design = design;
-    this.#session = new Session({ machine, design, scenario, logsDecisions: true });
+    const onStep = (done: number, total: number) => input.onStep?.(done, total, design);
+    this.#session = new Session({ machine, design, scenario, logsDecisions: true, onStep });
     this.#figures = figures;
     this.#meter = new TrafficMeter(this.#session);
     this.#devices = new Set(deviceNodes(machine).map((node) => Number(node.id)));

@@ -169,6 +169,15 @@ describe('a page that is not there', () => {
   });
 });
 
+test('[SES2] whoever waits for an explanation is told of every step, in both runs', () => {
+  const told: string[] = [];
+  const onStep = (done: number, total: number) => void told.push(`${done}/${total}`);
+  const text = 'machine thread\ntask app\napp mmap buf 8 anon\napp touch buf\n';
+  const loaded = parseWithMachine(text, 'test.cdm');
+  explainPage({ ...loaded, design: findDesign('stock'), region: 'buf', index: 0, onStep });
+  expect(told).toEqual(['1/2', '2/2', '1/2', '2/2']);
+});
+
 describe('[EXP1] copies and forks', () => {
   test('a copy on write is told as such, and the original stays the parent request', () => {
     const text =

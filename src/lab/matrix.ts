@@ -100,6 +100,8 @@ export function runMatrix(input: MatrixInput): Matrix {
       costs: input.costs,
       onProgress: (done, total, design) =>
         input.onProgress?.(`${told(design.id)} done, ${done} of ${total}`),
+      onStep: (done, total, design) =>
+        input.onProgress?.(`${told(design.id)}, step ${done} of ${total}`),
     });
     input.onComparison?.(name, comparison);
     return {

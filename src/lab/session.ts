@@ -7,7 +7,6 @@ import { findDesign } from '../designs/index.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel, KernelOptions } from '../kernel/kernel.ts';
 import { pageNodes } from '../kernel/move_pages.ts';
-import { anyFrameOf, pteFrame } from '../kernel/page_table.ts';
 import { stateHash } from '../kernel/state_hash.ts';
 import type { Machine } from '../machine/machine.ts';
 import { DecisionLog } from '../mm/decision_log.ts';
@@ -15,6 +14,7 @@ import type { Expectation, Op, OpResult, Scenario } from '../scenario/ops.ts';
 import { countRunList, type RunList } from '../scenario/run_list.ts';
 import { Runner } from '../scenario/runner.ts';
 import { type Death, killWords } from './deaths.ts';
+import { RegionCounts } from './region_counts.ts';
 
 /** Where the pages of one task's region are. */
 export interface RegionPlacement {
@@ -49,6 +49,8 @@ export interface SessionInput {
   readonly options?: KernelOptions | undefined;
   /** Inode numbers that shared objects get, by the step that maps them. */
   readonly inodes?: ReadonlyMap<number, number> | undefined;
+  /** Told after each step, for whoever waits. */
+  readonly onStep?: ((done: number, total: number) => void) | undefined;
   /** Keep the decisions of the page allocator. */
   readonly logsDecisions?: boolean | undefined;
 }
@@ -57,6 +59,7 @@ export class Session {
   readonly input: SessionInput;
   readonly runner: Runner;
   #next = 0;
+  readonly #counts: RegionCounts;
   #placements = new Map<string, RegionPlacement>();
 
   constructor(input: SessionInput) {
@@ -67,6 +70,7 @@ export class Session {
       for (const { design } of op.expect) if (design !== undefined) knownDesign(design, op);
     }
     this.runner = new Runner(input.machine, input.design, input.scenario, input.options ?? {});
+    this.#counts = new RegionCounts(this.runner);
     if (input.logsDecisions === true) this.kernel.allocator.log = new DecisionLog();
   }
 
@@ -91,6 +95,7 @@ export class Session {
       .map((e) => checkExpectation(e, e.kind === 'nodes' ? this.#withCounts(op, result) : result))
       .filter((f) => f !== undefined);
     const deaths = this.#deathsOf(result, nrKills);
+    this.input.onStep?.(this.#next, this.input.scenario.ops.length);
     return { index, op, result, failed, changed: this.#placementChanges(), deaths };
   }
 
@@ -151,41 +156,7 @@ export class Session {
 
   /** Where the pages of all regions of all live tasks are now; of a huge page its small ones. */
   placements(): RegionPlacement[] {
-    const rows: RegionPlacement[] = [];
-    for (const [name, task] of this.runner.tasks) {
-      if (!task.isAlive) continue;
-      const table = this.runner.regionsOf(name);
-      for (const region of table.names()) {
-        const { startVpn, nrPages } = table.range({ region });
-        const byNode = new Map<number, number>();
-        let n = 0;
-        // Neighbours are mostly on one node: a run of them is counted as one.
-        let runNid = -1;
-        let run = 0;
-        const endRun = (): void => {
-          if (run > 0) byNode.set(runNid, (byNode.get(runNid) ?? 0) + run);
-          n += run;
-          run = 0;
-        };
-        task.mm.pageTable.walk(startVpn, startVpn + nrPages, (_vpn, pte) => {
-          const f = anyFrameOf(pte);
-          if (f === -1) return;
-          const nid = Number(this.kernel.allocator.nidOf(f));
-          if (nid !== runNid) endRun();
-          runNid = nid;
-          run++;
-        });
-        endRun();
-        for (const [, pte] of task.mm.pageTable.hugeIn(startVpn, startVpn + nrPages)) {
-          const nid = this.kernel.allocator.nidOf(pteFrame(pte));
-          const { nrSmall } = this.kernel.poolOf(pteFrame(pte));
-          byNode.set(nid, (byNode.get(nid) ?? 0) + nrSmall);
-          n += nrSmall;
-        }
-        rows.push({ task: name, region, nrPages: n, byNode });
-      }
-    }
-    return rows;
+    return this.#counts.rows();
   }
 
   #placementChanges(): RegionPlacement[] {
@@ -193,6 +164,7 @@ export class Session {
     const changed: RegionPlacement[] = [];
     for (const [key, row] of now) {
       const was = this.#placements.get(key);
+      if (was === row) continue;
       const isSame = was !== undefined && sameCounts(was.byNode, row.byNode);
       if (!isSame && (was !== undefined || row.nrPages > 0)) changed.push(row);
     }

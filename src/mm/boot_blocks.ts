@@ -62,7 +62,6 @@ export class BootBlocks {
   #cut(): MemoryBlock[] {
     const blocks: MemoryBlock[] = [];
     const size = this.#blockPages;
-    const started = new Set<ZoneIndex>();
     for (const { zone, startFrame, startPfn, nrPages } of this.#mem.segments) {
       if (zone === undefined || !this.#mem.zones.isManaged(zone)) continue;
       const endPfn = startPfn + nrPages;
@@ -75,15 +74,28 @@ export class BootBlocks {
           startFrame: startFrame + at - startPfn,
           isWhole: next - at === size,
           dimm: NO_DIMM,
-          isFirst: !started.has(zone),
+          isFirst: false,
           isThere: true,
           zone,
         });
-        started.add(zone);
         at = next;
       }
     }
-    return blocks;
+    return this.#markFirst(blocks);
+  }
+
+  /** The kernel's own pages come from the first memory of a zone that boot has not set apart. */
+  #markFirst(blocks: readonly MemoryBlock[]): MemoryBlock[] {
+    const { frames, nrPages: nrBoot } = this.#mem.bootPages;
+    const seen = new Set<ZoneIndex>();
+    return blocks.map((block) => {
+      const { startFrame, nrPages, zone } = block;
+      const end = startFrame + nrPages;
+      const isApart = frames.some((f) => f <= startFrame && f + nrBoot >= end);
+      if (zone === undefined || isApart || seen.has(zone)) return block;
+      seen.add(zone);
+      return { ...block, isFirst: true };
+    });
   }
 
   /** Do the kernel's own pages lie in a stretch: does it meet the first block of a zone? */

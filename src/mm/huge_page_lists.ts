@@ -99,9 +99,12 @@ export class HugePageLists {
     return this.nr - this.surplus;
   }
 
-  /** Is there a free page that is promised to nobody (available_huge_pages)? */
+  /**
+   * Is there a free page that is promised to nobody (available_huge_pages)? The kernel takes the
+   * difference without a sign: when more are promised than are free, it says yes as well.
+   */
   get isAvailable(): boolean {
-    return this.free > this.reserved;
+    return this.free !== this.reserved;
   }
 
   /** Has anybody ever asked for huge pages? */
@@ -321,6 +324,18 @@ export class HugePageLists {
   }
 
   /**
+   * Takes a free gigantic page out of the pool and gives its small pages back. False when every
+   * free page is promised.
+   */
+  breakUp(f: Frame): boolean {
+    if (!this.isAvailable) return false;
+    const nid = this.mem.allocator.nidOf(f);
+    this.popFree(nid, (this.#freeLists[nid] as Frame[]).indexOf(f));
+    this.drop(f, false);
+    return true;
+  }
+
+  /**
    * A fresh page of its node takes a free page's place, whose frames are the caller's then
    * (alloc_and_dissolve_huge_page). False when the node has none.
    */
@@ -348,6 +363,10 @@ export class HugePageLists {
     this.nr--;
     this.nrOf[nid] = (this.nrOf[nid] as number) - 1;
     map.kind[f] = KIND_NONE;
+    if (this.#heads.delete(f)) {
+      this.nrGivenBack += this.nrSmall;
+      return;
+    }
     charges?.uncharge(nid, f, this.order);
     stat.countFree(this.nrSmall);
   }

@@ -7,7 +7,7 @@
 // Hooks    hugetlbNodes (hugetlb_hstate_alloc_pages, __nr_hugepages_store_common,
 //          return_unused_surplus_pages).
 // State    what huge_page_lists.ts has, and whose turn it is.
-// Holds    HUG2 no more pages are promised than are free.
+// Holds    HUG2 no more pages are promised than are free, but for HUG17.
 import { assert } from '../base/assert.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -19,6 +19,8 @@ import type { Memory } from './memory.ts';
 export class HugePages extends HugePageLists {
   /** Nodes that were there at boot and got no directory then (hugetlb_register_all_nodes). */
   readonly withoutDir: Nodemask;
+  /** A node has split promised pages: fewer may be free than are promised from then on. */
+  hasSplitPromised = false;
   #nextToAlloc: NodeId;
   #nextToFree: NodeId;
 
@@ -91,16 +93,19 @@ export class HugePages extends HugePageLists {
   }
 
   /**
-   * Splits `count` free pages, of a node or of all in turn, into pages of another pool, as far as
-   * there are pages that nobody is promised (demote_pool_huge_page).
-   * @returns false when a page that was counted on is not there.
+   * Splits `count` free pages, of a node or of all in turn, into pages of another pool, until just
+   * as many are free as are promised (demote_store, demote_pool_huge_page). Promises are not made
+   * of a node: one that has fewer free pages than are promised in all gives its last one too, and
+   * more may be promised then than are free.
+   * @returns false when there is no page to split.
    */
   demote(count: number, nid: NodeId | undefined, target: HugePages): boolean {
     const nodes = nid === undefined ? this.mem.states.memory : Nodemask.of(nid);
     for (let n = 0; n < count; n++) {
       const free = nid === undefined ? this.free : (this.freeOf[nid] as number);
-      if (free <= this.reserved) return true;
+      if (free === this.reserved) return true;
       if (!this.#demoteOne(nodes, target)) return false;
+      if (this.free < this.reserved) this.hasSplitPromised = true;
     }
     return true;
   }

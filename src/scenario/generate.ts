@@ -21,6 +21,7 @@ import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { PolicyDraw } from './generate_policy.ts';
 import { beginService, scansOfKsm } from './generate_services.ts';
 import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
+import { thpSwapDrafts } from './generate_thp_swap.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
 
@@ -36,9 +37,7 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-const MOST_TASKS = 4;
-const MOST_REGIONS = 8;
-const MOST_PINS = 8;
+const [MOST_TASKS, MOST_REGIONS, MOST_PINS] = [4, 8, 8] as const;
 const MOST_OF: Readonly<Partial<Record<Family, number>>> = { thp: 4, balance: 1 };
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
@@ -472,12 +471,13 @@ class Workload {
  * @throws UserError when no node has memory or no node has a CPU.
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
+  const { family, ops } = options;
+  const p = new Prng(`generate/${family}/${options.seed}`);
+  if (family === 'memcg') return memcgDrafts(p, options, ops);
+  if (family === 'thpswap') return thpSwapDrafts(p, options, ops);
   const workload = new Workload(options);
-  if (options.family === 'memcg') {
-    return memcgDrafts(new Prng(`generate/memcg/${options.seed}`), options, options.ops);
-  }
   workload.begin();
-  while (workload.drafts.length < options.ops) workload.step();
+  while (workload.drafts.length < ops) workload.step();
   workload.end();
   return workload.drafts;
 }

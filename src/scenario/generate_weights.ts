@@ -11,6 +11,7 @@ export const FAMILIES = [
   'mixed',
   'pins',
   'thp',
+  'thpswap',
   'ksm',
   'balance',
   'files',
@@ -205,8 +206,9 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     fork: 4,
     exit: 1,
   },
-  // What it does is drawn in generate_memcg.ts.
+  // What these do is drawn in generate_memcg.ts and generate_thp_swap.ts.
   memcg: {},
+  thpswap: {},
   mixed: {
     mmap: 5,
     touch: 18,

@@ -84,9 +84,19 @@ async function compare(
   const designs = designsOf(options.designs);
   const onProgress: CompareInput['onProgress'] = (done, total, design) =>
     io.progress(`${design.id} done, ${done} of ${total}`);
+  const onStep: CompareInput['onStep'] = (done, total, design) =>
+    io.progress(`${design.id}: step ${done} of ${total}`);
   const costs = readCosts(options.cost ?? []);
   refuseUnknownNodes(costs, [machine]);
-  const comparison = compareDesigns({ scenario, machine, designs, claim, costs, onProgress });
+  const comparison = compareDesigns({
+    scenario,
+    machine,
+    designs,
+    claim,
+    costs,
+    onProgress,
+    onStep,
+  });
   if (comparison.outcomes.some((o) => o.failedExpectations.length > 0)) io.exitCode = EXIT_DIFFERS;
   if (comparison.outcomes.some((o) => o.notModelled !== undefined)) io.exitCode = EXIT_BAD_INPUT;
   if (options.report !== undefined) {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { UserError } from '../../base/assert.ts';
 import { findDesign } from '../../designs/index.ts';
+import type { Design } from '../../hooks/design.ts';
 import { alike } from '../../lab/alike.ts';
 import { summarizeMachine } from '../../lab/compare.ts';
 import { type Explanation, explainPage } from '../../lab/explain.ts';
@@ -83,7 +84,7 @@ function explain(io: Io, name: string, options: ExplainOptions): void {
   const atStep = options.at === undefined ? undefined : options.at - 1;
   const { page, task } = options;
   const all = designs.map((design) =>
-    explainPage({ scenario, machine, design, ...page, task, atStep }),
+    explainPage({ scenario, machine, design, ...page, task, atStep, onStep: stepsOf(io, design) }),
   );
   if (options.json === true) {
     printJson(io, all);
@@ -99,6 +100,16 @@ function explain(io: Io, name: string, options: ExplainOptions): void {
   const body = all.length === 1 ? explanationText(io, first) : sideBySide(io, all);
   io.out(`${head}\n\n${body}`);
 }
+
+/** Tells of the steps of a design, which run twice: to find the page, and to catch its request. */
+const stepsOf = (io: Io, { id }: Design) => {
+  let nrRun = 0;
+  return (done: number, total: number): void => {
+    if (done === 1) nrRun++;
+    const what = nrRun > 1 ? 'the request' : 'the page';
+    io.progress(`${id}, looking for ${what}: step ${done} of ${total}`);
+  };
+};
 
 /** One explanation in full: history, request, every walk. */
 export function explanationText(io: Io, e: Explanation): string {
@@ -163,6 +174,7 @@ const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
   slow: 'slow path, above the min watermarks',
   drained: 'again, after pages were freed or the per-CPU lists emptied',
   last: 'last look before the OOM killer, above the high watermarks',
+  reserves: 'of what others have to leave, since it must not fail',
 };
 
 function attemptText(

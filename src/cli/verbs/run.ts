@@ -79,8 +79,14 @@ interface Ran {
   readonly shown: Shown;
 }
 
-function runAll({ scenario, machine }: LoadedScenario, design: Design, options: RunOptions): Ran {
-  const session = new Session({ machine, design, scenario });
+function runAll(
+  io: Io,
+  { scenario, machine }: LoadedScenario,
+  design: Design,
+  options: RunOptions,
+): Ran {
+  const onStep = (done: number, total: number) => io.progress(`step ${done} of ${total}`);
+  const session = new Session({ machine, design, scenario, onStep });
   const costs = readCosts(options.cost ?? []);
   refuseUnknownNodes(costs, [machine]);
   const figures = figuresOf(machine).with(costs);
@@ -110,7 +116,7 @@ function run(io: Io, name: string, options: RunOptions): void {
   const design = findDesign(options.design);
   const loaded = loadScenario(name, { machine: options.machine, parameters: options.param });
   if (options.json !== true) warnOfScenario(io, loaded);
-  const ran = runAll(loaded, design, options);
+  const ran = runAll(io, loaded, design, options);
   if (options.json === true) printJson(io, jsonOf(loaded, design, ran));
   else io.out(runText(io, name, options, loaded, design, ran) + unjudgedNote(loaded.unjudged));
   if (options.json !== true && ran.shown.files.size > 0) io.out(`\n${shownText(ran.shown)}`);
