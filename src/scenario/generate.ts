@@ -4,8 +4,9 @@
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
+import { draftsApart } from './generate_apart.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
-import { memcgDrafts } from './generate_memcg.ts';
+import { bootOfFamily } from './generate_gigantic.ts';
 import {
   adviceFor,
   beginPools,
@@ -473,9 +474,8 @@ class Workload {
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
   const workload = new Workload(options);
-  if (options.family === 'memcg') {
-    return memcgDrafts(new Prng(`generate/memcg/${options.seed}`), options, options.ops);
-  }
+  const apart = draftsApart(options);
+  if (apart !== undefined) return apart;
   workload.begin();
   while (workload.drafts.length < options.ops) workload.step();
   workload.end();
@@ -487,6 +487,7 @@ export function generateScenario(options: GenerateOptions): Scenario {
   const { tasks, regions, ops } = finish(generateDrafts(options), 'T0');
   const seed = String(options.seed).replace(/[^A-Za-z0-9_.-]/g, '-');
   return {
+    ...bootOfFamily(options),
     name: `generated-${options.family}-${seed}`,
     title: `Random ${options.family} workload, seed ${options.seed}`,
     source: `generate seed=${options.seed} ops=${options.ops} family=${options.family}`,

@@ -19,7 +19,9 @@ export const FAMILIES = [
   'hotplug',
   'faults',
 ] as const;
-export type Family = (typeof FAMILIES)[number];
+/** A kind that needs nodes of some GiB and a pool from boot: `kernel fuzz` has it alone. */
+export const LARGE_FAMILIES = ['gigantic'] as const;
+export type Family = (typeof FAMILIES)[number] | (typeof LARGE_FAMILIES)[number];
 
 export type Action =
   | 'mmap'
@@ -207,6 +209,8 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
   },
   // What it does is drawn in generate_memcg.ts.
   memcg: {},
+  // Likewise, in generate_gigantic.ts.
+  gigantic: {},
   mixed: {
     mmap: 5,
     touch: 18,

@@ -1,0 +1,21 @@
+// Random workloads drawn by themselves, and not by weights: memory cgroups, pages of 1 GiB.
+import { Prng } from '../base/prng.ts';
+import type { Draft } from './finish.ts';
+import { giganticDrafts } from './generate_gigantic.ts';
+import { memcgDrafts } from './generate_memcg.ts';
+import type { MachineNodes } from './generate_nodes.ts';
+import type { Family } from './generate_weights.ts';
+
+interface Wanted extends MachineNodes {
+  readonly family: Family;
+  readonly seed: string | number;
+  readonly ops: number;
+}
+
+/** The operations of a family that stands apart; undefined for any other. */
+export function draftsApart(wanted: Wanted): readonly Draft[] | undefined {
+  const { family, seed, ops } = wanted;
+  const drafts = family === 'memcg' ? memcgDrafts : giganticDrafts;
+  if (family !== 'memcg' && family !== 'gigantic') return undefined;
+  return drafts(new Prng(`generate/${family}/${seed}`), wanted, ops);
+}
