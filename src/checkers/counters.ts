@@ -46,8 +46,10 @@ export function checkCounters(k: Kernel): readonly string[] {
   const nrZero = k.thp.zeroFrame === undefined ? 0 : SMALL_IN_THP;
   const ofUsers = [...userFrames(k)].filter((f) => deviceMapOf(k, f) === undefined);
   const nrOfDevices = [...orphans].filter((f) => deviceMapOf(k, f) !== undefined).length;
+  const ofKernel = [...k.kernelPages.values()].flat();
+  const nrKernel = ofKernel.reduce((n, { order }) => n + 2 ** order, 0);
   const nrSmall =
-    ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero + nrOfBuffers;
+    nrKernel + ofUsers.length - nrOfDevices + tableFrames(k).size + nrHeld + nrZero + nrOfBuffers;
   // Gigantic pages are not allocated page by page, and yet are freed so.
   const inUse = nrSmall + nrHuge * smallInHuge(k) - k.gigantic.nrGivenBack;
   const nrGiven = pgalloc + k.compaction.core.state.nrTaken;

@@ -145,6 +145,11 @@ function collectOwners(k: Kernel, counts: ReadonlyMap<number, number>): Owners {
   for (const { id, frames } of k.buffers.values()) {
     for (const f of frames) own(owners, f, `buffer ${id} of a driver`, DRIVER);
   }
+  for (const [name, blocks] of k.kernelPages) {
+    for (const { f, order } of blocks) {
+      ownStretch(owners, f, 2 ** order, `kernel pages of ${name}`, KERNEL);
+    }
+  }
   const isPooled = { owner: "free in its driver's pool", kind: NONE };
   for (const f of pooledFrames(k)) claim(owners, f, isPooled);
   for (const f of held.poisoned()) if (!owners.has(f)) own(owners, f, 'poisoned page', POISON);

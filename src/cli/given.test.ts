@@ -50,7 +50,27 @@ describe('a scenario', () => {
       /thred\.cdm:2:11: no machine `thred`: did you mean thread/,
     );
     const none = refused('run', file('none.cdm', 'task app\napp mmap a 16 anon\n'));
-    expect(none).toContain('add a line "machine NAME"');
+    expect(none).toMatch(/none\.cdm:1: .*add a line "machine NAME"/);
+  });
+
+  test('that names a device or a policy that there is not, is told where it does', () => {
+    const start = 'machine thread\ntask app\napp mmap a 8 anon\n';
+    const told = (line: string): string => refused('run', file('dev.cdm', `${start}${line}\n`));
+    expect(told('app device_compute gpuX a')).toMatch(
+      /dev\.cdm:4:20: .*no device "gpuX" \(did you mean "gpu0"\?\); it has: gpu0, gpu1, gpu2$/m,
+    );
+    expect(told('app device_prefetch cup a')).toMatch(/dev\.cdm:4:21: .*"cpu".*gpu2; or cpu$/m);
+    expect(told('app device_alloc npu buf 1MiB')).toMatch(/dev\.cdm:4:18: .*no device "npu"/);
+    expect(told('app device_policy gpu0 keep')).toMatch(/dev\.cdm:4:24: .*no device policy/);
+  });
+
+  test('whose region could not be mapped says so of a touch, and of a page', () => {
+    const text = 'machine pc\ntask app\napp mmap a 300 hugetlb\napp touch a\n';
+    const path = file('unmapped.cdm', text);
+    const never = /app touch a +0 touched 0\n +\(a was never mapped: it has no pages\)/;
+    expect(cdmlab('run', path).out).toMatch(never);
+    const told = cdmlab('explain', path, '--page', 'a:0').out.replaceAll(/\s+/g, ' ');
+    expect(told).toContain('not there: step 1 (app mmap a 300 hugetlb) ended in ENOMEM.');
   });
 
   test('may open with a byte order mark', () => {
@@ -144,8 +164,22 @@ describe('a machine', () => {
       'KiB, MiB, GiB, TiB',
     );
     expect(refused('machine', 'show', file('tiny.json', node('4MiB')))).toMatch(/no kernel starts/);
+    const more = '}, {"id": 1, "memory": "64MiB", "memoryZone": "movable"}]';
+    const plugged = file('plugged.json', node('1GiB').replace('}]', more));
+    expect(cdmlab('machine', 'show', plugged).err.replaceAll(/\s+/g, ' ')).toMatch(
+      /node 1 has 64 MiB of hot-plugged memory, less than a memory block \(128 MiB on/,
+    );
     expect(refused('machine', 'import', 'nix')).toMatch(/^error: nix: no such file or directory/);
   });
+});
+
+test('a file that is not there is told as such, of whatever kind it was to be', () => {
+  expect(refused('run', 'no.cdm')).toBe('error: no.cdm: there is no such file\n');
+  expect(refused('run', 'hybrid-flow.cdm')).toContain('"hybrid-flow" comes along, without .cdm');
+  expect(refused('run', 'bind-device', '--cost', 'no.json')).toMatch(/^error: no\.json: .*no such/);
+  expect(refused('run', 'bind-device', '--machine', 'own.jsn')).toMatch(
+    /^error: own\.jsn: there is no such file or directory; a machine is a preset/,
+  );
 });
 
 test('a report that cannot be written is told without the draft behind it', () => {

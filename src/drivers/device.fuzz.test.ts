@@ -147,6 +147,22 @@ const anyLine = fc.oneof(
   },
   { weight: 1, arbitrary: line('sys', fc.constantFrom('offline_node', 'online_node'), '3') },
   { weight: 1, arbitrary: line('sys link_failure 3') },
+  {
+    weight: 2,
+    arbitrary: line(
+      task,
+      'alloc_pages drv',
+      fc.constantFrom('1', '40', '3000'),
+      fc.constantFrom(
+        'GFP_KERNEL',
+        'GFP_ATOMIC|__GFP_HARDWALL',
+        'GFP_KERNEL_ACCOUNT|__GFP_NOFAIL|__GFP_THISNODE',
+        'GFP_USER|__GFP_MEMALLOC|__GFP_RETRY_MAYFAIL',
+      ),
+      fc.constantFrom('', 'order=2', 'node=1', 'order=4 node=2'),
+    ),
+  },
+  { weight: 1, arbitrary: line(task, 'free_pages drv') },
 );
 
 const workload = fc.record({

@@ -113,14 +113,22 @@ export function doctorRows(kernel?: string): ToolRow[] {
       install: ['apt-get install libc6-dev'],
     },
   ];
-  const isUsable = existsSync('/dev/kvm') && isReadable('/dev/kvm');
-  const kvm = {
+  return [...rows, kvmRow(rows[0]?.found, image)];
+}
+
+/** KVM, with a word on why it is of no use where its device is there. */
+function kvmRow(qemu: string | undefined, image: string | undefined): ToolRow {
+  const isThere = existsSync('/dev/kvm');
+  const canTry = qemu !== undefined && image !== undefined;
+  const isUsable =
+    isThere && (canTry ? chooseAccel(qemu, image) === 'kvm' : isReadable('/dev/kvm'));
+  const why = isThere && canTry ? '/dev/kvm is there, but no guest starts with it; ' : '';
+  return {
     what: 'KVM',
     found: isUsable ? '/dev/kvm' : undefined,
-    install: ['none needed: without KVM the guest is emulated, two to three seconds a boot'],
+    install: [`${why}none needed: without KVM the guest is emulated, two to three seconds a boot`],
     isOptional: true,
   };
-  return [...rows, kvm];
 }
 
 /** The library that `cc -static` links with. */

@@ -25,6 +25,7 @@ import type { FileInode } from './file_inode.ts';
 import type { FrameWatch } from './frame_watch.ts';
 import type { Pin } from './gup.ts';
 import { HugeInode } from './hugetlb_area.ts';
+import type { KernelBlock } from './kernel_pages.ts';
 import { Khugepaged } from './khugepaged.ts';
 import { Ksm } from './ksm.ts';
 import { trackPages } from './lru_track.ts';
@@ -91,6 +92,8 @@ export class Kernel {
   readonly inodes = new Map<number, FileInode>();
   /** Buffers that drivers allocated for programs, by id. */
   readonly buffers = new Map<number, DriverBuffer>();
+  /** Blocks that parts of the kernel hold, by a name of theirs. */
+  readonly kernelPages = new Map<string, KernelBlock[]>();
   /** Weights of weighted interleave by node id (/sys/kernel/mm/mempolicy/weighted_interleave). */
   readonly interleaveWeights = new Map<number, number>();
   /** /proc/sys/vm/zone_reclaim_mode. */

@@ -13,7 +13,14 @@
 //          killed for.
 import { EAGAIN } from '../base/errno.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
-import { __GFP_DIRECT_RECLAIM, __GFP_NORETRY, __GFP_RETRY_MAYFAIL } from '../mm/gfp.ts';
+import {
+  __GFP_ACCOUNT,
+  __GFP_DIRECT_RECLAIM,
+  __GFP_HIGH,
+  __GFP_NOFAIL,
+  __GFP_NORETRY,
+  __GFP_RETRY_MAYFAIL,
+} from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
 import { type MemCgroup, MemCgroups } from '../mm/memcg.ts';
 import { KIND_KERNEL } from '../mm/memmap.ts';
@@ -36,6 +43,9 @@ const CHARGED: ReadonlySet<Purpose> = new Set([
   'swap in',
   'page table',
 ]);
+
+const isCharged = (why: Purpose, gfp: number): boolean =>
+  CHARGED.has(why) || (why === 'kernel page' && (gfp & __GFP_ACCOUNT) !== 0);
 
 /** A control group gets a memory cgroup; the first one of a run switches the accounts on. */
 export function newMemCgroup(k: Kernel, parent: MemCgroup | null): MemCgroup {
@@ -85,7 +95,7 @@ export function chargeGiven(
   why: Purpose,
 ): number {
   const { memcg, allocator } = k;
-  if (memcg === null || n === 0 || !CHARGED.has(why)) return n;
+  if (memcg === null || n === 0 || !isCharged(why, gfp)) return n;
   const group = payerOf(k, task);
   memcg.isRefused = false;
   if (group === null) return n;
@@ -93,7 +103,9 @@ export function chargeGiven(
     const f = allocator.out[0] as Frame;
     const zone = allocator.lastZone as ZoneIndex;
     k.mem.map.claim(f, KIND_KERNEL, 0, 0, 0);
-    if (!makeRoom(k, task, group, order, gfp)) {
+    // Who must not fail, or cannot wait, is counted beyond the limit.
+    const isForced = (gfp & (__GFP_NOFAIL | __GFP_HIGH)) !== 0;
+    if (!makeRoom(k, task, group, order, gfp) && !isForced) {
       allocator.freeBlock(f, order);
       memcg.isRefused = true;
       return 0;

@@ -26,7 +26,7 @@ import {
   gfpZone,
   ZONE_MOVABLE,
 } from '../mm/gfp.ts';
-import { FAILURE } from '../mm/internal.ts';
+import { ALLOC_NO_WATERMARKS, FAILURE } from '../mm/internal.ts';
 import type { Kernel } from './kernel.ts';
 import { chargeGiven, wantWithin } from './memcg.ts';
 import {
@@ -222,6 +222,11 @@ function allocOrKill(
     if (failure === FAILURE.OVER_QUOTA) outOfQuota(k, task, 1 << order);
     else if (failure !== FAILURE.NOT_ADMITTED && failure !== FAILURE.NO_PAGES) return 0;
     else if (splitDeferred(k, nodemask) === 0) outOfMemory(k, task, nodemask, gfp);
+    if (gfp & __GFP_NOFAIL && k.panic === undefined) {
+      k.setCurrent(task);
+      n = allocator.takeReserves(gfp, ALLOC_NO_WATERMARKS);
+      if (n > 0) continue;
+    }
     if (!task.isAlive || k.panic !== undefined) {
       allocator.failure = FAILURE.KILLED;
       return 0;

@@ -106,7 +106,7 @@ export function explainPage(input: ExplainInput): Explanation {
   if (seen.stop !== undefined) {
     const target = { untilStep: seen.stop.step, gives: undefined };
     const request = new Catcher(session(), target).requests().get(undefined);
-    return { ...head, state, words: stopWords(page, seen.stop), request };
+    return { ...head, state, words: stopWords(page, seen.stop) + refusedWords(seen), request };
   }
   if (seen.lost !== undefined) {
     const { step, text, nid, drivers } = seen.lost;
@@ -122,7 +122,7 @@ export function explainPage(input: ExplainInput): Explanation {
     return { ...head, state, words, chain, request };
   }
   if (seen.written !== undefined) return { ...head, ...writtenAtOnce(input, page, seen.written) };
-  return { ...head, state, words: ABSENT_WORDS[state] };
+  return { ...head, state, words: ABSENT_WORDS[state] + refusedWords(seen) };
 }
 
 /** A page that one operation both brought and saw go to a swap area. */
@@ -199,6 +199,19 @@ function stopWords(page: PageName, stop: Stop): string {
   );
 }
 
+/** Why nothing is mapped, if it was to be. */
+function refusedWords({ refused }: Seen): string {
+  if (refused === undefined) return '';
+  const { step, text, ret } = refused;
+  return ` The region is not there: step ${step + 1} (${text}) ended in ${ret}.`;
+}
+
+function isMapOf({ op: { act } }: Step, { task, region }: PageName): boolean {
+  return (
+    act.on === 'task' && act.task === task && act.act.verb === 'mmap' && act.act.region === region
+  );
+}
+
 /**
  * The scenario cut off right after an operation touched the page and before it went on: touching a
  * range is touching its pages one by one.
@@ -236,6 +249,8 @@ interface Seen {
   readonly stop?: Stop | undefined;
   /** The step that took the page away. */
   readonly lost?: (StepName & Came) | undefined;
+  /** The mmap of the region that failed last, with none after it that did not. */
+  readonly refused?: (StepName & { readonly ret: string }) | undefined;
   /** The operation that brought the page, and before whose end a swap area had it. */
   readonly written?: (StepName & Pick<Stop, 'start'>) | undefined;
 }
@@ -250,6 +265,7 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
   let stop: Stop | undefined;
   let lost: Seen['lost'];
   let written: Seen['written'];
+  let refused: Seen['refused'];
   let furthest = 0;
   const { kills } = kernel;
   let nrKills = 0;
@@ -264,6 +280,10 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     nrKills = kills.length;
     state = pageState(session, page);
     came = cameOf(session, frames, page, state);
+    if (isMapOf(step, page)) {
+      const { ret } = step.result;
+      refused = typeof ret === 'string' ? { step: index, text, ret } : undefined;
+    }
     furthest = Math.max(furthest, regionEnd(session, page));
     const how = came?.story.filter((link) => link.step === index).map(howWords) ?? [];
     if (!sameState(was, state) || how.length > 0) {
@@ -293,7 +313,7 @@ function watch(session: Session, page: PageName, atStep: number): Seen {
     const pages = `its pages are 0 to ${furthest - 1}`;
     throw new UserError(`page ${page.index} is past the end of ${page.region}: ${pages}`);
   }
-  return { state, came, history, stop, lost, written };
+  return { state, came, history, stop, lost, written, refused };
 }
 
 /** How a page came that is there. */

@@ -49,11 +49,19 @@ const ATTEMPT_NAMES = {
   [ATTEMPT.DRAINED]: 'drained',
   [ATTEMPT.OOM]: 'last',
   [ATTEMPT.POOL]: 'pool',
+  [ATTEMPT.RESERVES]: 'reserves',
 } as const;
 /** The tries of one request, in their order. */
 export type AttemptName = (typeof ATTEMPT_NAMES)[keyof typeof ATTEMPT_NAMES];
 /** A pool has no watermark; the column needs one. */
-const MARKS = { fast: 'low', slow: 'min', drained: 'min', last: 'high', pool: 'low' } as const;
+const MARKS = {
+  fast: 'low',
+  slow: 'min',
+  drained: 'min',
+  last: 'high',
+  pool: 'low',
+  reserves: 'min',
+} as const;
 
 /** Why a request failed, for people. */
 export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
@@ -68,6 +76,9 @@ export const FAILURE_WORDS: Readonly<Record<Failure, string>> = {
   [FAILURE.OVER_QUOTA]:
     "the task's group may have no more of the nodes that would admit it: one of the group is killed",
   [FAILURE.NO_RECLAIM]: 'the caller asked for no reclaim and no OOM kill: it gets nothing',
+  [FAILURE.STUCK]:
+    'the request must not fail, and neither reclaim nor the OOM killer has a page for it: it is ' +
+    'tried again for ever',
   [FAILURE.KILLED]: 'the OOM killer took the task itself',
   [FAILURE.NO_HUGE_PAGE]:
     'no node that the request may use has a free huge page: the task gets SIGBUS, unless ' +

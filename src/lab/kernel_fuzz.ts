@@ -61,7 +61,18 @@ const APART: readonly Family[] = ['cpuset1'];
  * because not every kernel can do what they do.
  */
 const ON_REQUEST: readonly Family[] = [
-  ...(['pins', 'thp', 'ksm', 'balance', 'files', 'memcg', 'hugetlb', 'hotplug', 'faults'] as const),
+  ...([
+    'pins',
+    'thp',
+    'thpswap',
+    'ksm',
+    'balance',
+    'files',
+    'memcg',
+    'hugetlb',
+    'hotplug',
+    'faults',
+  ] as const),
 ];
 const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
 /** One boot in so many is of a family that stands apart, each of them in turn. */
@@ -104,7 +115,10 @@ export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase 
   const isInPieces = needsBlocks && number % IN_PIECES_EVERY === IN_PIECES_EVERY - 1;
   const scenario = isInPieces ? inPieces(p, drawn, nodes.memoryNodes, PAGES_IN_PIECES) : drawn;
   const id = fuzzId(seed, number);
-  const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
+  const lines = kernelLines(scenario);
+  // Where a group is full, what a kernel charges ahead counts, whatever the family.
+  const isLimited = lines.some((line) => line.includes('/memory.max '));
+  const given = { id, family: isLimited ? 'memcg' : family, purpose: scenario.title, lines };
   return { number, machine, scenario, given };
 }
 

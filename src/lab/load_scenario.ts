@@ -96,6 +96,7 @@ export function parseWithMachine(
     file,
     pageBytes: machine.pageBytes,
     nodes: machineNodes(machine),
+    devices: machine.devices.map(({ name }) => name),
     parameters: options.parameters,
   });
   const writtenFor = scenario.machine;
@@ -123,8 +124,14 @@ function withoutMachine(text: string, file: string, options: LoadScenarioOptions
   return new UserError(
     'the scenario names no machine; add a line "machine NAME" above its operations, or give ' +
       '--machine NAME (cdmlab machine list has names)',
-    { file },
+    { file, line: firstLineOf(text) },
   );
+}
+
+/** The first line that says something, from 1: a machine would stand above it. */
+function firstLineOf(text: string): number {
+  const at = text.split('\n').findIndex((line) => /^\uFEFF?\s*[^#\s\uFEFF]/.test(line));
+  return Math.max(0, at) + 1;
 }
 
 /** Nodes for a text whose machine nobody knows. */
@@ -161,6 +168,13 @@ function readScenarioText(nameOrFile: string): { text: string; file: string } {
     return { text: readFileSync(path, 'utf8'), file: near.startsWith('..') ? path : near };
   }
   if (!existsSync(nameOrFile)) {
+    if (nameOrFile.endsWith(EXTENSION)) {
+      const shipped = basename(nameOrFile, EXTENSION);
+      const hint = names.includes(shipped)
+        ? `; "${shipped}" comes along, without ${EXTENSION}`
+        : '';
+      throw new UserError(`there is no such file${hint}`, { file: nameOrFile });
+    }
     const near = nearMisses(nameOrFile, names);
     const hint = near.length > 0 ? `did you mean ${near.join(' or ')}? ` : '';
     const known = names.join(', ');

@@ -42,6 +42,7 @@ export function checkMachine(machine: Machine, fail: Fail): void {
   checkDevices(machine, fail);
   machine.links.forEach((link, i) => {
     checkLink(machine, link, ['links', i], fail);
+    checkLinkOnce(machine.links, i, fail);
   });
 }
 
@@ -226,4 +227,20 @@ function checkLink(machine: Machine, link: LinkSpec, at: JsonPath, fail: Fail): 
     fail(at, 'a link states `bandwidthBytesPerS`, `latencyNs` or both');
   }
   if (link.source.trim() === '') fail([...at, 'source'], 'say where the figure is from');
+}
+
+/** A figure of one way is given once; bandwidth and latency may stand in two entries. */
+function checkLinkOnce(links: readonly LinkSpec[], i: number, fail: Fail): void {
+  const link = links[i] as LinkSpec;
+  for (const field of ['bandwidthBytesPerS', 'latencyNs'] as const) {
+    if (link[field] === undefined) continue;
+    const isSame = (other: LinkSpec): boolean =>
+      other.from === link.from && other.to === link.to && other[field] !== undefined;
+    const before = links.findIndex(isSame);
+    if (before === i) continue;
+    fail(
+      ['links', i, field],
+      `from \`${link.from}\` to \`${link.to}\` it is given twice, first in links[${before}]`,
+    );
+  }
 }

@@ -1,10 +1,12 @@
 // What is odd about a machine and allowed: hardware as no kernel would take it, told and not
 // refused, since captures of real machines have some of it.
-// Models   linux@v6.1 drivers/acpi/numa/srat.c: slit_valid; arch/x86/mm/numa.c: NODE_MIN_SIZE.
+// Models   linux@v6.1 drivers/acpi/numa/srat.c: slit_valid; arch/x86/mm/numa.c: NODE_MIN_SIZE;
+//          mm/memory_hotplug.c: check_hotplug_memory_range.
 import { UserError } from '../base/assert.ts';
 import { formatSizeBytes } from '../base/units.ts';
 import { LOCAL_DISTANCE } from './check.ts';
 import { type Machine, nodeSizeBytes } from './machine.ts';
+import { memoryBlockBytes } from './zones.ts';
 
 const MIB = 1024 ** 2;
 /** Smaller nodes are passed over by x86 when it boots. */
@@ -21,6 +23,16 @@ export function machineDoubts(machine: Machine): string[] {
       `node ${n.id} has ${formatSizeBytes(nodeSizeBytes(n))} of memory: x86 ignores nodes below ` +
       `${formatSizeBytes(NODE_MIN_BYTES)}, and per-CPU lists alone may hold it all`,
   );
+  const blockBytes = memoryBlockBytes(machine);
+  for (const { id, memoryZone, ranges } of nodes) {
+    const sizeBytes = ranges.reduce((sum, range) => sum + range.sizeBytes, 0);
+    if (memoryZone !== 'movable' || sizeBytes === 0 || sizeBytes >= blockBytes) continue;
+    doubts.push(
+      `node ${id} has ${formatSizeBytes(sizeBytes)} of hot-plugged memory, less than a memory ` +
+        `block (${formatSizeBytes(blockBytes)} on this ${machine.arch}): kernels plug memory in by ` +
+        'whole blocks and refuse it; here it is one block, as small as it is',
+    );
+  }
   for (const { name, homeNode } of machine.devices) {
     const home = nodes.find((n) => n.id === homeNode);
     if (home === undefined || home.cpus.length > 0) continue;

@@ -31,7 +31,17 @@ const nameFromFile = (file: string): string =>
     .replace(/\.(txt|json|log)$/, '')
     .replace(/[^A-Za-z0-9._-]+/g, '-') || 'machine';
 
+/** Does a name look like a file or a directory? */
+const looksLikePath = (name: string): boolean => /[/\\]|\.[A-Za-z]+$/.test(name);
+
 function unknownMachine(name: string): UserError {
+  if (looksLikePath(name)) {
+    return new UserError(
+      'there is no such file or directory; a machine is a preset (cdmlab machine list), a machine ' +
+        'file, a text of `numactl -H`, or a directory that holds sys and proc',
+      { file: name },
+    );
+  }
   const near = nearMisses(name, presets.keys());
   const hint = near.length > 0 ? `did you mean ${near.join(' or ')}? ` : '';
   return new UserError(

@@ -295,6 +295,23 @@ describe('parseMachine', () => {
       'links[0].to: `cpu:1` is no `node:N` of this machine',
     ],
     [
+      'a link given twice',
+      {
+        ...small,
+        links: [
+          { from: 'cpu:0', to: 'node:1', latencyNs: 1, source: 's' },
+          { from: 'cpu:0', to: 'node:1', bandwidthBytesPerS: 1, source: 's' },
+          { from: 'cpu:0', to: 'node:1', latencyNs: 2, source: 's' },
+        ],
+      },
+      'links[2].latencyNs: from `cpu:0` to `node:1` it is given twice, first in links[0]',
+    ],
+    [
+      'a bandwidth of nothing',
+      { ...small, links: [{ from: 'cpu:0', to: 'node:1', bandwidthBytesPerS: 0, source: 's' }] },
+      'links[0].bandwidthBytesPerS: expected more than 0, not 0',
+    ],
+    [
       'a link without a figure',
       { ...small, links: [{ from: 'device:gpu0', to: 'node:1', source: 's' }] },
       'links[0]: a link states `bandwidthBytesPerS`, `latencyNs` or both',

@@ -238,8 +238,11 @@ function describeIssue(issue: z.core.$ZodIssue): { path: JsonPath; message: stri
     issue.message.startsWith('Too ') &&
     (issue.code === 'too_big' || issue.code === 'too_small')
   ) {
+    const isOpen = issue.inclusive === false;
     const bound =
-      issue.code === 'too_big' ? `at most ${issue.maximum}` : `at least ${issue.minimum}`;
+      issue.code === 'too_big'
+        ? `${isOpen ? 'less than' : 'at most'} ${issue.maximum}`
+        : `${isOpen ? 'more than' : 'at least'} ${issue.minimum}`;
     const isList = Array.isArray(issue.input);
     return {
       path,

@@ -39,8 +39,11 @@ export const VERDICT = {
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
-/** POOL: not a walk for free memory, but over the pools of huge pages. */
-export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3, POOL: 4 } as const;
+/**
+ * POOL: not a walk for free memory, but over the pools of huge pages. RESERVES: of who must not
+ * fail, for what others have to leave.
+ */
+export const ATTEMPT = { FAST: 0, SLOW: 1, DRAINED: 2, OOM: 3, POOL: 4, RESERVES: 5 } as const;
 
 const HEADER_WORDS = 5;
 const STEP_WORDS = 2;

@@ -136,3 +136,38 @@ export function gfpNames(gfp: number): string {
   }
   return names.join('|') || 'none';
 }
+
+/** Flags that a request of the kernel may name: no movable pages, no request that may not write. */
+export const REQUESTABLE_GFP: readonly string[] = [
+  'GFP_KERNEL',
+  'GFP_KERNEL_ACCOUNT',
+  'GFP_ATOMIC',
+  'GFP_NOWAIT',
+  'GFP_USER',
+  'GFP_HIGHUSER',
+  'GFP_DMA32',
+  '__GFP_HIGH',
+  '__GFP_DMA32',
+  '__GFP_ACCOUNT',
+  '__GFP_HARDWALL',
+  '__GFP_THISNODE',
+  '__GFP_RETRY_MAYFAIL',
+  '__GFP_NOFAIL',
+  '__GFP_NORETRY',
+  '__GFP_MEMALLOC',
+  '__GFP_NOMEMALLOC',
+  '__GFP_NOWARN',
+  '__GFP_COMP',
+  '__GFP_ZERO',
+];
+
+const BITS_BY_NAME: ReadonlyMap<string, number> = new Map([
+  ...COMPOUND_NAMES,
+  ...SINGLE_NAMES,
+  ['GFP_NOWAIT', __GFP_KSWAPD_RECLAIM],
+  ['GFP_DMA32', __GFP_DMA32],
+]);
+
+/** Bits of named flags, each one of REQUESTABLE_GFP. */
+export const gfpNamed = (names: readonly string[]): number =>
+  names.reduce((bits, name) => bits | (BITS_BY_NAME.get(name) as number), 0);

@@ -16,10 +16,10 @@ import { FAMILIES } from '../scenario/generate_weights.ts';
 import { Runner } from '../scenario/runner.ts';
 import { DecisionLog } from './decision_log.ts';
 import {
-  __GFP_ATOMIC,
   __GFP_DIRECT_RECLAIM,
   __GFP_HARDWALL,
   __GFP_HIGH,
+  __GFP_KSWAPD_RECLAIM,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   GFP_ATOMIC,
@@ -38,6 +38,8 @@ const KINDS_OF_REQUEST = [
   GFP_KERNEL,
   GFP_USER,
   GFP_ATOMIC,
+  GFP_KERNEL | __GFP_HIGH,
+  __GFP_KSWAPD_RECLAIM,
   GFP_HIGHUSER_MOVABLE | __GFP_THISNODE,
   GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL,
   GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM,
@@ -158,7 +160,8 @@ function walk(
     const marks = { low: zones.wmarkLow[z], min: zones.wmarkMin[z], high: zones.wmarkHigh[z] };
     let mark = marks[rule.mark] as number;
     if (rule.mark === 'min' && gfp & __GFP_HIGH) mark -= Math.floor(mark / 2);
-    if (rule.mark === 'min' && gfp & __GFP_ATOMIC) mark -= Math.floor(mark / 4);
+    const isUrgent = gfp & __GFP_HIGH && !(gfp & __GFP_DIRECT_RECLAIM);
+    if (rule.mark === 'min' && isUrgent) mark -= Math.floor(mark / 4);
     const reserve = zones.lowmemReserve[z * 5 + highest] as number;
     const onLists = rule.drains === true ? k.mem.pcp.countOf(z) : 0;
     if ((zones.free[z] as number) + onLists > mark + reserve) return { zone: z, admitted };
@@ -189,13 +192,16 @@ function expected(ask: Ask, mask: Nodemask | null): Answer {
   const isUsable = (z: number) =>
     (zones.type[z] as number) <= highest && (mask === null || mask.has(zones.nid[z] as number));
   if (!list.some(isUsable)) return failed(FAILURE.NO_ZONE);
-  const isAtomic = (gfp & __GFP_ATOMIC) !== 0;
-  const slow = walk(ask, isAtomic ? null : mask, isAtomic ? MASK_NONE : own, {
+  const isAtomic = (gfp & (__GFP_HIGH | __GFP_DIRECT_RECLAIM)) === __GFP_HIGH;
+  const rule = {
     mark: 'min',
     hardwall: (gfp & __GFP_HARDWALL) !== 0,
     cpuset: !isAtomic,
-  });
+  } as const;
+  const slow = walk(ask, mask, own, rule);
   if (slow.zone !== undefined) return given(slow.zone);
+  const urgent = isAtomic ? walk(ask, null, MASK_NONE, rule) : slow;
+  if (urgent.zone !== undefined) return given(urgent.zone);
   const isPatient = (gfp & __GFP_DIRECT_RECLAIM) !== 0;
   if (!isPatient || gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) return failed(FAILURE.NO_RECLAIM);
   if (slow.admitted > 0) {

@@ -35,7 +35,7 @@ const PAGE_FIELDS: ReadonlySet<string> = new Set([
   'cached',
   'evicted',
 ]);
-/** Acts of one task on a range, after which it makes sense to ask where the range lies. */
+/** Acts of a task after which it makes sense to ask where the range, or what it got, lies. */
 const RANGE_VERBS: ReadonlySet<string> = new Set([
   'mmap',
   'touch',
@@ -49,6 +49,7 @@ const RANGE_VERBS: ReadonlySet<string> = new Set([
   'madvise',
   'mlock',
   'device_compute',
+  'alloc_pages',
   'sys cached',
 ]);
 

@@ -37,9 +37,7 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-const MOST_TASKS = 4;
-const MOST_REGIONS = 8;
-const MOST_PINS = 8;
+const [MOST_TASKS, MOST_REGIONS, MOST_PINS] = [4, 8, 8] as const;
 const MOST_OF: Readonly<Partial<Record<Family, number>>> = { thp: 4, balance: 1 };
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
@@ -473,9 +471,9 @@ class Workload {
  * @throws UserError when no node has memory or no node has a CPU.
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
-  const workload = new Workload(options);
   const apart = draftsApart(options);
   if (apart !== undefined) return apart;
+  const workload = new Workload(options);
   workload.begin();
   while (workload.drafts.length < options.ops) workload.step();
   workload.end();

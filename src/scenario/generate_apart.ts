@@ -1,9 +1,11 @@
-// Random workloads drawn by themselves, and not by weights: memory cgroups, pages of 1 GiB.
+// Random workloads that are drawn by themselves, and not by weights: memory cgroups, huge pages that
+// are swapped, pages of 1 GiB.
 import { Prng } from '../base/prng.ts';
 import type { Draft } from './finish.ts';
 import { giganticDrafts } from './generate_gigantic.ts';
 import { memcgDrafts } from './generate_memcg.ts';
 import type { MachineNodes } from './generate_nodes.ts';
+import { thpSwapDrafts } from './generate_thp_swap.ts';
 import type { Family } from './generate_weights.ts';
 
 interface Wanted extends MachineNodes {
@@ -15,7 +17,8 @@ interface Wanted extends MachineNodes {
 /** The operations of a family that stands apart; undefined for any other. */
 export function draftsApart(wanted: Wanted): readonly Draft[] | undefined {
   const { family, seed, ops } = wanted;
-  const drafts = family === 'memcg' ? memcgDrafts : giganticDrafts;
-  if (family !== 'memcg' && family !== 'gigantic') return undefined;
-  return drafts(new Prng(`generate/${family}/${seed}`), wanted, ops);
+  const p = new Prng(`generate/${family}/${seed}`);
+  if (family === 'memcg') return memcgDrafts(p, wanted, ops);
+  if (family === 'thpswap') return thpSwapDrafts(p, wanted, ops);
+  return family === 'gigantic' ? giganticDrafts(p, wanted, ops) : undefined;
 }

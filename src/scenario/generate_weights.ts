@@ -11,6 +11,7 @@ export const FAMILIES = [
   'mixed',
   'pins',
   'thp',
+  'thpswap',
   'ksm',
   'balance',
   'files',
@@ -207,9 +208,9 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     fork: 4,
     exit: 1,
   },
-  // What it does is drawn in generate_memcg.ts.
+  // What these do is drawn in files of their own, see generate_apart.ts.
   memcg: {},
-  // Likewise, in generate_gigantic.ts.
+  thpswap: {},
   gigantic: {},
   mixed: {
     mmap: 5,

@@ -4,19 +4,29 @@
 import { UserError } from '../base/assert.ts';
 import { didYouMean } from '../base/suggest.ts';
 import { regionOf, tasksOf } from './acts.ts';
+import {
+  besideDevices,
+  deviceNamed,
+  isDevicePolicy,
+  noSuchDevice,
+  noSuchPolicy,
+} from './device_names.ts';
 import type { SourceLine } from './lexer.ts';
-import type { Act } from './ops.ts';
+import type { Act, TaskAct } from './ops.ts';
 import { slotOf } from './words.ts';
 
 export class NameChecks {
   readonly #file: string;
+  readonly #devices: readonly string[] | undefined;
   #firstTask = 'T0';
   /** Regions that each task has mapped or inherited, by the task's name; T0 for the first one. */
   readonly #mapped = new Map<string, Set<string>>([['T0', new Set()]]);
   readonly #mappedByAny = new Set<string>();
 
-  constructor(file: string) {
+  /** @param devices names of the machine's devices, if the machine is known. */
+  constructor(file: string, devices?: readonly string[]) {
     this.#file = file;
+    this.#devices = devices;
   }
 
   get firstTask(): string {
@@ -47,6 +57,7 @@ export class NameChecks {
     if (act.on === 'fork') this.#checkTask(act.parent, line);
     else for (const task of tasksOf(act)) this.#checkTask(task, line);
     if (act.on === 'fork') this.#fork(act.parent, act.child, line);
+    if (act.on === 'task') this.#checkDevice(act.act, line);
     const region = regionOf(act);
     if (region === undefined || slotOf(region) >= 0 || act.on !== 'task') return;
     if (act.act.verb === 'mmap') {
@@ -55,6 +66,18 @@ export class NameChecks {
       return;
     }
     this.#checkRegion(tasksOf(act).at(-1) as string, region, line);
+  }
+
+  #checkDevice(act: TaskAct, line: SourceLine): void {
+    const device = deviceNamed(act);
+    const others = besideDevices(act);
+    const isKnown = device === undefined || (this.#devices?.includes(device) ?? true);
+    if (!isKnown && !others.includes(device)) {
+      this.#fail(noSuchDevice(device, this.#devices ?? [], others), line, device);
+    }
+    const isPolicy = act.verb === 'device_policy' && this.#devices !== undefined;
+    if (!isPolicy || isDevicePolicy(act.policy)) return;
+    this.#fail(noSuchPolicy(act.policy), line, act.policy);
   }
 
   #checkTask(name: string, line: SourceLine): void {

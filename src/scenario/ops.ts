@@ -217,6 +217,17 @@ export type TaskAct =
       readonly advice: (typeof FADVICE)[number];
     }
   | { readonly verb: 'fsync'; readonly file: string }
+  /** A part of the kernel that the task called asks for blocks, and holds them under a name. */
+  | {
+      readonly verb: 'alloc_pages';
+      readonly name: string;
+      readonly nrBlocks: number;
+      /** Names of flags: GFP_KERNEL, __GFP_NOFAIL. */
+      readonly gfp: readonly string[];
+      readonly order?: number | undefined;
+      readonly node?: number | undefined;
+    }
+  | { readonly verb: 'free_pages'; readonly name: string }
   | { readonly verb: 'exit' }
   /** The device computes on a range; its driver decides where the pages are meanwhile. */
   | {

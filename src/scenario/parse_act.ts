@@ -11,6 +11,7 @@ import {
   type TaskAct,
 } from './ops.ts';
 import { isFileVerb, readFileAct, readFileSysAct, readKind } from './parse_files.ts';
+import { isKernelPagesVerb, readKernelPagesAct } from './parse_kernel_pages.ts';
 import type { Reader } from './reader.ts';
 import {
   GIGANTIC_PAGE_BYTES,
@@ -263,6 +264,7 @@ function readDevicePolicy(r: Reader): TaskAct {
 /** Reads the arguments of a task's verb; the reader stands after the verb. */
 export function readTaskAct(r: Reader, verb: TaskVerb, pages: PageSizes): TaskAct {
   if (isFileVerb(verb)) return readFileAct(r, verb, pages);
+  if (isKernelPagesVerb(verb)) return readKernelPagesAct(r, verb);
   switch (verb) {
     case 'cpu':
       return { verb, cpu: r.number('N, a CPU,') };

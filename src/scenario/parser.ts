@@ -28,6 +28,8 @@ export interface ParseOptions {
   readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** The machine's nodes, which `generate` needs. */
   readonly nodes?: MachineNodes | undefined;
+  /** The machine's devices: others are refused where they are named. */
+  readonly devices?: readonly string[] | undefined;
 }
 
 /** Operations, and rounds of loops, that one text may come to. */
@@ -82,7 +84,7 @@ class ScenarioReader {
     this.#file = options.file;
     this.#lines = new Lines(text, options.file);
     this.#pages = new MappedPages(options.pageBytes ?? DEFAULT_PAGE_BYTES);
-    this.#names = new NameChecks(options.file);
+    this.#names = new NameChecks(options.file, options.devices);
   }
 
   read(): Scenario {

@@ -103,6 +103,12 @@ function printHoldAct(act: Extract<TaskAct, { verb: HoldVerb }>, spell: Spelling
   return `${act.verb} ${spell.region(act.region)}${range(act)}${word}`;
 }
 
+function printKernelPages(act: Extract<TaskAct, { verb: 'alloc_pages' | 'free_pages' }>): string {
+  if (act.verb === 'free_pages') return `free_pages ${act.name}`;
+  const options = option('order', act.order) + option('node', act.node);
+  return `alloc_pages ${act.name} ${act.nrBlocks} ${act.gfp.join('|')}${options}`;
+}
+
 function printTaskAct(act: TaskAct, spell: Spelling): string {
   switch (act.verb) {
     case 'cpu':
@@ -142,11 +148,13 @@ function printTaskAct(act: TaskAct, spell: Spelling): string {
     case 'mlockall':
     case 'munlockall':
       return printHoldAct(act, spell);
+    case 'alloc_pages':
+    case 'free_pages':
+      return printKernelPages(act);
     case 'work':
-    case 'fill': {
-      const amount = act.verb === 'work' ? act.ms : act.value;
-      return `${act.verb} ${spell.region(act.region)}${range(act)} ${amount}`;
-    }
+      return `work ${spell.region(act.region)}${range(act)} ${act.ms}`;
+    case 'fill':
+      return `fill ${spell.region(act.region)}${range(act)} ${act.value}`;
     case 'move_pages':
       return printMovePages(act, spell);
     case 'migrate_pages': {
@@ -286,6 +294,12 @@ export function kernelLines(scenario: Scenario): string[] {
     if (act?.verb === 'pin' && act.longterm !== true) {
       throw new UserError(
         `"${printOp(op)}" needs a driver of its own on a real kernel; it can do "longterm"`,
+        place,
+      );
+    }
+    if (act?.verb === 'alloc_pages' || act?.verb === 'free_pages') {
+      throw new UserError(
+        `"${printOp(op)}" needs a module of its own in a real kernel, and the guest has none`,
         place,
       );
     }

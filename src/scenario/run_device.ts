@@ -1,13 +1,12 @@
 // Operations that a task asks of a device: compute, prefetch, advice, and how its driver is to act.
 import { UserError } from '../base/assert.ts';
 import { ENODEV, ENOMEM } from '../base/errno.ts';
-import { didYouMean } from '../base/suggest.ts';
 import type { Pattern } from '../drivers/access_pattern.ts';
 import { ADVICE } from '../drivers/block_table.ts';
 import type { ComputeResult, Device } from '../drivers/device.ts';
-import { DEVICE_POLICIES, type DevicePolicy } from '../drivers/driver.ts';
 import { mapBuffer } from '../kernel/device_file.ts';
 import { FAULT, touchPages } from '../kernel/fault.ts';
+import { besideDevices, isDevicePolicy, noSuchDevice, noSuchPolicy } from './device_names.ts';
 import { COMPUTE_SHAPES, type OpResult, type TaskAct } from './ops.ts';
 import { faultResult, plain } from './run_results.ts';
 import { stopRetrying, type TaskContext } from './run_task.ts';
@@ -40,10 +39,7 @@ function deviceOf(c: TaskContext, name: string, others: readonly string[] = []):
       `device "${name}" has no memory node of its own, and a driver here has one to see to`,
     );
   }
-  const known = [...c.devices.keys()];
-  const hint = didYouMean(name, [...known, ...others]);
-  const names = known.join(', ') || 'none';
-  throw new UserError(`the machine has no device "${name}"${hint}; it has: ${names}`);
+  throw new UserError(noSuchDevice(name, [...c.devices.keys()], others));
 }
 
 /**
@@ -122,7 +118,7 @@ function stopped(c: TaskContext, done: ComputeResult): OpResult {
 function prefetch(c: TaskContext, act: Act<'device_prefetch'>): OpResult {
   const { startVpn, nrPages } = c.regions.range(act);
   const toCpu = act.device === 'cpu';
-  const devices = toCpu ? [...c.devices.values()] : [deviceOf(c, act.device, ['cpu'])];
+  const devices = toCpu ? [...c.devices.values()] : [deviceOf(c, act.device, besideDevices(act))];
   let nrMoved = 0;
   let nrEvicted = 0;
   for (const device of devices) {
@@ -146,17 +142,14 @@ function advise(c: TaskContext, act: Act<'device_advise'>): OpResult {
 }
 
 function setPolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
-  if (!DEVICE_POLICIES.includes(act.policy as DevicePolicy)) {
-    const hint = didYouMean(act.policy, DEVICE_POLICIES);
-    throw new UserError(
-      `"${act.policy}" is no device policy${hint}; expected ${DEVICE_POLICIES.join(', ')}`,
-    );
+  if (!isDevicePolicy(act.policy)) {
+    throw new UserError(noSuchPolicy(act.policy));
   }
   if (act.threshold !== undefined && (act.threshold < 1 || act.threshold > MAX_THRESHOLD)) {
     throw new UserError(`threshold=${act.threshold}: expected 1..${MAX_THRESHOLD} accesses`);
   }
   const { driver } = deviceOf(c, act.device);
-  driver.policy = act.policy as DevicePolicy;
+  driver.policy = act.policy;
   if (act.threshold !== undefined) driver.threshold = act.threshold;
   if (act.words.length > 0) driver.evicts = act.words.includes('evict');
   return { ret: 0 };

@@ -37,6 +37,7 @@ import { breakPages, breaksPages } from './run_broken.ts';
 import { allocate, runDevice } from './run_device.ts';
 import { mapFile, runFile } from './run_files.ts';
 import { runHold } from './run_hold.ts';
+import { runAllocPages, runFreePages } from './run_kernel_pages.ts';
 import { countRunList, runListOf, toRunList } from './run_list.ts';
 import { faultResult, numbers, plain, policyResult, ret } from './run_results.ts';
 import { GIGANTIC_SUFFIX } from './words.ts';
@@ -135,6 +136,10 @@ function runTaskMore(c: TaskContext, act: TaskAct): OpResult {
     case 'fadvise':
     case 'fsync':
       return runFile(k, task, act);
+    case 'alloc_pages':
+      return runAllocPages(c, act);
+    case 'free_pages':
+      return runFreePages(c, act);
     case 'exit':
       exitTask(k, task, 'exit');
       return { ret: 0, exit: 0 };
@@ -310,8 +315,13 @@ function touch(c: TaskContext, act: Act<'touch' | 'read' | 'where'>): OpResult {
   for (const device of c.devices.values()) device.driver.beforeCpuUse(task, startVpn, nrPages);
   const run = touchPages(k, task, startVpn, nrPages, act.verb === 'touch');
   stopRetrying(c, run.fault);
-  return faultResult(run, act.verb === 'touch' ? 'touched' : 'read', c.regions.unitOf(act.region));
+  const counted = act.verb === 'touch' ? 'touched' : 'read';
+  return { ...faultResult(run, counted, c.regions.unitOf(act.region)), ...noteUnmapped(c, act) };
 }
+
+/** A region that no mmap has had is no pages long, and a touch may say that it did all of them. */
+const noteUnmapped = (c: TaskContext, { region }: { readonly region: string }): object =>
+  c.regions.names().includes(region) ? {} : { note: `${region} was never mapped: it has no pages` };
 
 /** Works on a range for some time, or fills it with a number. */
 function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
@@ -323,7 +333,7 @@ function useRange(c: TaskContext, act: Act<'work' | 'fill'>): OpResult {
       ? work(k, task, startVpn, nrPages, act.ms)
       : fill(k, task, startVpn, nrPages, act.value);
   stopRetrying(c, run.fault);
-  return faultResult(run, 'touched', c.regions.unitOf(act.region));
+  return { ...faultResult(run, 'touched', c.regions.unitOf(act.region)), ...noteUnmapped(c, act) };
 }
 
 /** A task that can only retry its fault is taken away, as the runs on real kernels do. */

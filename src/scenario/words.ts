@@ -47,6 +47,8 @@ export const TASK_USAGE = {
   munlockall: '',
   pin: 'R OFF PAGES [longterm]',
   unpin: 'R OFF PAGES',
+  alloc_pages: 'NAME BLOCKS GFP[|GFP...] [order=N] [node=N]',
+  free_pages: 'NAME',
   swrite: 'PATH VALUE',
   readfile: 'FILE [OFF PAGES]',
   writefile: 'FILE [OFF PAGES]',
@@ -152,7 +154,8 @@ export const RET_WORDS: readonly string[] = [
   'ENOTASK',
 ];
 
-const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
+/** A name of a file, or of who holds pages of the kernel. */
+export const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 const SLOT = /^[TR](?:0|[1-9]\d*)$/;
 const SLOT_LIKE = /^[TR]\d+$/;
 
@@ -205,6 +208,8 @@ export const RESULT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   writefile: ['written'],
   tables: ['zeroPages'],
   exit: ['exit'],
+  alloc_pages: ['given'],
+  free_pages: ['freed'],
   device_compute: [
     'computed',
     'local',

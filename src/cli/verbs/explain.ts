@@ -174,6 +174,7 @@ const ATTEMPT_WORDS: Readonly<Record<ExplainedAttempt['attempt'], string>> = {
   slow: 'slow path, above the min watermarks',
   drained: 'again, after pages were freed or the per-CPU lists emptied',
   last: 'last look before the OOM killer, above the high watermarks',
+  reserves: 'of what others have to leave, since it must not fail',
 };
 
 function attemptText(

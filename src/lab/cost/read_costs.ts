@@ -23,8 +23,11 @@ export function readCosts(given: readonly string[]): Figure[] {
 }
 
 function readCostFile(file: string): Figure[] {
-  if (!existsSync(file) || !statSync(file).isFile()) {
-    throw new UserError(`no costs: expected NAME=VALUE or a JSON file`, { file });
+  if (!existsSync(file)) {
+    throw new UserError('there is no such file; costs are NAME=VALUE or a JSON file', { file });
+  }
+  if (!statSync(file).isFile()) {
+    throw new UserError('no file; costs are NAME=VALUE or a JSON file', { file });
   }
   if (statSync(file).size > MAX_FILE_BYTES) throw new UserError('too large for costs', { file });
   let read: unknown;
