@@ -1,5 +1,5 @@
-// Random workloads that are drawn by themselves, and not by weights: memory cgroups, huge pages that
-// are swapped, pages of 1 GiB.
+// Random workloads that are drawn by themselves, and not by weights: memory cgroups, huge pages
+// that are swapped, pages of 1 GiB.
 import { Prng } from '../base/prng.ts';
 import type { Draft } from './finish.ts';
 import { giganticDrafts } from './generate_gigantic.ts';
