@@ -195,8 +195,9 @@ describe('the matrix', () => {
         comparison.outcomes.map((o) => o.stateHash),
       );
     }
-    expect(told).toHaveLength(scenarios.length * designs.length);
-    expect(told[0]).toBe('text-stays (1 of 3): stock done, 1 of 4');
+    const done = told.filter((text) => text.includes(' done, '));
+    expect(done).toHaveLength(scenarios.length * designs.length);
+    expect(done[0]).toBe('text-stays (1 of 3): stock done, 1 of 4');
   });
 
   test('[MTX2] verdicts add up cells', () => {
