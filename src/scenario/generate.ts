@@ -4,8 +4,9 @@
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
+import { draftsApart } from './generate_apart.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
-import { memcgDrafts } from './generate_memcg.ts';
+import { bootOfFamily } from './generate_gigantic.ts';
 import {
   adviceFor,
   beginPools,
@@ -21,7 +22,6 @@ import { type MachineNodes, machineNodes } from './generate_nodes.ts';
 import { PolicyDraw } from './generate_policy.ts';
 import { beginService, scansOfKsm } from './generate_services.ts';
 import { allowHugePages, hugeRegion, type Mapped, stretchOfHuge } from './generate_thp.ts';
-import { thpSwapDrafts } from './generate_thp_swap.ts';
 import { type Action, type Family, WEIGHTS } from './generate_weights.ts';
 import type { Act, MmapKind, Scenario, SysAct, TaskAct } from './ops.ts';
 
@@ -471,13 +471,11 @@ class Workload {
  * @throws UserError when no node has memory or no node has a CPU.
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
-  const { family, ops } = options;
-  const p = new Prng(`generate/${family}/${options.seed}`);
-  if (family === 'memcg') return memcgDrafts(p, options, ops);
-  if (family === 'thpswap') return thpSwapDrafts(p, options, ops);
+  const apart = draftsApart(options);
+  if (apart !== undefined) return apart;
   const workload = new Workload(options);
   workload.begin();
-  while (workload.drafts.length < ops) workload.step();
+  while (workload.drafts.length < options.ops) workload.step();
   workload.end();
   return workload.drafts;
 }
@@ -487,6 +485,7 @@ export function generateScenario(options: GenerateOptions): Scenario {
   const { tasks, regions, ops } = finish(generateDrafts(options), 'T0');
   const seed = String(options.seed).replace(/[^A-Za-z0-9_.-]/g, '-');
   return {
+    ...bootOfFamily(options),
     name: `generated-${options.family}-${seed}`,
     title: `Random ${options.family} workload, seed ${options.seed}`,
     source: `generate seed=${options.seed} ops=${options.ops} family=${options.family}`,
