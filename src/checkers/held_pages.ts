@@ -5,7 +5,15 @@
 //          a page is unevictable exactly while a locked area maps it.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
-import { FREE_BLOCK, freeBlocks, mappings, NONE, THP, zoneOfFrame } from './read_state.ts';
+import {
+  FREE_BLOCK,
+  freeBlocks,
+  mappings,
+  NONE,
+  THP,
+  thpMappings,
+  zoneOfFrame,
+} from './read_state.ts';
 
 const ZONE_MOVABLE = 3;
 const LISTED = 0x1;
@@ -62,15 +70,32 @@ function checkLocks(k: Kernel, findings: Findings): void {
     const vma = k.spaces.get(space)?.vmas.find((v) => vpn >= v.startVpn && vpn < v.endVpn);
     if (vma?.isLocked === true) locked.add(frame);
   }
+  checkLockedThps(k, findings);
   for (const { frame } of mappings(k)) {
     const flags = lru.flags[frame] as number;
-    if ((flags & LISTED) === 0) continue;
+    if ((flags & LISTED) === 0 || k.mem.map.kind[frame] === THP) continue;
     const isUnevictable = (flags & UNEVICTABLE) !== 0;
     findings.expect(
       isUnevictable === locked.has(frame),
       () => `frame ${frame} is ${isUnevictable ? 'unevictable' : 'evictable'}, against its areas`,
     );
   }
+}
+
+/** Of a huge page only the entries that map it whole lock it. */
+function checkLockedThps(k: Kernel, findings: Findings): void {
+  const locked = new Set<number>();
+  for (const { space, vpn, entry } of thpMappings(k)) {
+    const vma = k.spaces.get(space)?.vmas.find((v) => vpn >= v.startVpn && vpn < v.endVpn);
+    if (entry.is === 'page' && vma?.isLocked === true) locked.add(entry.frame);
+  }
+  k.thp.forEach((head) => {
+    const isUnevictable = ((k.mem.lru.flags[head] as number) & UNEVICTABLE) !== 0;
+    findings.expect(
+      isUnevictable === locked.has(head),
+      () => `huge page at ${head} is ${isUnevictable ? '' : 'not '}unevictable, against its areas`,
+    );
+  });
 }
 
 /** Judges pins, locks and broken memory. */

@@ -1,7 +1,8 @@
 // Judge: the lists of pages that reclaim looks at hold the pages that they should, and no other.
 // Holds    LRU1 a page with LRU_LISTED is on exactly the list that its other flags, its node and
 //          its memory cgroup say. LRU2 counts of lists and zones are what is on them. LRU3 a free
-//          frame has no flags. LRU4 while pages are tracked, every user's small page is on a list.
+//          frame has no flags. LRU4 while pages are tracked, every user's page is on a list: a
+//          small one as one frame, a transparent huge one by its first frame for all 512 of them.
 import type { Kernel } from '../kernel/kernel.ts';
 import { Findings } from './findings.ts';
 import {
@@ -11,6 +12,8 @@ import {
   NONE,
   nodeOfFrame,
   SHMEM,
+  SMALL_IN_THP,
+  THP,
   userFrames,
   zoneOfFrame,
 } from './read_state.ts';
@@ -108,6 +111,7 @@ export function checkLru(k: Kernel): readonly string[] {
   }
   checkFlags(k, listOfPage, findings);
   if (lru.isTracking) {
+    checkThps(k, listOfPage, findings);
     for (const f of userFrames(k)) {
       const kind = map.kind[f];
       if ((kind !== ANON && kind !== SHMEM) || deviceMapOf(k, f) !== undefined) continue;
@@ -116,6 +120,26 @@ export function checkLru(k: Kernel): readonly string[] {
     }
   }
   return findings.list();
+}
+
+/** A transparent huge page is on a list once, as large as it is, and no part of it is on one. */
+function checkThps(k: Kernel, listOfPage: ReadonlyMap<number, number>, findings: Findings): void {
+  const { lru, map } = k.mem;
+  k.thp.forEach((head) => {
+    findings.expect(listOfPage.has(head), () => `huge page at frame ${head} is on no list`);
+    const size = sizeOf(lru.flags[head] as number);
+    findings.expect(size === SMALL_IN_THP, () => `huge page at frame ${head} counts ${size} pages`);
+    for (let f = head + 1; f < head + SMALL_IN_THP; f++) {
+      findings.expect(!listOfPage.has(f), () => `frame ${f}, part of a huge page, is on a list`);
+    }
+  });
+  for (const f of listOfPage.keys()) {
+    const isLarge = sizeOf(lru.flags[f] as number) > 1;
+    findings.expect(
+      map.kind[f] === THP || !isLarge,
+      () => `frame ${f} is no huge page and counts as more than one`,
+    );
+  }
 }
 
 /** Flags and lists must say the same of every frame. */

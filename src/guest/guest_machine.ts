@@ -55,6 +55,8 @@ export interface GuestOptions {
   readonly usedCpus?: ReadonlySet<number> | undefined;
   /** Memory of every node that has any, instead of what the machine says. */
   readonly nodeMiB?: number | undefined;
+  /** What a guest may have in all before it is cut down. */
+  readonly mostTotalMiB?: number | undefined;
 }
 
 /**
@@ -89,7 +91,7 @@ export function guestMachine(machine: Machine, options: GuestOptions = {}): Gues
   if (cpuOf.size < nrCpus) {
     changes.push(`It has ${cpuOf.size} of the ${nrCpus} CPUs: those that the scenario names.`);
   }
-  const sizes = sizesMiB(machine, order, options.nodeMiB, changes);
+  const sizes = sizesMiB(machine, order, options, changes);
   const offline = order.filter((node) => node.offlineAtStart === true);
   if (offline.some((node) => node.memoryZone !== 'movable')) {
     throw new UserError('memory that is there at boot cannot start offline in a guest');
@@ -159,7 +161,7 @@ const roundUp = (value: number, step: number): number => Math.ceil(value / step)
 function sizesMiB(
   machine: Machine,
   order: readonly NodeSpec[],
-  nodeMiB: number | undefined,
+  { nodeMiB, mostTotalMiB = MOST_TOTAL_MIB }: GuestOptions,
   changes: string[],
 ): number[] {
   const pageFactor = machine.pageBytes / GUEST_PAGE_BYTES;
@@ -167,7 +169,7 @@ function sizesMiB(
   const total = asked.reduce((sum, size) => sum + size, 0);
   const nrWithMemory = asked.filter((size) => size > 0).length;
   const cut = nrWithMemory > MANY_NODES ? CUT_MANY_NODES_MIB : CUT_NODE_MIB;
-  const most = nodeMiB ?? (total > MOST_TOTAL_MIB ? cut : Number.POSITIVE_INFINITY);
+  const most = nodeMiB ?? (total > mostTotalMiB ? cut : Number.POSITIVE_INFINITY);
   const firstBoot = order.findIndex((n, i) => n.memoryZone !== 'movable' && (asked[i] ?? 0) > 0);
   const sizes = order.map((node, i) => {
     const size = asked[i] as number;

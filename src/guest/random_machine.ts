@@ -7,7 +7,8 @@ import { Prng } from '../base/prng.ts';
 import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 
-interface NodeDraft {
+/** A node before it has a number and CPUs. */
+export interface NodeDraft {
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly zone: 'boot' | 'movable';
@@ -62,7 +63,11 @@ function randomDistances(p: Prng, nodes: readonly NodeDraft[]): number[][] {
 /** A machine for a guest; it has at least one device node. */
 export function randomMachine(seed: string): Machine {
   const p = new Prng(`machine/${seed}`);
-  const drafts = randomNodes(p);
+  return machineOf(p, randomNodes(p), seed);
+}
+
+/** The machine of these nodes, CPUs in their order, with random distances. */
+export function machineOf(p: Prng, drafts: readonly NodeDraft[], seed: string): Machine {
   let nextCpu = 0;
   const file = {
     name: `random-${seed.replace(/[^A-Za-z0-9_.-]/g, '-')}`,

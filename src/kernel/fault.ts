@@ -36,6 +36,7 @@ import {
   pteFrame,
   pteIsDevice,
   pteIsPage,
+  pteIsSwap,
   pteIsWritable,
 } from './page_table.ts';
 import {
@@ -330,6 +331,13 @@ function copyOnWrite(k: Kernel, task: Task, vma: Vma, vpn: number, pte: number):
     return allocationFailed(k);
   }
   const f = k.allocator.out[0] as Frame;
+  const now = pageTable.get(vpn);
+  if (now !== pte && pteIsSwap(now)) {
+    // Reclaim for the copy has taken the page itself.
+    map.claim(f, KIND_ANON, task.mm.id, vpn, 0);
+    k.allocator.free(f);
+    return faultSwap(k, task, vma, vpn, true);
+  }
   map.claim(f, KIND_ANON, task.mm.id, vpn, 1);
   joinLru(k.mem.lru, f, vma);
   k.contents?.set(f, pteIsPage(pte) ? k.contents.get(pteFrame(pte)) : 0);

@@ -6,6 +6,7 @@ import { check } from '../../test/support/property.ts';
 import { checkAll } from '../checkers/index.ts';
 import { DEFAULT_DESIGNS } from '../designs/index.ts';
 import { buildMachine } from '../machine/build.ts';
+import { generateScenario, machineNodes } from '../scenario/generate.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { Runner } from '../scenario/runner.ts';
 
@@ -76,6 +77,17 @@ describe.each(designs)('$id', (design) => {
       expect(checkAll(kernel).filter((text) => isJudged(design.id, text))).toEqual([]);
       if (design.id !== 'stock') expect(kernel.gigantic.nrOf[2]).toBe(0);
     });
+  });
+});
+
+/** What `kernel fuzz --family gigantic` gives real kernels, on a smaller machine. */
+test('[HUG1] [HUG2] [HUG17] [HUG18] [HOT11] the workloads for real kernels leave nothing wrong', () => {
+  check(fc.integer({ min: 0, max: 100_000 }), 5, (seed) => {
+    const family = 'gigantic' as const;
+    const scenario = generateScenario({ ...machineNodes(MACHINE), seed, ops: 40, family });
+    const { kernel, run } = runnerFor(DEFAULT_DESIGNS[0] as (typeof designs)[number], scenario);
+    for (const { text } of scenario.ops) run(text);
+    expect(checkAll(kernel).filter((text) => isJudged('stock', text))).toEqual([]);
   });
 });
 

@@ -2,7 +2,8 @@
 // Models   linux@v6.1 mm/swap.c: lru_cache_add_inactive_or_unevictable, folio_add_lru;
 //          mm/mlock.c: mlock_folio, munlock_folio; the accessed and dirty bits that a CPU sets.
 // Omits    the batches of a CPU (lru_add_drain): a page joins its list at once.
-// Holds    LRU4 while tracking is on, every small page of a user is on a list. LRU5 tracking that
+// Holds    LRU4 while tracking is on, every page of a user is on a list, a transparent huge one as
+//          one. LRU5 tracking that
 //          comes on late finds pages in this order: address spaces by number, in each by address;
 //          then shared objects by number, in each by page; a page met again stays where it is.
 import type { Frame } from '../base/ids.ts';
@@ -19,6 +20,7 @@ import type { Vma } from './address_space.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
+import { THP_ORDER, THP_PAGES } from './thp.ts';
 
 /** Flags of a page just faulted in and written to. */
 const FRESH = LRU_SWAPBACKED | LRU_YOUNG | LRU_DIRTY;
@@ -35,8 +37,9 @@ export function trackPages(k: Kernel): void {
     for (const vma of space.vmas) {
       if (isHuge(vma)) continue;
       space.pageTable.walk(vma.startVpn, vma.endVpn, (_vpn, pte) => {
-        if (!pteIsPage(pte) || k.thp.isPart(pteFrame(pte))) return;
-        if (!k.mem.deviceMemory.has(pteFrame(pte))) joinLru(lru, pteFrame(pte), vma);
+        if (!pteIsPage(pte)) return;
+        if (k.thp.isPart(pteFrame(pte))) joinThp(k, pteFrame(pte));
+        else if (!k.mem.deviceMemory.has(pteFrame(pte))) joinLru(lru, pteFrame(pte), vma);
       });
     }
   }
@@ -53,6 +56,21 @@ export function joinLru(lru: Lru, f: Frame, vma: Vma | null): void {
     return;
   }
   lru.addNew(f, vma?.isLocked === true ? FRESH | LOCKED_PAGE : FRESH);
+}
+
+/** The transparent huge page that a frame is part of, mapped already, joins its list. */
+export function joinThp(k: Kernel, f: Frame): void {
+  const { lru } = k.mem;
+  const head = k.thp.headOf(f);
+  if (!lru.isTracking || lru.isListed(head)) return;
+  lru.addNew(head, FRESH, THP_ORDER);
+  if (isLockedWhole(k, head)) mlockPage(lru, head);
+  else if (k.thp.pageOf(head).pmdMaps === 0) markParts(lru, head);
+}
+
+/** Each small page of a huge one counts as used, by its entry. */
+export function markParts(lru: Lru, head: Frame): void {
+  for (let f: number = head; f < head + THP_PAGES; f++) lru.set(f, LRU_YOUNG);
 }
 
 /** The same for frames just given for one area: the first `n` of `frames`. */
@@ -82,6 +100,24 @@ export function unlockUnlessOthers(k: Kernel, f: Frame): void {
   if (!lru.isTracking || !lru.isListed(f)) return;
   if ((map.mapcount[f] as number) > 0 && isLockedBySome(k, f)) return;
   munlockPage(lru, f);
+}
+
+/** An entry that mapped a huge page whole is gone, or split: the same for the huge page. */
+export function unlockThpUnlessOthers(k: Kernel, head: Frame): void {
+  const { lru } = k.mem;
+  if (lru.isTracking && lru.has(head, LRU_MLOCKED) && !isLockedWhole(k, head)) {
+    munlockPage(lru, head);
+  }
+}
+
+/** Does an entry of the pmd level in some locked area map the huge page (munlock_vma_page)? */
+function isLockedWhole(k: Kernel, head: Frame): boolean {
+  const vpn = k.mem.map.index[head] as number;
+  for (const space of k.spaces.values()) {
+    if (!maps(space.pageTable.getThp(vpn), head)) continue;
+    if (space.lookup(vpn)?.isLocked === true) return true;
+  }
+  return false;
 }
 
 /** Does an entry of some locked area map the page? */

@@ -9,7 +9,7 @@ import { isOfDevice } from './device_file.ts';
 import { FAULT, touchPages } from './fault.ts';
 import { isHuge } from './hugetlb_area.ts';
 import type { Kernel } from './kernel.ts';
-import { mlockPage, unlockUnlessOthers } from './lru_track.ts';
+import { mlockPage, unlockThpUnlessOthers, unlockUnlessOthers } from './lru_track.ts';
 import { pteFrame, pteIsPage } from './page_table.ts';
 import type { Task } from './task.ts';
 
@@ -120,8 +120,15 @@ function markPages(
 ): void {
   const { lru } = k.mem;
   if (!lru.isTracking) return;
-  task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
-    if (!pteIsPage(pte)) return;
+  const { pageTable } = task.mm;
+  for (const [, pte] of pageTable.thpsIn(startVpn, endVpn)) {
+    if (!pteIsPage(pte)) continue;
+    if (isLocked) mlockPage(lru, pteFrame(pte));
+    else unlockThpUnlessOthers(k, pteFrame(pte));
+  }
+  pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+    // Small pages of a huge one are left alone.
+    if (!pteIsPage(pte) || k.thp.isPart(pteFrame(pte))) return;
     if (isLocked) mlockPage(lru, pteFrame(pte));
     else unlockUnlessOthers(k, pteFrame(pte));
   });

@@ -31,10 +31,14 @@ import { PTE_NONE, pteFrame, pteIsPage, pteIsSwap, pteSlot } from './page_table.
 import { moveToSlot, unmapPage } from './rmap.ts';
 import { dropSlot } from './swap_fault.ts';
 import type { Task } from './task.ts';
+import { giveUpThp, hugePageOwners, isWholeThp, ThpShrinkers } from './thp_reclaim.ts';
+import { splitFreed } from './thp_split.ts';
 import { isZoneDevice } from './zone_device.ts';
 
 /** Reclaim in use by a kernel. */
 export interface KernelReclaim {
+  /** Has shrinkers look at a node for a memory cgroup, null for the root (shrink_slab). */
+  readonly shrinkSlab: PageOwners['shrinkSlab'];
   readonly vmscan: Vmscan;
   readonly reclaim: Reclaim;
   /** What files answer for their pages, once there are any. */
@@ -51,7 +55,10 @@ export function startReclaim(k: Kernel): KernelReclaim {
     moveToSwap: (f) => moveToSlot(k, f as Frame),
     flush: () => k.reclaim?.files?.flush(),
     removeFromFile: (f) => k.reclaim?.files?.removeFromFile(f) ?? false,
+    huge: hugePageOwners(k),
+    shrinkSlab: (nid, group, priority) => shrinkers.shrink(nid, group, priority),
   };
+  const shrinkers = new ThpShrinkers(k);
   const free = (f: Frame): void => k.allocator.free(f);
   const zoneOf = (f: number): number => buddy.zoneOf(f);
   const vmscan = new Vmscan({ map, lru, swap, held, stat, free, zones, pageBytes, zoneOf }, owners);
@@ -74,7 +81,7 @@ export function startReclaim(k: Kernel): KernelReclaim {
       ...demotePages(k, nid as NodeId, frames as readonly Frame[], isKswapd),
     ],
   };
-  k.reclaim = { vmscan, reclaim, files: null };
+  k.reclaim = { vmscan, reclaim, shrinkSlab: owners.shrinkSlab, files: null };
   reclaim.zoneReclaimMode = k.zoneReclaimMode;
   vmscan.swappiness = k.swappiness;
   k.allocator.reclaimer = reclaim;
@@ -107,17 +114,24 @@ export function coldOrPageout(
   isPageout: boolean,
 ): number {
   if (vma.isLocked || vma.huge !== null) return -EINVAL;
-  const { lru, map } = k.mem;
+  const { lru, map, stat } = k.mem;
+  splitFreed(k, task.mm, startVpn, endVpn);
   if (k.reclaim === null) return 0;
   const frames: Frame[] = [];
-  task.mm.pageTable.walk(startVpn, endVpn, (_vpn, pte) => {
+  task.mm.pageTable.walk(startVpn, endVpn, (vpn, pte) => {
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
-    if (map.mapcount[f] !== 1 || !lru.isListed(f) || !mayHave(k, f)) return;
+    const isThp = k.thp.isPart(f);
+    if (isThp && !isWholeThp(task.mm, vpn, endVpn)) return;
+    if ((isThp ? k.thp.mapcount(f) : map.mapcount[f]) !== 1) return;
+    if (!lru.isListed(f) || !mayHave(k, f)) return;
     lru.clear(f, LRU_YOUNG | LRU_REFERENCED);
     if (lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (isPageout) frames.push(f);
-    else if (lru.has(f, LRU_ACTIVE)) lru.move(f, 0, LRU_ACTIVE);
+    else if (lru.has(f, LRU_ACTIVE)) {
+      lru.move(f, 0, LRU_ACTIVE);
+      stat.count(EVENT.pgdeactivate, lru.nrPagesOf(f));
+    }
   });
   reclaimPages(k, task, frames);
   return 0;
@@ -159,7 +173,11 @@ export function giveUp(k: Kernel, task: Task, startVpn: number, endVpn: number):
     }
     if (!pteIsPage(pte)) return;
     const f = pteFrame(pte);
-    if (k.thp.isPart(f) || isZoneDevice(k, f) || !mayHave(k, f)) return;
+    if (isZoneDevice(k, f) || !mayHave(k, f)) return;
+    if (k.thp.isPart(f)) {
+      if (isWholeThp(task.mm, vpn, endVpn)) giveUpThp(k, f);
+      return;
+    }
     if (map.mapcount[f] !== 1 || lru.has(f, LRU_UNEVICTABLE_PAGE)) return;
     if (lru.has(f, LRU_SWAPCACHE) && !swap.freeSlotOf(f)) return;
     lru.clear(f, LRU_DIRTY | LRU_YOUNG);

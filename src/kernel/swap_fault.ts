@@ -154,7 +154,8 @@ function readAround(request: SwapinRequest, vma: Vma, vpn: number, slot: number)
       if (v !== vpn) noteAhead(k, pteSlot(pte));
     }
   }
-  return readIntoCache(request, slot);
+  // Whoever was killed for what is read ahead has no page table any more.
+  return task.isAlive ? readIntoCache(request, slot) : -1;
 }
 
 /** The stretch that is read: onward, backward, or to both sides, as the last fault was. */
@@ -211,7 +212,7 @@ export function swapInShared(
       if (readIntoCache(request, s) === -1) break;
       if (s !== slot) noteAhead(k, s);
     }
-    f = readIntoCache(request, slot);
+    f = task.isAlive ? readIntoCache(request, slot) : -1;
     if (f < 0) return -1;
     stat.count(EVENT.pgmajfault, 1);
   } else noteHit(k, null, 0, slot);

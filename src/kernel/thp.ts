@@ -4,9 +4,8 @@
 //          put_huge_zero_page, deferred_split_huge_page, free_transhuge_page; mm/rmap.c:
 //          page_add_anon_rmap, page_remove_rmap, page_remove_anon_compound_rmap as far as counting
 //          goes.
-// Omits    reclaim of huge pages, which stand on no list; huge pages of shared memory
-//          and of files; which of several deposited tables a split takes; huge pages on machines
-//          whose pages are not of 4 KiB.
+// Omits    huge pages of shared memory and of files; which of several deposited tables a split
+//          takes; huge pages on machines whose pages are not of 4 KiB.
 // State    one record a huge page, by its first frame: entries of the pmd level that map it, and
 //          all entries that map any of it. Entries that map a small page of it are counted at that
 //          frame's row.
@@ -242,7 +241,7 @@ export class TransparentHuge {
     this.forget(head);
     const { map, lru } = this.#mem;
     map.kind.fill(KIND_NONE, head + 1, head + THP_PAGES);
-    if (lru.isInUse) lru.flags.fill(0, head, head + THP_PAGES);
+    if (lru.isInUse) lru.forget(head, THP_PAGES);
     this.#mem.allocator.freeBlock(head, THP_ORDER);
   }
 

@@ -6,7 +6,6 @@
 // Hooks    collapseScan (hpage_collapse_scan_pmd).
 // Holds    THP12 the huge page comes to the node that most of the small pages are on, whatever the
 //          policies say; of several such the first, and then the others.
-import { NotModelled } from '../base/assert.ts';
 import { EAGAIN, EBUSY, EINVAL, ENOMEM } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { Nodemask } from '../base/nodemask.ts';
@@ -14,8 +13,9 @@ import { GFP_TRANSHUGE } from '../mm/gfp.ts';
 import { KIND_KERNEL } from '../mm/memmap.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { AddressSpace, Vma } from './address_space.ts';
-import { touchPages, unmapPrivate } from './fault.ts';
+import { FAULT, touchPages, unmapPrivate } from './fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinThp } from './lru_track.ts';
 import { chargeGiven } from './memcg.ts';
 import {
   makePte,
@@ -77,6 +77,31 @@ function fetchPrivate(k: Kernel, task: Task, start: number): void {
 }
 
 /**
+ * Pages in a swap area come back, if some were there at the first look
+ * (__collapse_huge_page_swapin).
+ * @returns false when one cannot, or one has gone meanwhile to make room for the huge page.
+ */
+function bringBack(
+  k: Kernel,
+  task: Task,
+  mm: AddressSpace,
+  start: number,
+  isWanted: boolean,
+): boolean {
+  const away: number[] = [];
+  const look = (): number => {
+    away.length = 0;
+    mm.pageTable.walk(start, start + THP_PAGES, (vpn, pte) => {
+      if (pteIsSwap(pte)) away.push(vpn);
+    });
+    return away.length;
+  };
+  if (look() === 0) return true;
+  const isBack = (vpn: number) => touchPages(k, task, vpn, 1, false, 'gup').fault === FAULT.OK;
+  return isWanted && [...away].every(isBack) && look() === 0;
+}
+
+/**
  * Collapses the small pages of one huge page's place.
  * @param task who asks for the block, with these flags.
  * @returns 0, -EINVAL, -EAGAIN while a pin holds a page, -ENOMEM.
@@ -96,10 +121,11 @@ export function collapsePlace(
   let isBroken = false;
   let isPinned = false;
   if (k.mem.deviceMemory.hasPrivate) fetchPrivate(k, task, start);
+  let nrSwapped = 0;
   pageTable.walk(start, start + THP_PAGES, (_vpn, pte) => {
     isBroken ||= pte === PTE_POISON;
     isPinned ||= pteIsPage(pte) && k.mem.held.isPinned(k.thp.headOf(pteFrame(pte)));
-    if (pteIsSwap(pte)) throw new NotModelled('collapsing pages that are in a swap area');
+    if (pteIsSwap(pte)) nrSwapped++;
     isWritable ||= pteIsWritable(pte);
     if (pteIsPage(pte)) frames.push(pteFrame(pte));
   });
@@ -129,7 +155,7 @@ export function collapsePlace(
   k.mem.stat.count(EVENT.thp_collapse_alloc, 1);
   const owner = k.liveTasks().find((one) => one.mm === mm) ?? task;
   if (chargeGiven(k, owner, 1, THP_ORDER, gfp, 'page fault') === 0) return -EBUSY;
-  if (isBroken) {
+  if (isBroken || !bringBack(k, task, mm, start, nrSwapped > 0)) {
     k.mem.map.claim(head, KIND_KERNEL, 0, 0, 0);
     k.allocator.freeBlock(head, THP_ORDER);
     return -EINVAL;
@@ -147,5 +173,6 @@ export function collapsePlace(
   for (const f of frames) unmapPrivate(k, f);
   k.thp.claim(head, mm.id, start, { pmdMaps: 1, refs: 1 });
   pageTable.setThp(start, makePte(head, true), table);
+  joinThp(k, head);
   return 0;
 }

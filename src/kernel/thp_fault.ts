@@ -23,6 +23,7 @@ import {
   policyOfPage,
 } from './fault.ts';
 import type { Kernel } from './kernel.ts';
+import { joinThp, markUsed, unlockThpUnlessOthers } from './lru_track.ts';
 import {
   makePte,
   PTE_NONE,
@@ -58,7 +59,10 @@ export function touchThp(
   const pte = pageTable.getThp(startVpn);
   const done = { done: endVpn - startVpn, fault: FAULT.OK };
   if (pte !== PTE_NONE) {
-    if (!isWrite || pteIsWritable(pte)) return done;
+    if (!isWrite || pteIsWritable(pte)) {
+      if (k.mem.lru.isTracking && pteIsPage(pte)) markUsed(k.mem.lru, pteFrame(pte), isWrite);
+      return done;
+    }
     if (!reuse(k, task, startVpn, pte)) return undefined;
     k.mem.stat.count(PGFAULT, 1);
     return done;
@@ -78,6 +82,7 @@ function reuse(k: Kernel, task: Task, vpn: number, pte: number): boolean {
   if (pteIsPage(pte) && k.thp.pageOf(pteFrame(pte)).refs === 1) {
     k.mem.map.link[pteFrame(pte)] = task.mm.id;
     task.mm.pageTable.setThp(vpn, makePte(pteFrame(pte), true));
+    if (k.mem.lru.isTracking) markUsed(k.mem.lru, pteFrame(pte), true);
     return true;
   }
   splitPmd(k, task.mm, vpn);
@@ -131,6 +136,7 @@ function faultOnce(
     return fault;
   }
   task.mm.pageTable.setThp(start, makePte(head, true), table);
+  joinThp(k, head);
   k.mem.stat.count(EVENT.thp_fault_alloc, 1);
   return FAULT.OK;
 }
@@ -206,7 +212,10 @@ export function zapThps(k: Kernel, space: AddressSpace, startVpn: number, endVpn
       continue;
     }
     const table = pageTable.removeThp(vpn);
-    if (pteIsPage(pte)) k.thp.removePmdMap(pteFrame(pte));
+    if (pteIsPage(pte)) {
+      k.thp.removePmdMap(pteFrame(pte));
+      if (k.thp.isPart(pteFrame(pte))) unlockThpUnlessOthers(k, pteFrame(pte));
+    }
     k.allocator.free(table);
   }
 }

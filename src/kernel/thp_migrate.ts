@@ -35,8 +35,7 @@ export function moveThp(k: Kernel, old: Frame, fresh: Frame): void {
   const page = k.thp.forget(old);
   k.thp.claim(fresh, map.link[old] as number, vpn, page);
   map.mapcount.set(counts, fresh);
-  if (k.mem.lru.isInUse) k.mem.lru.flags.fill(0, old, old + THP_PAGES);
-  k.mem.lru.handOver(old, fresh, THP_PAGES);
+  if (k.mem.lru.isInUse) k.mem.lru.migrate(old, fresh, THP_PAGES);
   if (isQueued) k.thp.splitQueue.add(fresh);
   map.kind.fill(KIND_NONE, old + 1, old + THP_PAGES);
   const isOld = (pte: number) => {

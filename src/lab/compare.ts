@@ -220,7 +220,8 @@ class Run {
     }
     this.#noteDeaths(step, text);
     if (typeof ret !== 'string') return;
-    if (AFTER_DEATH.has(ret)) this.#nrAfterDeath++;
+    const isAfterPanic = ret === 'PANIC' && this.#refusals.some((r) => r.ret === 'PANIC');
+    if (AFTER_DEATH.has(ret) || isAfterPanic) this.#nrAfterDeath++;
     else this.#refusals.push({ step: step.index, text, ret, page: stoppedAt(this.#session, step) });
   }
 

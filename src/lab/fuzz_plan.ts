@@ -1,18 +1,21 @@
 // Which cases of a fuzzing run share a boot, and what their outcomes come to.
+import type { Family } from '../scenario/generate_weights.ts';
 import { bootOf, CASES_PER_BOOT, type FuzzOutcome } from './kernel_fuzz.ts';
 
 /** Numbers by boot, without those that are done. @param wanted how many from 0, or which. */
 export function planBoots(
   wanted: number | readonly number[],
   done: ReadonlySet<number>,
+  family?: Family,
 ): readonly (readonly number[])[] {
   const numbers =
     typeof wanted === 'number' ? Array.from({ length: wanted }, (_, i) => i) : [...wanted];
   const boots = new Map<number, number[]>();
   for (const number of numbers) {
     if (done.has(number)) continue;
-    const boot = boots.get(bootOf(number));
-    if (boot === undefined || boot.length === CASES_PER_BOOT) boots.set(bootOf(number), [number]);
+    const of = bootOf(number, family);
+    const boot = boots.get(of);
+    if (boot === undefined || boot.length === CASES_PER_BOOT) boots.set(of, [number]);
     else boot.push(number);
   }
   return [...boots.values()];

@@ -5,14 +5,16 @@
 //          shows again in a boot of its own.
 import { Prng } from '../base/prng.ts';
 import { bootGuest } from '../guest/boot.ts';
+import { GIGANTIC_GUEST_MIB, giganticMachine } from '../guest/gigantic_machine.ts';
 import { type GuestMachine, guestMachine } from '../guest/guest_machine.ts';
 import type { GuestTools } from '../guest/host.ts';
+import { guestBootWords } from '../guest/lower.ts';
 import { cpusetOf } from '../guest/protocol.ts';
 import { randomMachine } from '../guest/random_machine.ts';
 import type { Machine } from '../machine/machine.ts';
 import { generateScenario, machineNodes } from '../scenario/generate.ts';
 import { inPieces } from '../scenario/generate_pieces.ts';
-import { FAMILIES, type Family } from '../scenario/generate_weights.ts';
+import { FAMILIES, type Family, LARGE_FAMILIES } from '../scenario/generate_weights.ts';
 import type { Scenario } from '../scenario/ops.ts';
 import { kernelLines } from '../scenario/print.ts';
 import { type CaseOutcome, type CaseVerdict, conformCase } from './conform.ts';
@@ -42,8 +44,12 @@ export interface FuzzCase {
   readonly given: GivenCase;
 }
 
-/** The boot that a case belongs to. */
-export const bootOf = (number: number): number => Math.floor(number / CASES_PER_BOOT);
+/**
+ * The boot that a case belongs to. With pages of 1 GiB each has its own, since a pool that was
+ * split or has shrunk cannot be made again as boot had made it.
+ */
+export const bootOf = (number: number, family?: Family): number =>
+  family === 'gigantic' ? number : Math.floor(number / CASES_PER_BOOT);
 
 /**
  * Families that need a boot of their kind: a kernel has its cpusets in one hierarchy at a time, and
@@ -55,7 +61,18 @@ const APART: readonly Family[] = ['cpuset1'];
  * because not every kernel can do what they do.
  */
 const ON_REQUEST: readonly Family[] = [
-  ...(['pins', 'thp', 'ksm', 'balance', 'files', 'memcg', 'hugetlb', 'hotplug', 'faults'] as const),
+  ...([
+    'pins',
+    'thp',
+    'thpswap',
+    'ksm',
+    'balance',
+    'files',
+    'memcg',
+    'hugetlb',
+    'hotplug',
+    'faults',
+  ] as const),
 ];
 const TOGETHER = FAMILIES.filter((f) => !APART.includes(f) && !ON_REQUEST.includes(f));
 /** One boot in so many is of a family that stands apart, each of them in turn. */
@@ -77,12 +94,13 @@ const PAGES_IN_PIECES = 24_000;
 export const fuzzId = (seed: string, number: number): string => `fuzz/${seed}/${number}`;
 
 /** Families that a run may name. */
-export const FUZZED: readonly Family[] = FAMILIES;
+export const FUZZED: readonly Family[] = [...FAMILIES, ...LARGE_FAMILIES];
 
 /** Case `number` of a seed; of one family, or of any of the mix. */
 export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase {
   const p = new Prng(`kernel-fuzz/${seed}/${number}`);
-  const machine = randomMachine(`${seed}/${bootOf(number)}`);
+  const boot = `${seed}/${bootOf(number, only)}`;
+  const machine = only === 'gigantic' ? giganticMachine(boot) : randomMachine(boot);
   const picked = p.pick(familiesOf(bootOf(number)));
   const family = only ?? picked;
   const nodes = machineNodes(machine);
@@ -97,7 +115,10 @@ export function fuzzCase(seed: string, number: number, only?: Family): FuzzCase 
   const isInPieces = needsBlocks && number % IN_PIECES_EVERY === IN_PIECES_EVERY - 1;
   const scenario = isInPieces ? inPieces(p, drawn, nodes.memoryNodes, PAGES_IN_PIECES) : drawn;
   const id = fuzzId(seed, number);
-  const given = { id, family, purpose: scenario.title, lines: kernelLines(scenario) };
+  const lines = kernelLines(scenario);
+  // Where a group is full, what a kernel charges ahead counts, whatever the family.
+  const isLimited = lines.some((line) => line.includes('/memory.max '));
+  const given = { id, family: isLimited ? 'memcg' : family, purpose: scenario.title, lines };
   return { number, machine, scenario, given };
 }
 
@@ -186,6 +207,15 @@ async function judgeAll(
   return { judged: all, second, kernel, durationMs };
 }
 
+const guestOf = ({ machine, given }: FuzzCase): GuestMachine =>
+  guestMachine(machine, given.family === 'gigantic' ? { mostTotalMiB: GIGANTIC_GUEST_MIB } : {});
+
+/** A target whose kernel is told what a case says of its boot. */
+function withBootWords(target: FuzzTarget, { scenario }: FuzzCase, guest: GuestMachine) {
+  const append = [target.append, ...guestBootWords(scenario, guest)].join(' ').trim();
+  return { ...target, append };
+}
+
 /** Runs those cases of `numbers` that share a boot. */
 export async function fuzzBoot(
   seed: string,
@@ -194,9 +224,10 @@ export async function fuzzBoot(
 ): Promise<FuzzBoot> {
   const cases = numbers.map((number) => fuzzCase(seed, number, target.family));
   const first = cases[0] as FuzzCase;
-  const guest = guestMachine(first.machine);
+  const guest = guestOf(first);
   const given = cases.map((c) => c.given);
-  const { judged, second, kernel, durationMs } = await judgeAll(guest, given, target);
+  const of = withBootWords(target, first, guest);
+  const { judged, second, kernel, durationMs } = await judgeAll(guest, given, of);
   const outcomes = judged.map(({ outcome, problem }, i): FuzzOutcome => {
     const { number, given: g } = cases[i] as FuzzCase;
     const head = { number, family: g.family, nrOps: g.lines.length, isSecond: second.has(i) };
@@ -205,7 +236,7 @@ export async function fuzzBoot(
     return { ...head, verdict: outcome.verdict, words };
   });
   const records = judged.flatMap(({ record }) => (record === undefined ? [] : [record]));
-  return { boot: bootOf(first.number), kernel, durationMs, outcomes, records };
+  return { boot: bootOf(first.number, target.family), kernel, durationMs, outcomes, records };
 }
 
 export interface ShrunkDifference {
@@ -219,6 +250,9 @@ export interface ShrunkDifference {
 
 /** Candidates that run in one boot: a round of a long scenario has more. */
 const CANDIDATES_PER_BOOT = 120;
+/** With pages of 1 GiB each has its own. */
+const candidatesPerBoot = (family: string): number =>
+  family === 'gigantic' ? 1 : CANDIDATES_PER_BOOT;
 
 /**
  * Shrinks the difference of a case; undefined when it does not show in a boot of its own.
@@ -230,11 +264,13 @@ export async function shrinkCase(
   target: FuzzTarget,
   onRound?: (nrOps: number) => void,
 ): Promise<ShrunkDifference | undefined> {
-  const { machine, given } = fuzzCase(seed, number, target.family);
-  const guest = guestMachine(machine);
+  const fuzzed = fuzzCase(seed, number, target.family);
+  const { machine, given } = fuzzed;
+  const guest = guestOf(fuzzed);
+  const of = withBootWords(target, fuzzed, guest);
   const ofLines = (lines: readonly string[]): GivenCase => ({ ...given, lines });
   const judgeOne = async (lines: readonly string[]): Promise<Judged> => {
-    const { judged } = await judge(guest, [ofLines(lines)], target);
+    const { judged } = await judge(guest, [ofLines(lines)], of);
     return judged[0] as Judged;
   };
   const alone = await judgeOne(given.lines);
@@ -245,9 +281,10 @@ export async function shrinkCase(
     given.lines.slice(0, upTo),
     async (candidates) => {
       const fails: boolean[] = [];
-      for (let i = 0; i < candidates.length; i += CANDIDATES_PER_BOOT) {
-        const some = candidates.slice(i, i + CANDIDATES_PER_BOOT).map(ofLines);
-        const { judged } = await judge(guest, some, target);
+      const step = candidatesPerBoot(given.family);
+      for (let i = 0; i < candidates.length; i += step) {
+        const some = candidates.slice(i, i + step).map(ofLines);
+        const { judged } = await judge(guest, some, of);
         fails.push(...judged.map((j) => j.outcome?.verdict === 'different'));
       }
       return fails;

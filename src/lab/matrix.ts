@@ -171,6 +171,7 @@ function verdictOf(rows: readonly MatrixRow[], at: number, design: string): stri
   say(`Leaks ${thousands(nrLeaked)} pages`, leaking);
   for (const [word, what] of [
     ['killed', 'Has tasks killed'],
+    ['SIGBUS', 'Lets operations end in SIGBUS'],
     ['stuck', 'Leaves faults that are tried for ever'],
     ['refused', 'Refuses what another design allows'],
     ['spilled', 'Spills into system memory'],

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { EVERY_DESIGN, findDesign, MAIN_DESIGNS } from '../designs/index.ts';
 import { compareDesigns } from './compare.ts';
-import type { Comparison, DesignOutcome } from './comparison.ts';
+import type { ComparedDeath, Comparison, DesignOutcome } from './comparison.ts';
 import { loadScenario, scenarioNames } from './load_scenario.ts';
 import { runMatrix } from './matrix.ts';
 import { cellsOf, storiesOf } from './story.ts';
@@ -40,6 +40,14 @@ const storyOf = (change: Partial<DesignOutcome>, base: Partial<DesignOutcome> = 
   storiesOf({ outcomes: [{ ...plain, ...base }, other(change)] })[0];
 const refusal = (ret: string, step = 0) => ({ step, text: 'app touch buf', ret });
 
+const death = (change: Partial<ComparedDeath>): ComparedDeath => ({
+  step: 3,
+  text: 'sys link_failure 2',
+  task: 'app',
+  by: 'SIGBUS',
+  ...change,
+});
+
 describe('stories', () => {
   test('[STO1] nothing is said where nothing differs, and nothing without stock', () => {
     expect(storyOf({})).toEqual({ design: 'other', bought: [], cost: [] });
@@ -56,13 +64,37 @@ describe('stories', () => {
       'cost',
       { refusals: [refusal('KILLED')] },
       {},
-      '1 kill more, first at step 1 (app touch buf -> KILLED)',
+      '1 task more killed by the OOM killer, first at step 1 (app touch buf -> KILLED)',
     ],
     [
       'cost',
       { refusals: [refusal('LIVELOCK', 4)] },
       {},
       '1 fault more that is tried for ever, first at step 5 (app touch buf -> LIVELOCK)',
+    ],
+    [
+      'cost',
+      { refusals: [refusal('SIGBUS'), refusal('SIGBUS', 2)] },
+      {},
+      '2 operations more end in SIGBUS, first at step 1 (app touch buf -> SIGBUS)',
+    ],
+    [
+      'cost',
+      { deaths: [death({ by: 'SIGBUS', task: 'hog' })] },
+      {},
+      '1 task more dies of SIGBUS, first at step 4 (sys link_failure 2: hog SIGBUS)',
+    ],
+    [
+      'bought',
+      {},
+      { deaths: [death({ by: 'SIGKILL', askedBy: 'app' })], refusals: [refusal('KILLED')] },
+      '2 tasks fewer killed by the OOM killer',
+    ],
+    [
+      'cost',
+      { refusals: [refusal('PANIC', 1)] },
+      { refusals: [refusal('KILLED', 1), refusal('SIGBUS', 2)] },
+      'the kernel panics at step 2 (app touch buf -> PANIC), and nothing goes on',
     ],
     ['cost', { nrMovedToDevice: 2000 }, {}, '2,000 page moves to or from devices more'],
     ['cost', { nrZonesLookedAt: 164 }, {}, '1.64 zones looked at for a request, not 1.00'],
@@ -73,13 +105,39 @@ describe('stories', () => {
     expect(story?.[kind === 'cost' ? 'bought' : 'cost']).toEqual([]);
   });
 
+  test('[STO3] a kill that is not there because a policy was refused says so', () => {
+    const mbind = { step: 2, text: 'app mbind buf 0 8 bind 2', ret: 'EINVAL' };
+    const killed = {
+      refusals: [refusal('KILLED', 4), { ...refusal('SIGBUS', 6), text: 'b touch x' }],
+    };
+    expect(storyOf({ refusals: [mbind] }, killed)?.bought).toEqual([
+      '1 task fewer killed by the OOM killer: step 3 was refused (app mbind buf 0 8 bind 2 -> ' +
+        'EINVAL), so that pages came from elsewhere',
+      '1 operation fewer ends in SIGBUS',
+    ]);
+    // Stock refuses it too: then that is no reason.
+    const both = { refusals: [mbind, refusal('KILLED', 4)] };
+    expect(storyOf({ refusals: [mbind] }, both)?.bought).toEqual([
+      '1 task fewer killed by the OOM killer',
+    ]);
+  });
+
+  test('[END2] what a task does that has died in the other run is not held against this one', () => {
+    const dead = { deaths: [death({})] };
+    const lives = { refusals: [refusal('SIGBUS', 5), refusal('EINVAL', 6), refusal('SIGBUS', 2)] };
+    expect(storyOf(dead, lives)).toMatchObject({
+      bought: ['1 operation fewer ends in SIGBUS'],
+      cost: ['1 task more dies of SIGBUS, first at step 4 (sys link_failure 2: app SIGBUS)'],
+    });
+  });
+
   test('a run that stopped says after which step, and why', () => {
     expect(storyOf({ notModelled: 'swap', steps: [] })?.stopped).toBe(
       'stopped after 0 of 1 steps, not modelled: swap',
     );
   });
 
-  test('[STO2] a cell names all that happened, the worst first', () => {
+  test('[STO2] [END1] a cell names all that happened, the worst first', () => {
     const words = (...changes: Partial<DesignOutcome>[]): string[] =>
       cellsOf({ outcomes: [plain, ...changes.map(other)] }).map(({ word, text }) =>
         text.startsWith(word) || word === 'not modelled' ? `${word}: ${text}` : 'wrong',
@@ -91,6 +149,9 @@ describe('stories', () => {
     ]);
     expect(words({ refusals: [refusal('EINVAL'), refusal('KILLED')] })[1]).toBe(
       'killed: killed 1, refused 1',
+    );
+    expect(words({ refusals: [refusal('SIGBUS'), refusal('LIVELOCK')] })[1]).toBe(
+      'SIGBUS: SIGBUS 1, stuck 1',
     );
     const both = cellsOf({
       outcomes: [
@@ -134,8 +195,9 @@ describe('the matrix', () => {
         comparison.outcomes.map((o) => o.stateHash),
       );
     }
-    expect(told).toHaveLength(scenarios.length * designs.length);
-    expect(told[0]).toBe('text-stays (1 of 3): stock done, 1 of 4');
+    const done = told.filter((text) => text.includes(' done, '));
+    expect(done).toHaveLength(scenarios.length * designs.length);
+    expect(done[0]).toBe('text-stays (1 of 3): stock done, 1 of 4');
   });
 
   test('[MTX2] verdicts add up cells', () => {

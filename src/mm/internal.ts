@@ -7,7 +7,7 @@ import type { Nodemask } from '../base/nodemask.ts';
 import type { Buddy } from './buddy.ts';
 import type { DirtyLimits } from './dirty.ts';
 import {
-  __GFP_ATOMIC,
+  __GFP_DIRECT_RECLAIM,
   __GFP_HARDWALL,
   __GFP_HIGH,
   __GFP_KSWAPD_RECLAIM,
@@ -30,11 +30,17 @@ export const ALLOC_WMARK_HIGH = 2;
 export const ALLOC_WMARK_MASK = 3;
 export const ALLOC_NO_WATERMARKS = 0x4;
 export const ALLOC_OOM = 0x8;
-export const ALLOC_HARDER = 0x10;
-export const ALLOC_HIGH = 0x20;
+/** The request cannot wait. */
+export const ALLOC_NON_BLOCK = 0x10;
+/** __GFP_HIGH: half of the min mark is for it too. */
+export const ALLOC_MIN_RESERVE = 0x20;
 export const ALLOC_CPUSET = 0x40;
 export const ALLOC_NOFRAGMENT = 0x100;
+/** Blocks that are kept for urgent requests of more than one page are for it. */
+export const ALLOC_HIGHATOMIC = 0x200;
 export const ALLOC_KSWAPD = 0x800;
+/** Some of what others have to leave is for such an attempt. */
+export const ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM;
 
 /** What the allocator works on; one file each. */
 export interface PageAllocatorParts {
@@ -92,14 +98,22 @@ export type Failure = (typeof FAILURE)[keyof typeof FAILURE];
 /** Most frames that one call hands out. */
 export const MAX_RUN = 512;
 
-/** Flags of the attempts after the first (gfp_to_alloc_flags). */
-export function gfpToAllocFlags(gfp: number): number {
+/**
+ * Flags of the attempts after the first, as in 6.1 with later stable fixes: whether a request is
+ * urgent is a matter of `__GFP_HIGH` and of being unable to wait, not of `__GFP_ATOMIC`
+ * (gfp_to_alloc_flags).
+ */
+export function gfpToAllocFlags(gfp: number, order: number): number {
   let flags = ALLOC_WMARK_MIN | ALLOC_CPUSET;
-  if (gfp & __GFP_HIGH) flags |= ALLOC_HIGH;
+  const isHigh = (gfp & __GFP_HIGH) !== 0;
+  if (isHigh) flags |= ALLOC_MIN_RESERVE;
   if (gfp & __GFP_KSWAPD_RECLAIM) flags |= ALLOC_KSWAPD;
-  if ((gfp & __GFP_ATOMIC) === 0) return flags;
-  if ((gfp & __GFP_NOMEMALLOC) === 0) flags |= ALLOC_HARDER;
-  return flags & ~ALLOC_CPUSET;
+  if (gfp & __GFP_DIRECT_RECLAIM) return flags;
+  if ((gfp & __GFP_NOMEMALLOC) === 0) {
+    flags |= ALLOC_NON_BLOCK;
+    if (order > 0 && isHigh) flags |= ALLOC_HIGHATOMIC;
+  }
+  return isHigh ? flags & ~ALLOC_CPUSET : flags;
 }
 
 /** Does a request free memory for others, so that it may have all that is left? */

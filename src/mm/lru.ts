@@ -152,6 +152,18 @@ export class Lru {
     this.flags[f] = (this.flags[f] as number) & ~flag;
   }
 
+  /** Clears the accessed bit of every frame of a page. @returns how many had it. */
+  clearYoung(f: number): number {
+    const nrPages = this.nrPagesOf(f);
+    let n = 0;
+    for (let g = f; g < f + nrPages; g++) {
+      if (!this.has(g, LRU_YOUNG)) continue;
+      n++;
+      this.clear(g, LRU_YOUNG);
+    }
+    return n;
+  }
+
   /** Small pages in the page that starts at `f`. */
   nrPagesOf(f: number): number {
     return 1 << ((this.flags[f] as number) >> LRU_ORDER_SHIFT);
@@ -233,6 +245,32 @@ export class Lru {
     this.#zoneCount[ofZone] = (this.#zoneCount[ofZone] as number) + n;
   }
 
+  /**
+   * A page of many frames is as many pages now, whose flags are set: the first stays where it is on
+   * the list, the others come before it, so that it is looked at first and the last one last
+   * (lru_add_page_tail).
+   */
+  splitListed(first: number): void {
+    const nrPages = this.nrPagesOf(first);
+    const at = this.#vecOf(first, this.#nidOf(first)) * NR_LRU_LISTS + this.listOf(first);
+    this.flags[first] = (this.flags[first] as number) & ((1 << LRU_ORDER_SHIFT) - 1);
+    const before = this.prev[first] as number;
+    let last = before;
+    for (let f = first + nrPages - 1; f > first; f--) {
+      this.set(f, LRU_LISTED);
+      this.prev[f] = last;
+      this.next[f] = f - 1;
+      last = f;
+    }
+    this.prev[first] = last;
+    if (before === NIL) this.#head[at] = first + nrPages - 1;
+    else this.next[before] = first + nrPages - 1;
+  }
+
+  #nidOf(f: number): number {
+    return this.#buddy.zones.nid[this.#buddy.zoneOf(f)] as number;
+  }
+
   /** Changes flags that decide the list, and moves the page to the head of the new one. */
   move(f: number, set: number, clear: number): void {
     const wasListed = this.has(f, LRU_LISTED);
@@ -248,21 +286,24 @@ export class Lru {
   }
 
   /** The page is free: it leaves its list and has no flags any more. */
-  forget(f: number): void {
+  forget(f: number, nrFrames = 1): void {
     if (this.has(f, LRU_LISTED)) this.remove(f);
-    this.flags[f] = 0;
+    if (nrFrames === 1) this.flags[f] = 0;
+    else this.flags.fill(0, f, f + nrFrames);
   }
 
   /**
    * Contents move from one frame to another: the fresh page takes over the flags and joins the list
    * of its own node at the head; the old one is on none (folio_migrate_flags, putback_lru_page).
    */
-  migrate(old: number, fresh: number): void {
+  migrate(old: number, fresh: number, nrFrames = 1): void {
     const wasListed = this.has(old, LRU_LISTED);
     if (wasListed) this.remove(old);
-    this.flags[fresh] = this.flags[old] as number;
-    this.flags[old] = 0;
-    this.handOver(old, fresh);
+    for (let i = 0; i < nrFrames; i++) {
+      this.flags[fresh + i] = this.flags[old + i] as number;
+      this.flags[old + i] = 0;
+    }
+    this.handOver(old, fresh, nrFrames);
     if (wasListed) this.add(fresh);
   }
 

@@ -21,8 +21,8 @@ import {
 } from './gfp.ts';
 import {
   ALLOC_CPUSET,
-  ALLOC_HARDER,
   ALLOC_KSWAPD,
+  ALLOC_MIN_RESERVE,
   ALLOC_NO_WATERMARKS,
   ALLOC_WMARK_HIGH,
   FAILURE,
@@ -84,8 +84,8 @@ export class PageAllocator extends ZoneWalker {
   }
 
   /**
-   * One page of what others have to leave: by ALLOC_HARDER some of it, by ALLOC_NO_WATERMARKS all;
-   * first on the nodes of the cpuset, then on any (__alloc_pages_cpuset_fallback).
+   * One page of what others have to leave: by ALLOC_MIN_RESERVE half of it, by ALLOC_NO_WATERMARKS
+   * all; first on the nodes of the cpuset, then on any (__alloc_pages_cpuset_fallback).
    */
   takeReserves(gfp: number, flags: number): number {
     const n = this.getPageFromFreelist(gfp, flags | ALLOC_CPUSET, ATTEMPT.RESERVES, 1);
@@ -102,14 +102,14 @@ export class PageAllocator extends ZoneWalker {
       if (n > 0 || (gfp & __GFP_NOFAIL) === 0 || (gfp & __GFP_DIRECT_RECLAIM) === 0) return n;
       const { failure } = this;
       if (failure !== FAILURE.NO_RECLAIM && failure !== FAILURE.NO_ZONE) return 0;
-      const m = this.takeReserves(gfp, ALLOC_HARDER);
+      const m = this.takeReserves(gfp, ALLOC_MIN_RESERVE);
       if (m > 0) return m;
     }
     return this.fail(FAILURE.STUCK);
   }
 
   #tryHard(gfp: number, want: number): number {
-    let flags = gfpToAllocFlags(gfp);
+    let flags = gfpToAllocFlags(gfp, this.order);
     this.preferred = this.firstZone(this.nodemask);
     if (this.preferred === NO_ZONE) return this.fail(FAILURE.NO_ZONE);
     if (this.cpusetsInsane && gfp & __GFP_HARDWALL && !asksPrivate(gfp)) {

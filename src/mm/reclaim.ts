@@ -85,6 +85,28 @@ export interface PageOwners {
    * @returns false when it is in use in a way that reclaim does not know.
    */
   removeFromFile(f: number): boolean;
+  /** What they answer for transparent huge pages, each by its first frame. */
+  readonly huge: HugePageOwners;
+  /**
+   * Gives back what shrinkers can, of a node and a memory cgroup, null for the root (shrink_slab).
+   */
+  shrinkSlab(nid: number, group: MemCgroup | null, priority: number): void;
+}
+
+/** What reclaim asks of transparent huge pages. */
+export interface HugePageOwners {
+  /** Does an entry of the pmd level map it? */
+  isWhole(head: number): boolean;
+  isMapped(head: number): boolean;
+  /**
+   * Makes small pages of one that is on no list; none of them is on a list, nor freed, even if
+   * nobody maps it. @returns false when a pin holds it.
+   */
+  split(head: number): boolean;
+  /** As `unmap`, of the whole page. */
+  unmap(head: number): boolean;
+  /** Frees one that nobody maps. */
+  free(head: number): void;
 }
 
 /** Sends pages of a node to slower memory instead of freeing them (demote_folio_list). */

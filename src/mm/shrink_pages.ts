@@ -5,7 +5,8 @@
 //          one (the accessed bit is one a page here).
 // Holds    RCL3 a page that was used since it was looked at last is kept; one used twice becomes
 //          active. RCL4 a swap-backed page is freed only when a slot has its contents; a dirty page
-//          of a file is not freed at all.
+//          of a file is not freed at all. RCL11 a huge page goes whole, or is split and goes page
+//          by page.
 import type { Frame } from '../base/ids.ts';
 import type { HeldPages } from './held_pages.ts';
 import {
@@ -22,7 +23,7 @@ import {
   LRU_YOUNG,
   type Lru,
 } from './lru.ts';
-import { KIND_ANON, type MemMap } from './memmap.ts';
+import { KIND_ANON, KIND_THP, type MemMap } from './memmap.ts';
 import type { Demotion, NodeReclaim, PageOwners, ScanControl } from './reclaim.ts';
 import type { Swap } from './swap.ts';
 import type { VmStat } from './vmstat.ts';
@@ -54,8 +55,14 @@ export class PageShrinker {
   readonly #owners: PageOwners;
   demotion: Demotion | null = null;
   #nrWritten = 0;
+  /** Small pages that the last page which was freed came to. */
+  #nrFreed = 0;
   /** Pages that go back onto the lists when all are judged. */
   readonly #kept: number[] = [];
+  /** Pages of a huge one that was split, which come next; the last of them first. */
+  readonly #parts: number[] = [];
+  /** Some of those that were split off have no user any more: they go when they are put back. */
+  #hasUnmapped = false;
 
   constructor(parts: ShrinkParts, owners: PageOwners) {
     this.#p = parts;
@@ -83,22 +90,51 @@ export class PageShrinker {
     let nrReclaimed = 0;
     for (let i = 0; i < n; i++) {
       nrReclaimed += this.#settle(frames[i] as number, node, sc, ignoresUse, down);
+      nrReclaimed += this.#settleParts(node, sc, ignoresUse, down);
     }
     if (down !== undefined && down.length > 0) {
       // A target may wake the daemon of its node, which then shrinks lists with this same object.
       this.#putBack();
       const left = demotion?.demote(node.nid, down, sc.isKswapd) ?? down;
       nrReclaimed += down.length - left.length;
-      for (const f of left) nrReclaimed += this.#settle(f, node, sc, ignoresUse, undefined);
+      for (const f of left) {
+        nrReclaimed += this.#settle(f, node, sc, ignoresUse, undefined);
+        nrReclaimed += this.#settleParts(node, sc, ignoresUse, undefined);
+      }
     }
     this.#putBack();
     return { nrReclaimed, nrWritten: this.#nrWritten };
   }
 
+  /** Judges what a huge page was split into, before any other page. */
+  #settleParts(
+    node: NodeReclaim,
+    sc: ScanControl,
+    ignoresUse: boolean,
+    down: number[] | undefined,
+  ): number {
+    let n = 0;
+    for (let f = this.#parts.pop(); f !== undefined; f = this.#parts.pop()) {
+      n += this.#settle(f, node, sc, ignoresUse, down);
+    }
+    return n;
+  }
+
   #putBack(): void {
+    const { lru } = this.#p;
     const kept = this.#kept;
-    for (let i = 0; i < kept.length; i++) this.#p.lru.add(kept[i] as number);
+    for (let i = 0; i < kept.length; i++) {
+      const f = kept[i] as number;
+      if (this.#hasUnmapped && this.#isNobodys(f)) this.#free(f);
+      else lru.add(f);
+    }
     kept.length = 0;
+    this.#hasUnmapped = false;
+  }
+
+  #isNobodys(f: number): boolean {
+    const { lru, map } = this.#p;
+    return map.kind[f] === KIND_ANON && map.mapcount[f] === 0 && !lru.has(f, LRU_SWAPCACHE);
   }
 
   /** Judges a page; one that stays waits in `#kept`. Returns the small pages that it freed. */
@@ -109,9 +145,8 @@ export class PageShrinker {
     ignoresUse: boolean,
     down: number[] | undefined,
   ): number {
-    const nrPages = this.#p.lru.nrPagesOf(f);
     const fate = this.#judge(f, node, sc, ignoresUse, down);
-    if (fate === FREED) return nrPages;
+    if (fate === FREED) return this.#nrFreed;
     if (fate !== undefined) this.#kept.push(f);
     return 0;
   }
@@ -129,7 +164,7 @@ export class PageShrinker {
       lru.set(f, LRU_UNEVICTABLE_PAGE);
       return KEPT;
     }
-    if (!sc.mayUnmap && (this.#p.map.mapcount[f] as number) > 0) return KEPT;
+    if (!sc.mayUnmap && this.#isMapped(f)) return KEPT;
     if (lru.has(f, LRU_WRITEBACK)) {
       lru.set(f, LRU_RECLAIM);
       return this.#activate(f);
@@ -144,19 +179,30 @@ export class PageShrinker {
     return this.#evict(f, node, sc);
   }
 
+  #isMapped(f: number): boolean {
+    const { map } = this.#p;
+    if (map.kind[f] === KIND_THP) return this.#owners.huge.isMapped(f);
+    return (map.mapcount[f] as number) > 0;
+  }
+
   /** How much a page was used since it was looked at last (folio_check_references). */
   #use(f: number): 'unused' | 'some' | 'much' {
-    const { lru } = this.#p;
+    const { lru, map } = this.#p;
     const flags = lru.flags[f] as number;
+    const nrUsed = map.kind[f] === KIND_THP ? lru.clearYoung(f) : flags & LRU_YOUNG ? 1 : 0;
     lru.clear(f, LRU_YOUNG | LRU_REFERENCED);
-    if ((flags & LRU_YOUNG) === 0) return 'unused';
+    if (nrUsed === 0) return 'unused';
     lru.set(f, LRU_REFERENCED);
-    return flags & LRU_REFERENCED ? 'much' : 'some';
+    return flags & LRU_REFERENCED || nrUsed > 1 ? 'much' : 'some';
   }
 
   #evict(f: number, node: NodeReclaim, sc: ScanControl): Fate {
     const { lru, map, swap, stat, held } = this.#p;
     if (held.isPinned(f)) return KEPT;
+    if (map.kind[f] === KIND_THP) {
+      const fate = this.#evictHuge(f, node, sc);
+      if (fate !== undefined) return fate;
+    }
     const isAnon = map.kind[f] === KIND_ANON;
     const wasSwapBacked = lru.has(f, LRU_SWAPBACKED);
     if (isAnon && wasSwapBacked && !lru.has(f, LRU_SWAPCACHE)) {
@@ -174,6 +220,43 @@ export class PageShrinker {
     else if (!this.#owners.removeFromFile(f)) return KEPT;
     this.#free(f);
     return FREED;
+  }
+
+  /**
+   * A huge page goes with a cluster of slots for its own, or for nothing if it was given up. One
+   * that no entry maps whole, or for which there is no cluster, is split: then the result is
+   * undefined, its first page is yet to go, and the others come next.
+   */
+  #evictHuge(f: number, node: NodeReclaim, sc: ScanControl): Fate | undefined {
+    const { lru, swap, stat } = this.#p;
+    const { huge } = this.#owners;
+    const nrPages = lru.nrPagesOf(f);
+    const isSwapBacked = lru.has(f, LRU_SWAPBACKED);
+    // Without leave to write it would be left in the cache of swap and in memory at once.
+    if (isSwapBacked && !sc.mayWritepage) return KEPT;
+    if (isSwapBacked && !huge.isWhole(f)) return this.#splitHuge(f, nrPages);
+    if (isSwapBacked && !swap.addHugePage(f)) {
+      const fate = this.#splitHuge(f, nrPages);
+      if (fate === undefined) stat.count(EVENT.thp_swpout_fallback, 1);
+      return fate;
+    }
+    if (!huge.unmap(f)) return this.#activate(f);
+    if (isSwapBacked) {
+      this.#nrWritten += nrPages;
+      stat.count(EVENT.thp_swpout, 1);
+      stat.count(EVENT.pswpout, nrPages);
+      this.#leaveSwapCache(f, node);
+    } else stat.count(EVENT.pglazyfreed, nrPages);
+    huge.free(f);
+    this.#nrFreed = nrPages;
+    return FREED;
+  }
+
+  #splitHuge(f: number, nrPages: number): Fate | undefined {
+    if (!this.#owners.huge.split(f)) return this.#activate(f);
+    for (let i = nrPages - 1; i > 0; i--) this.#parts.push(f + i);
+    this.#hasUnmapped = true;
+    return undefined;
   }
 
   /** Writes a page to its slot (pageout). A dirty page of a file waits for its flusher. */
@@ -201,11 +284,14 @@ export class PageShrinker {
     const { lru, swap } = this.#p;
     const slot = swap.slotOf(f);
     const wasInUse = lru.has(f, LRU_WORKINGSET) ? 1 : 0;
-    swap.removeFromCache(f);
-    node.grow(lru.nrPagesOf(f));
-    if (swap.count[slot] === 0) return;
-    swap.age[slot] = node.age;
-    swap.shadow[slot] = 1 + wasInUse + 2 * node.vec;
+    const nrPages = lru.nrPagesOf(f);
+    node.grow(nrPages);
+    for (let i = 0; i < nrPages; i++) {
+      swap.removeFromCache(f + i);
+      if (swap.count[slot + i] === 0) continue;
+      swap.age[slot + i] = node.age;
+      swap.shadow[slot + i] = 1 + wasInUse + 2 * node.vec;
+    }
   }
 
   /** A page that cannot go now becomes active, and does not keep a slot that is scarce. */
@@ -220,6 +306,7 @@ export class PageShrinker {
   }
 
   #free(f: number): void {
+    this.#nrFreed = 1;
     this.#p.free(f as Frame);
   }
 }

@@ -1,16 +1,16 @@
 // Swap areas: slots that hold the contents of pages which reclaim took from their owners, and the
 // cache of pages that are in memory and in a slot at once.
-// Models   linux@v6.1 mm/swapfile.c: get_swap_pages, swap_duplicate, swap_free, vm_swap_full;
-//          mm/swap_state.c: add_to_swap_cache, __delete_from_swap_cache, swapin_nr_pages;
-//          mm/workingset.c: pack_shadow, as far as a shadow entry's age goes.
-// Omits    clusters of slots by CPU: an area gives its slots upward from the last one given, and
-//          from the start when it is at its end. Bad pages, discard, swapoff, time that a write
-//          takes: an area is compressed memory, which has written when the call returns.
+// Models   linux@v6.1 mm/swapfile.c: get_swap_pages, swap_alloc_cluster, swap_duplicate, swap_free,
+//          vm_swap_full; mm/swap_state.c: add_to_swap_cache, __delete_from_swap_cache,
+//          swapin_nr_pages; mm/workingset.c: pack_shadow, as far as a shadow entry's age goes.
+// Omits    a cluster of slots for each CPU: all CPUs fill one after another. Bad pages, discard,
+//          swapoff, time that a write takes: an area is compressed memory, which has written when
+//          the call returns.
 // State    Slots of all areas are numbered in one row. By slot: count, the entries and object pages
 //          that stand for it; cache, frame + 1 of the page that is in memory too; age and shadow of
 //          the page that left. By frame: slotOf, slot + 1 of a page in the cache.
 // Holds    SWP1 a slot is in use while something stands for it or a page in memory has it.
-//          SWP2 cache and slotOf say the same.
+//          SWP2 cache and slotOf say the same. SWP4 a huge page takes a wholly free cluster.
 import { assert } from '../base/assert.ts';
 import { LRU_SWAPCACHE, type Lru } from './lru.ts';
 import type { MemCgroups } from './memcg.ts';
@@ -24,7 +24,15 @@ export interface SwapArea {
   nrFree: number;
   /** Where the next search starts, within the area. */
   next: number;
+  /**
+   * Slots in use by cluster. The first page of an area is its header: what is left of its cluster,
+   * and of the last one, comes behind all whole clusters here, and is in none.
+   */
+  readonly usedIn: Uint16Array;
 }
+
+/** Slots that a huge page takes in a row, and that are filled before others (SWAPFILE_CLUSTER). */
+export const SWAP_CLUSTER = 512;
 
 /** Entries that stand for slots are numbers below this; so much for what a page table can hold. */
 export const MAX_SLOTS = 2 ** 29;
@@ -73,7 +81,8 @@ export class Swap {
     assert(nrSlots > 0 && this.nrSlots + nrSlots < MAX_SLOTS);
     const start = this.nrSlots;
     const given = priority ?? this.#nextPriority--;
-    this.areas.push({ start, nrSlots, priority: given, nrFree: nrSlots, next: 0 });
+    const usedIn = new Uint16Array(Math.max(0, Math.floor((nrSlots + 1) / SWAP_CLUSTER) - 1));
+    this.areas.push({ start, nrSlots, priority: given, nrFree: nrSlots, next: 0, usedIn });
     this.areas.sort((a, b) => b.priority - a.priority || a.start - b.start);
     this.nrSlots += nrSlots;
     this.nrFree += nrSlots;
@@ -108,14 +117,38 @@ export class Swap {
     const { memcg } = this;
     if (memcg !== null && memcg.swapRoom(memcg.groupOf(f)) < 1) return false;
     let i = area.next;
+    if (i % SWAP_CLUSTER === 0) i = freeClusterFrom(area, i) ?? i;
     while (this.#isUsed(area.start + i)) i = i + 1 === area.nrSlots ? 0 : i + 1;
     area.next = i + 1 === area.nrSlots ? 0 : i + 1;
-    area.nrFree--;
-    this.nrFree--;
-    this.addToCache(area.start + i, f);
-    memcg?.chargeSlot(area.start + i, this.nrSlots, f);
+    this.#give(area, i, f);
     this.#takeTurn(area);
     return true;
+  }
+
+  /**
+   * Takes a whole cluster of slots for a huge page, of the first area that has a slot at all, and
+   * puts each of its small pages into the cache (swap_alloc_cluster).
+   * @returns false when none is wholly free, or the page's memory cgroup may not have as many.
+   */
+  addHugePage(head: number): boolean {
+    const area = this.areas.find((a) => a.nrFree > 0);
+    if (area === undefined) return false;
+    const { memcg } = this;
+    if (memcg !== null && memcg.swapRoom(memcg.groupOf(head)) < SWAP_CLUSTER) return false;
+    const first = freeClusterFrom(area, area.next);
+    this.#takeTurn(area);
+    if (first === undefined) return false;
+    if (area.next === first) area.next = (first + SWAP_CLUSTER) % area.nrSlots;
+    for (let i = 0; i < SWAP_CLUSTER; i++) this.#give(area, first + i, head + i);
+    return true;
+  }
+
+  #give(area: SwapArea, offset: number, f: number): void {
+    area.nrFree--;
+    this.nrFree--;
+    countCluster(area, offset, 1);
+    this.addToCache(area.start + offset, f);
+    this.memcg?.chargeSlot(area.start + offset, this.nrSlots, f);
   }
 
   /** Areas of one priority are used in turn (plist_requeue). */
@@ -169,7 +202,9 @@ export class Swap {
     this.shadow[slot] = 0;
     this.ahead[slot] = 0;
     this.memcg?.unchargeSlot(slot);
-    this.areaOf(slot).nrFree++;
+    const area = this.areaOf(slot);
+    countCluster(area, slot - area.start, -1);
+    area.nrFree++;
     this.nrFree++;
   }
 
@@ -244,6 +279,21 @@ export function windowFor(
     n = rounded;
   }
   return Math.max(Math.min(n, most), last >> 1);
+}
+
+function countCluster({ usedIn }: SwapArea, offset: number, n: number): void {
+  const cluster = Math.floor(offset / SWAP_CLUSTER);
+  if (cluster < usedIn.length) usedIn[cluster] = (usedIn[cluster] as number) + n;
+}
+
+/** First slot of the next cluster of which no slot is in use, from a slot on and then around. */
+function freeClusterFrom({ usedIn }: SwapArea, offset: number): number | undefined {
+  const from = Math.ceil(offset / SWAP_CLUSTER);
+  for (let i = 0; i < usedIn.length; i++) {
+    const cluster = (from + i) % usedIn.length;
+    if (usedIn[cluster] === 0) return cluster * SWAP_CLUSTER;
+  }
+  return undefined;
 }
 
 function grown<T extends Uint8Array | Uint16Array | Int32Array | Float64Array>(

@@ -20,7 +20,7 @@ import {
   LRU_YOUNG,
 } from './lru.ts';
 import type { MemCgroup, MemCgroups } from './memcg.ts';
-import { NIL } from './memmap.ts';
+import { KIND_THP, NIL } from './memmap.ts';
 import type { Zones } from './mmzone.ts';
 import {
   DEACTIVATE_ANON,
@@ -60,13 +60,17 @@ export class Vmscan {
   swappiness = 60;
   readonly pages: PageShrinker;
   readonly #p: VmscanParts;
+  readonly #owners: PageOwners;
   readonly #nodes = new Map<number, NodeReclaim>();
   /** Pages taken off a list to be looked at. */
   readonly #taken = new Int32Array(SWAP_CLUSTER_MAX);
+  /** Small pages that these come to. */
+  #nrTakenPages = 0;
   readonly #skipped: number[] = [];
 
   constructor(parts: VmscanParts, owners: PageOwners) {
     this.#p = parts;
+    this.#owners = owners;
     this.pages = new PageShrinker(parts, owners);
   }
 
@@ -106,11 +110,11 @@ export class Vmscan {
     const { memcg } = this.#p.swap;
     const target = this.node(nid, sc.target);
     this.#prepare(target, sc);
-    if (memcg === null) {
+    if (sc.target === null) {
       this.#shrinkLists(target, sc, target, NOTHING);
-      return;
+      this.#owners.shrinkSlab(nid, null, sc.priority);
     }
-    if (sc.target === null) this.#shrinkLists(target, sc, target, NOTHING);
+    if (memcg === null) return;
     const tops = sc.target === null ? memcg.groups.filter((g) => g?.parent === null) : [sc.target];
     for (const top of tops) {
       for (const group of top?.descendants() ?? []) this.#shrinkGroup(memcg, group, target, sc);
@@ -135,6 +139,7 @@ export class Vmscan {
     }
     const node = this.node(target.nid, group);
     this.#shrinkLists(node, sc, target, { spared, size: Math.max(group.used, spared) });
+    this.#owners.shrinkSlab(target.nid, group, sc.priority);
   }
 
   /** Pages on a list of a node, of a group with those below it (lruvec_page_state). */
@@ -306,6 +311,7 @@ export class Vmscan {
       this.#taken[taken++] = f;
     }
     for (const f of skipped) lru.add(f);
+    this.#nrTakenPages = scanned;
     return taken;
   }
 
@@ -320,10 +326,11 @@ export class Vmscan {
     const taken = this.#isolate(node.vec, list, n, sc.reclaimIdx);
     if (taken === 0) return 0;
     const isFile = list === LRU_INACTIVE_FILE;
-    sc.nrScanned += taken;
+    const nrPages = this.#nrTakenPages;
+    sc.nrScanned += nrPages;
     const isForAll = sc.target === null;
-    if (isForAll) stat.count(sc.isKswapd ? EVENT.pgscan_kswapd : EVENT.pgscan_direct, taken);
-    stat.count(isFile ? EVENT.pgscan_file : EVENT.pgscan_anon, taken);
+    if (isForAll) stat.count(sc.isKswapd ? EVENT.pgscan_kswapd : EVENT.pgscan_direct, nrPages);
+    stat.count(isFile ? EVENT.pgscan_file : EVENT.pgscan_anon, nrPages);
     const { nrReclaimed, nrWritten } = this.pages.shrink(this.#taken, taken, target, sc, false);
     this.#noteCost(node, isFile, nrWritten);
     if (isForAll) {
@@ -339,12 +346,13 @@ export class Vmscan {
     const taken = this.#isolate(node.vec, list, n, sc.reclaimIdx);
     for (let i = 0; i < taken; i++) {
       const f = this.#taken[i] as number;
+      if (this.#p.map.kind[f] === KIND_THP) lru.clearYoung(f);
       lru.clear(f, LRU_ACTIVE | LRU_YOUNG | LRU_REFERENCED);
       lru.set(f, LRU_WORKINGSET);
       lru.add(f);
     }
-    stat.count(EVENT.pgrefill, taken);
-    stat.count(EVENT.pgdeactivate, taken);
+    stat.count(EVENT.pgrefill, this.#nrTakenPages);
+    stat.count(EVENT.pgdeactivate, this.#nrTakenPages);
   }
 
   /** Writing and reading back costs; the list that costs more is looked at less (lru_note_cost). */

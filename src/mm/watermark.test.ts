@@ -17,8 +17,9 @@ import {
   ZONE_NORMAL,
 } from './gfp.ts';
 import {
-  ALLOC_HARDER,
-  ALLOC_HIGH,
+  ALLOC_HIGHATOMIC,
+  ALLOC_MIN_RESERVE,
+  ALLOC_NON_BLOCK,
   ALLOC_WMARK_HIGH,
   ALLOC_WMARK_LOW,
   ALLOC_WMARK_MIN,
@@ -144,22 +145,25 @@ describe('a request', () => {
     expect(ok(10_000, 4, 100)).toBe(false);
     zones.orderMask[MIGRATE_TYPES - 1] = 1 << 4;
     expect(ok(10_000, 4, 100)).toBe(false);
-    expect(ok(10_000, 4, 100, ALLOC_HARDER)).toBe(true);
+    expect(ok(10_000, 4, 100, ALLOC_NON_BLOCK)).toBe(false);
+    expect(ok(10_000, 4, 100, ALLOC_HIGHATOMIC)).toBe(true);
     zones.orderMask[MIGRATE_TYPES - 1] = 0;
   });
 
   test('[WMK6] of high priority may go to half of the mark, an atomic one to three eighths', () => {
-    expect(ok(51, 0, 100, ALLOC_HIGH)).toBe(true);
-    expect(ok(50, 0, 100, ALLOC_HIGH)).toBe(false);
-    expect(ok(39, 0, 100, ALLOC_HIGH | ALLOC_HARDER)).toBe(true);
-    expect(ok(38, 0, 100, ALLOC_HIGH | ALLOC_HARDER)).toBe(false);
+    expect(ok(51, 0, 100, ALLOC_MIN_RESERVE)).toBe(true);
+    expect(ok(50, 0, 100, ALLOC_MIN_RESERVE)).toBe(false);
+    expect(ok(39, 0, 100, ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK)).toBe(true);
+    expect(ok(38, 0, 100, ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK)).toBe(false);
+    expect(ok(100, 0, 100, ALLOC_NON_BLOCK)).toBe(false);
   });
 
-  test('[WMK7] leaves pages reserved for atomic requests alone, unless it is one', () => {
+  test('[WMK7] leaves pages reserved for atomic requests alone, unless it may use reserves', () => {
     zones.reservedHighatomic[z] = 20;
     expect(ok(120, 0, 100)).toBe(false);
     expect(ok(121, 0, 100)).toBe(true);
-    expect(ok(76, 0, 100, ALLOC_HARDER)).toBe(true);
+    expect(ok(101, 0, 100, ALLOC_NON_BLOCK)).toBe(true);
+    expect(ok(51, 0, 100, ALLOC_MIN_RESERVE)).toBe(true);
     zones.reservedHighatomic[z] = 0;
   });
 });

@@ -16,9 +16,11 @@ import {
   ZONE_NORMAL,
 } from './gfp.ts';
 import {
-  ALLOC_HARDER,
-  ALLOC_HIGH,
+  ALLOC_HIGHATOMIC,
+  ALLOC_MIN_RESERVE,
+  ALLOC_NON_BLOCK,
   ALLOC_OOM,
+  ALLOC_RESERVES,
   ALLOC_WMARK_LOW,
   ALLOC_WMARK_MASK,
   ALLOC_WMARK_MIN,
@@ -109,12 +111,15 @@ export function refusedAt(
   highestZoneidx: number,
   allocFlags: number,
 ): number {
-  const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
-  let min = mark + (1 << order) - 1;
-  if (!isHarder) min += zones.reservedHighatomic[z] as number;
-  let mayTake = allocFlags & ALLOC_HIGH ? mark >> 1 : 0;
-  if (isHarder) mayTake += (mark - mayTake) >> (allocFlags & ALLOC_OOM ? 1 : 2);
-  return min - mayTake + (zones.lowmemReserve[z * MAX_NR_ZONES + highestZoneidx] as number);
+  let kept = (1 << order) - 1;
+  if ((allocFlags & ALLOC_RESERVES) === 0) kept += zones.reservedHighatomic[z] as number;
+  let min = mark;
+  if (allocFlags & ALLOC_MIN_RESERVE) {
+    min -= min >> 1;
+    if (allocFlags & ALLOC_NON_BLOCK) min -= min >> 2;
+  }
+  if (allocFlags & ALLOC_OOM) min -= min >> 1;
+  return min + kept + (zones.lowmemReserve[z * MAX_NR_ZONES + highestZoneidx] as number);
 }
 
 /**
@@ -132,8 +137,8 @@ export function zoneWatermarkOk(
 ): boolean {
   if (nrFree <= refusedAt(zones, z, order, mark, highestZoneidx, allocFlags)) return false;
   if (order === 0) return true;
-  const isHarder = (allocFlags & (ALLOC_HARDER | ALLOC_OOM)) !== 0;
-  const nrTypes = isHarder ? MIGRATE_HIGHATOMIC + 1 : MIGRATE_PCPTYPES;
+  const mayTakeKept = (allocFlags & (ALLOC_HIGHATOMIC | ALLOC_OOM)) !== 0;
+  const nrTypes = mayTakeKept ? MIGRATE_HIGHATOMIC + 1 : MIGRATE_PCPTYPES;
   for (let type = 0; type < nrTypes; type++) {
     if ((zones.orderMask[z * MIGRATE_TYPES + type] as number) >>> order !== 0) return true;
   }

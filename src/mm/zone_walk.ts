@@ -4,7 +4,7 @@
 // Hooks    zoneGate, nodeCharge (get_page_from_freelist).
 // Holds    ALC1 a page comes from a zone of the walked list, not above the request's highest zone
 //          type.
-import type { Cpu, NodeId, ZoneIndex } from '../base/ids.ts';
+import type { Cpu, Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import {
   MASK_CPUSET,
@@ -26,10 +26,12 @@ import {
 } from './gfp.ts';
 import {
   ALLOC_CPUSET,
-  ALLOC_HARDER,
+  ALLOC_HIGHATOMIC,
   ALLOC_KSWAPD,
   ALLOC_NO_WATERMARKS,
   ALLOC_NOFRAGMENT,
+  ALLOC_NON_BLOCK,
+  ALLOC_OOM,
   ALLOC_WMARK_LOW,
   cpusetNodeAllowed,
   MAX_RUN,
@@ -231,7 +233,7 @@ export class ZoneWalker extends PageFreer {
   protected takeFirst(want: number): number {
     const first = this.#first;
     if (first.nrRefused > 0 && !first.areRefused()) this.#prepareFirst();
-    const n = first.take(this.migratetype, want, this.out);
+    const n = first.take(this.migratetype, want, this.out, this.memcg !== null);
     this.lastZone = first.zone;
     return n;
   }
@@ -361,19 +363,24 @@ export class ZoneWalker extends PageFreer {
   #rmqueue(z: ZoneIndex, cpu: number, allocFlags: number, want: number): number {
     const type = this.migratetype;
     const { buddy, pcp, zones } = this.parts;
+    const isHigh = (allocFlags & ALLOC_HIGHATOMIC) !== 0;
+    let block: number = NIL;
     if (this.order === 0) {
       const mark = wmarkPages(zones, z, allocFlags);
       const stop = refusedAt(zones, z, 0, mark, this.highest, allocFlags);
-      return pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, 0, stop);
+      const n = pcp.take(z, pcp.listOf(z, cpu), type, allocFlags, want, this.out, 0, stop);
+      if (n > 0) return n;
+    } else {
+      if (pcp.hasListsFor(this.order)) block = pcp.takeBlock(z, cpu, this.order, type, allocFlags);
+      if (block === NIL && isHigh) block = buddy.allocHighatomic(z, this.order);
+      if (block === NIL) block = buddy.alloc(z, this.order, type, allocFlags);
     }
-    const isListed = pcp.hasListsFor(this.order);
-    let block = isListed ? pcp.takeBlock(z, cpu, this.order, type, allocFlags) : NIL;
-    const isHarder = (allocFlags & ALLOC_HARDER) !== 0;
-    if (block === NIL && isHarder) block = buddy.allocHighatomic(z, this.order);
-    if (block === NIL) block = buddy.alloc(z, this.order, type, allocFlags);
+    // Failing now is worse than that a large urgent request fails later.
+    const mayTakeKept = (allocFlags & (ALLOC_NON_BLOCK | ALLOC_OOM)) !== 0;
+    if (block === NIL && mayTakeKept) block = buddy.allocHighatomic(z, this.order);
     if (block === NIL) return 0;
-    if (isHarder) {
-      buddy.reserveHighatomic(z, block);
+    if (isHigh) {
+      buddy.reserveHighatomic(z, block as Frame);
       this.forgetRequest();
     }
     this.out[0] = block;

@@ -105,6 +105,7 @@ test('regression: seeds keep meaning what they meant, so that reports can be rep
       "b9d286ab",
       "ce0fa8ba",
       "13cfbeb8",
+      "80c2516d",
       "42d1f135",
       "b985aa2a",
       "f967cec7",

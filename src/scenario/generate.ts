@@ -4,8 +4,9 @@
 import { UserError } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { type Draft, finish } from './finish.ts';
+import { draftsApart } from './generate_apart.ts';
 import { fileStep, type MadeFile, mapFileArgs, withoutTurns } from './generate_files.ts';
-import { memcgDrafts } from './generate_memcg.ts';
+import { bootOfFamily } from './generate_gigantic.ts';
 import {
   adviceFor,
   beginPools,
@@ -36,9 +37,7 @@ export interface GenerateOptions extends MachineNodes {
   readonly machine?: string | undefined;
 }
 
-const MOST_TASKS = 4;
-const MOST_REGIONS = 8;
-const MOST_PINS = 8;
+const [MOST_TASKS, MOST_REGIONS, MOST_PINS] = [4, 8, 8] as const;
 const MOST_OF: Readonly<Partial<Record<Family, number>>> = { thp: 4, balance: 1 };
 const CGROUP = '/sys/fs/cgroup';
 const CPUSET = '/cpuset';
@@ -472,10 +471,9 @@ class Workload {
  * @throws UserError when no node has memory or no node has a CPU.
  */
 export function generateDrafts(options: GenerateOptions): readonly Draft[] {
+  const apart = draftsApart(options);
+  if (apart !== undefined) return apart;
   const workload = new Workload(options);
-  if (options.family === 'memcg') {
-    return memcgDrafts(new Prng(`generate/memcg/${options.seed}`), options, options.ops);
-  }
   workload.begin();
   while (workload.drafts.length < options.ops) workload.step();
   workload.end();
@@ -487,6 +485,7 @@ export function generateScenario(options: GenerateOptions): Scenario {
   const { tasks, regions, ops } = finish(generateDrafts(options), 'T0');
   const seed = String(options.seed).replace(/[^A-Za-z0-9_.-]/g, '-');
   return {
+    ...bootOfFamily(options),
     name: `generated-${options.family}-${seed}`,
     title: `Random ${options.family} workload, seed ${options.seed}`,
     source: `generate seed=${options.seed} ops=${options.ops} family=${options.family}`,

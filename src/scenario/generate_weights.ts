@@ -11,6 +11,7 @@ export const FAMILIES = [
   'mixed',
   'pins',
   'thp',
+  'thpswap',
   'ksm',
   'balance',
   'files',
@@ -19,7 +20,9 @@ export const FAMILIES = [
   'hotplug',
   'faults',
 ] as const;
-export type Family = (typeof FAMILIES)[number];
+/** A kind that needs nodes of some GiB and a pool from boot: `kernel fuzz` has it alone. */
+export const LARGE_FAMILIES = ['gigantic'] as const;
+export type Family = (typeof FAMILIES)[number] | (typeof LARGE_FAMILIES)[number];
 
 export type Action =
   | 'mmap'
@@ -205,8 +208,10 @@ export const WEIGHTS: Readonly<Record<Family, Weights>> = {
     fork: 4,
     exit: 1,
   },
-  // What it does is drawn in generate_memcg.ts.
+  // What these do is drawn in files of their own, see generate_apart.ts.
   memcg: {},
+  thpswap: {},
+  gigantic: {},
   mixed: {
     mmap: 5,
     touch: 18,

@@ -84,7 +84,7 @@ function refusals(outcome: DesignOutcome): Html {
   const nrDead = outcome.nrAfterDeath ?? 0;
   const dead =
     nrDead > 0 &&
-    html`<p>${counted(nrDead, 'operation')} more came after the death of their task, or before its birth.</p>`;
+    html`<p>${counted(nrDead, 'operation')} more came after the death of their task or after a panic, or before a task's birth.</p>`;
   const deaths = outcome.deaths ?? [];
   const killed = deaths.length > 0 && list('Killed for others', deaths.map(death), '');
   return html`${killed}${list('Refused, or not survived', outcome.refusals.map(refusal), 'Nothing was refused.')}${dead}`;

@@ -16,7 +16,8 @@ import { count, counted, perRequest, roughTime } from './words.ts';
 const MEANINGS: Readonly<Record<VerdictWord, string>> = {
   'not modelled': 'the run stopped at something that the model does not do',
   leaked: 'pages on device nodes that nobody had asked for',
-  killed: 'tasks that did not survive',
+  killed: 'tasks that the OOM killer took, or a signal that came by itself; a panic is one',
+  SIGBUS: 'operations that end in SIGBUS',
   stuck: 'page faults that are tried for ever',
   refused: 'operations that this design refuses and another allows',
   spilled: 'pages that wanted a device node and landed in system memory',

@@ -23,6 +23,7 @@ table.outcomes { font-size: .84rem; }
 .w-kept { background: var(--kept); }
 .w-leaked { background: var(--leaked); }
 .w-killed { background: var(--killed); }
+.w-SIGBUS { background: var(--killed); }
 .w-stuck { background: var(--stuck); }
 .w-refused { background: var(--refused); }
 .w-spilled { background: var(--spilled); }

@@ -17,7 +17,7 @@ export interface Workload {
 }
 
 /** Families with huge pages, which are modelled for pages of 4 KiB only, or nearly so. */
-const OF_SMALL_PAGES: readonly Family[] = ['thp', 'hugetlb', 'faults'];
+const OF_SMALL_PAGES: readonly Family[] = ['thp', 'thpswap', 'hugetlb', 'faults'];
 
 /** A random workload that the machine can have. */
 export function scenarioFor(machine: Machine, w: Workload): Scenario {

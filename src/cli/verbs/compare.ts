@@ -247,7 +247,11 @@ function refusalsOf(o: DesignOutcome): string[][] {
   const more = told.length - shown.length;
   if (more > 0) shown.push(['', `and ${more} more`]);
   const dead = o.nrAfterDeath ?? 0;
-  if (dead > 0) shown.push(['', `${count(dead, 'operation')} of tasks that had died by then`]);
+  const isPanic = o.refusals.some(({ ret }) => ret === 'PANIC');
+  const after = isPanic
+    ? 'after the panic, or of tasks that had died'
+    : 'of tasks that had died by then';
+  if (dead > 0) shown.push(['', `${count(dead, 'operation')} ${after}`]);
   return shown;
 }
 

@@ -29,6 +29,7 @@ const LETTERS: Readonly<Record<VerdictWord, string>> = {
   kept: '.',
   leaked: 'L',
   killed: 'K',
+  SIGBUS: 'B',
   stuck: 'T',
   refused: 'R',
   spilled: 'S',

@@ -104,7 +104,7 @@ async function fuzz(io: Io, options: FuzzOptions): Promise<void> {
     (number) => fuzzId(options.seed, number),
   );
   const done = options.only === undefined ? folder.outcomes() : [];
-  const plan = planBoots(options.only ?? options.cases, new Set(done.map((o) => o.number)));
+  const plan = planBoots(options.only ?? options.cases, new Set(done.map((o) => o.number)), family);
   const outcomes = [...done.filter((o) => o.number < options.cases)];
   if (done.length > 0) io.err(`${count(outcomes.length, 'case')} done before, in ${folder.path}`);
   const started = performance.now();
