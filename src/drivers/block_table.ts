@@ -1,7 +1,7 @@
 // What a driver knows of the memory that its device uses: blocks of addresses, how often the device
 // reached them over the link, which were used last, and what became of them.
-// Models   the public GPU driver's access counters (uvm_gpu_access_counters.c, 595.45.04: threshold
-//          256, granularity 2 MiB) and its eviction of the block that was used least recently.
+// Models   of the public GPU driver (595.45.04) the counts that access_counters.ts goes by, and its
+//          eviction of the block that was used least recently.
 // Omits    notifications in batches: a counter that reaches the threshold is served at once.
 // State    columns by slot; a slot is one block of one address space. `newer`/`older` is the order
 //          of use of blocks whose pages the driver brought to the device.

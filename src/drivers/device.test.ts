@@ -153,6 +153,28 @@ describe('the driver', () => {
     `);
   });
 
+  test('[DRV21] counters of 64 KiB bring as much; those of 16 MiB are shared by blocks', () => {
+    play(`
+      T0 mmap R0 8192 anon
+      T0 touch R0
+      T0 device_policy gpu0 counters threshold=256 granularity=64KiB
+      T0 device_compute gpu0 R0 0 16 accesses=15 -> moved 0
+      T0 device_compute gpu0 R0 0 17 accesses=16 -> moved 16
+      T0 where R0 0 512 -> nodes 0:496 2:16
+      T0 device_policy gpu0 counters granularity=16MiB threshold=300
+      T0 device_compute gpu0 R0 4096 100 accesses=1 -> moved 0
+      T0 device_compute gpu0 R0 4608 100 accesses=1 -> moved 0
+      T0 device_compute gpu0 R0 5120 100 accesses=1 -> local 100; moved 512
+      T0 where R0 4096 1536 -> nodes 0:1024 2:512
+      T0 device_policy gpu0 counters granularity=2MiB
+      T0 device_compute gpu0 R0 6144 150 accesses=1 -> moved 0
+      T0 device_compute gpu0 R0 6656 150 accesses=1 -> moved 0
+    `);
+    expect(() =>
+      play('T0 mmap R0 8 anon\nT0 device_policy gpu0 counters granularity=4MiB'),
+    ).toThrow('granularity=4194304: expected 64KiB, 2MiB, 16MiB or 16GiB');
+  });
+
   test('[DRV11] without room the block that was used least recently goes to the CPUs', () => {
     const { kernel } = play(`
       T0 mmap R0 12000 anon

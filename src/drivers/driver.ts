@@ -7,9 +7,8 @@
 //          asks for frames: device_frames.ts.
 //          A transparent huge page is split before it moves (migrate_vma_collect_pmd); one of which
 //          small pages are mapped singly stays where it is.
-//          What goes to and fro between CPUs and device: thrash.ts.
-// Omits    time: what comes back after evictions is counted, not timed. A counter that reaches its
-//          threshold is served at once, not in batches of notifications.
+//          Counters: access_counters.ts; what goes to and fro between CPUs and device: thrash.ts.
+// Omits    time: what comes back after evictions is counted, not timed.
 // Hooks    migrateVmaPages (migrate_vma_pages).
 // Holds    DRV1 a driver changes where pages are, never what is mapped.
 import { NotModelled } from '../base/assert.ts';
@@ -35,6 +34,7 @@ import type { Task } from '../kernel/task.ts';
 import { splitThps } from '../kernel/thp_split.ts';
 import { MAX_RUN } from '../mm/internal.ts';
 import { KIND_DRIVER } from '../mm/memmap.ts';
+import { AccessCounters } from './access_counters.ts';
 import { BLOCK_BYTES } from './block_faults.ts';
 import { ADVICE, type Advice, BlockTable, NO_SLOT } from './block_table.ts';
 import { type DriverFrames, framesOf, NodeFrames } from './device_frames.ts';
@@ -50,8 +50,6 @@ export const DEVICE_POLICIES = ['migrate', 'migrate-back', 'counters', 'stay'] a
  */
 export type DevicePolicy = (typeof DEVICE_POLICIES)[number];
 
-/** Accesses over the link after which a block moves, 1..65535. */
-const DEFAULT_THRESHOLD = 256;
 /** A block that came back this often after evictions is left where it is. */
 const THRASH_RETURNS = 3;
 
@@ -72,8 +70,7 @@ export class Driver {
   /** The node of the CPUs that the device hangs on. */
   readonly homeNode: NodeId;
   policy: DevicePolicy = 'migrate';
-  /** Accesses over the link after which a block moves, under `counters`. */
-  threshold = DEFAULT_THRESHOLD;
+  readonly counters: AccessCounters;
   /** May it send away what was used least recently, to make room? */
   evicts = true;
   /** Pages that it brought to the device, and that it sent away to make room, so far. */
@@ -98,6 +95,7 @@ export class Driver {
     this.homeNode = homeNode;
     this.blockPages = Math.min(PTRS_PER_LEAF, Math.max(1, BLOCK_BYTES / k.mem.pageBytes));
     this.#blocks = new BlockTable(this.blockPages);
+    this.counters = new AccessCounters(this.#blocks, k.mem.pageBytes);
     this.thrash = new Thrash(k);
     this.#span = frameSpanOf(k, nid);
     this.frames = framesOf(k, nid);
@@ -223,12 +221,7 @@ export class Driver {
       const source = isOurs ? this.frames : this.#sourceAt(home);
       const run = this.#fill(need, vma, vpn, end, source, slot);
       if (run.fault !== FAULT.OK) return { done: vpn - startVpn + run.done, fault: run.fault };
-      if (isOurs && (isPrefetch || this.#isDue(need, vpn, end, slot))) {
-        const isWhole = this.policy === 'counters' && !isPrefetch;
-        const start = isWhole ? Math.max(vma.startVpn, this.blockEnd(vpn) - this.blockPages) : vpn;
-        const stop = isWhole ? Math.min(vma.endVpn, this.blockEnd(vpn)) : end;
-        this.#bring(need, start, stop, slot);
-      }
+      if (isOurs) this.#bringDue(need, vma, vpn, end, slot);
       vpn = end;
     }
     return { done: endVpn - startVpn, fault: FAULT.OK };
@@ -344,15 +337,28 @@ export class Driver {
     return { done: endVpn - startVpn, fault: FAULT.OK };
   }
 
+  /** Brings what is to come of pages of one area and block: under `counters` by whole units. */
+  #bringDue(need: Need, vma: Vma, startVpn: number, endVpn: number, slot: number): void {
+    const isCounted = this.policy === 'counters' && !need.isPrefetch;
+    const unit = isCounted ? this.counters.unitPages : this.blockPages;
+    for (let vpn = startVpn; vpn < endVpn; ) {
+      const first = vpn - (vpn % unit);
+      const end = Math.min(endVpn, first + unit);
+      if (need.isPrefetch || this.#isDue(need, vpn, end, slot)) {
+        const start = isCounted ? Math.max(vma.startVpn, first) : vpn;
+        this.#bring(need, start, isCounted ? Math.min(vma.endVpn, first + unit) : end, slot);
+      }
+      vpn = end;
+    }
+  }
+
   /** Is it time for pages that are elsewhere to come? Counts what accesses they get meanwhile. */
   #isDue({ task, accesses }: Need, startVpn: number, endVpn: number, slot: number): boolean {
     if (this.policy === 'stay' || this.#blocks.nrReturnsOf(slot) >= THRASH_RETURNS) return false;
     const isPinned = this.thrash.hint(slot, SIDE.DEVICE, this.frames.isPrivate) === HINT.PIN;
     if (isPinned || this.policy !== 'counters') return true;
     const nrAway = endVpn - startVpn - this.countHere(task, startVpn, endVpn);
-    if (this.#blocks.countRemote(slot, nrAway * accesses) < this.threshold) return false;
-    this.#blocks.clearCounter(slot);
-    return true;
+    return this.counters.isDue(task.mm.id, startVpn, slot, nrAway * accesses);
   }
 
   /** Brings the pages of a range to the device, making room as far as the driver may. */

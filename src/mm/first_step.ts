@@ -90,19 +90,27 @@ export class FirstStep {
     return true;
   }
 
-  /** Takes up to `want` frames into `out`. Returns how many; 0 means: do the walk. */
-  take(type: number, want: number, out: Int32Array): number {
+  /**
+   * Takes up to `want` frames into `out`. Returns how many; 0 means: do the walk.
+   * @param isOnce the list is refilled once at most: what comes between may free pages, for a
+   *   group above its limit, and looks at those that were given before.
+   */
+  take(type: number, want: number, out: Int32Array, isOnce: boolean): number {
     if ((this.#free[this.zone] as number) <= this.#mark) return 0;
-    if (want > 1) return this.#takeMany(type, want, out);
+    if (want > 1) return this.#takeMany(type, want, out, isOnce);
     const f = this.#pcp.takeHead(this.#list, type);
-    if (f === NIL) return this.#takeMany(type, want, out);
+    if (f === NIL) return this.#takeMany(type, want, out, isOnce);
     out[0] = f;
     this.#nrGiven++;
     return 1;
   }
 
-  #takeMany(type: number, want: number, out: Int32Array): number {
-    const n = this.#pcp.takeAll(this.zone, this.#list, type, this.#flags, want, out, this.#mark);
+  #takeMany(type: number, want: number, out: Int32Array, isOnce: boolean): number {
+    const pcp = this.#pcp;
+    const mark = this.#mark;
+    const n = isOnce
+      ? pcp.take(this.zone, this.#list, type, this.#flags, want, out, 0, mark)
+      : pcp.takeAll(this.zone, this.#list, type, this.#flags, want, out, mark);
     this.#nrGiven += n;
     return n;
   }

@@ -276,6 +276,18 @@ test('[ALC1] [ALC2] [ALC3] [ALC4] [ALC5] [ALC6] [ALC7] [ALC9] [ALC10] [ALC11] as
 });
 
 describe('watching changes nothing', () => {
+  test('[ALC12] [FLT3] regression: a group above memory.high frees pages between those of a run', () => {
+    const empty = { gap: 0, nrCpus: 0, nrPages: 0, skew: 0, isSplit: false, kind: 'boot' as const };
+    const nodes = [empty, { ...empty, nrPages: 1024 }];
+    const machine = machineOf({ build: 'x86_64', nodes, distances: [10], isSymmetric: false });
+    const scenario = scenarioFor(machine, { seed: 779_467, family: 'memcg', nrOps: 60 });
+    const bare = new Runner(machine, stock, scenario);
+    const watched = new Runner(machine, stock, scenario);
+    watched.kernel.allocator.log = new DecisionLog();
+    for (const op of scenario.ops) expect(watched.run(op)).toEqual(bare.run(op));
+    expect(stateHash(watched.kernel)).toBe(stateHash(bare.kernel));
+  });
+
   test.each(DESIGNS)(
     '[ALC12] a run of $id with the decision log ends in the same state',
     (design) => {

@@ -236,7 +236,7 @@ export class ZoneWalker extends PageFreer {
   protected takeFirst(want: number): number {
     const first = this.#first;
     if (first.nrRefused > 0 && !first.areRefused()) this.#prepareFirst();
-    const n = first.take(this.migratetype, want, this.out);
+    const n = first.take(this.migratetype, want, this.out, this.memcg !== null);
     this.lastZone = first.zone;
     return n;
   }

@@ -251,6 +251,8 @@ export type TaskAct =
       /** `evict` or `keep` as written. */
       readonly words: readonly string[];
       readonly threshold?: number | undefined;
+      /** Bytes that an access counter counts. */
+      readonly granularity?: number | undefined;
     }
   /** Bring pages to a device, or with `cpu` to the node of the task's CPU, before they are used. */
   | {

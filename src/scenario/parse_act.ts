@@ -256,9 +256,10 @@ function readUse(r: Reader, verb: 'work' | 'fill', pages: PageSizes): TaskAct {
 function readDevicePolicy(r: Reader): TaskAct {
   const device = readFreeWord(r, 'DEVICE');
   const policy = readFreeWord(r, 'POLICY');
-  const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold']);
+  const rest = r.trailing(DEVICE_POLICY_WORDS, ['threshold', 'granularity']);
   const threshold = given('threshold', r.numberOption(rest, 'threshold'));
-  return { verb: 'device_policy', device, policy, words: rest.words, ...threshold };
+  const granularity = given('granularity', r.numberOption(rest, 'granularity', 'bytes'));
+  return { verb: 'device_policy', device, policy, words: rest.words, ...threshold, ...granularity };
 }
 
 /** Reads the arguments of a task's verb; the reader stands after the verb. */

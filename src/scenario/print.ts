@@ -66,7 +66,7 @@ type DeviceAct = Extract<TaskAct, { device: string }>;
 function printDeviceAct(act: DeviceAct, spell: Spelling): string {
   if (act.verb === 'device_policy') {
     const words = act.words.map((word) => ` ${word}`).join('');
-    return `device_policy ${act.device} ${act.policy}${words}${option('threshold', act.threshold)}`;
+    return `device_policy ${act.device} ${act.policy}${words}${option('threshold', act.threshold)}${option('granularity', act.granularity)}`;
   }
   const what = `${act.verb} ${act.device} ${spell.region(act.region)}${range(act)}`;
   if (act.verb === 'device_prefetch') return what;

@@ -1,6 +1,7 @@
 // Operations that a task asks of a device: compute, prefetch, advice, and how its driver is to act.
 import { UserError } from '../base/assert.ts';
 import { ENODEV, ENOMEM } from '../base/errno.ts';
+import { GRANULARITIES } from '../drivers/access_counters.ts';
 import type { Pattern } from '../drivers/access_pattern.ts';
 import { ADVICE } from '../drivers/block_table.ts';
 import type { ComputeResult, Device } from '../drivers/device.ts';
@@ -148,9 +149,15 @@ function setPolicy(c: TaskContext, act: Act<'device_policy'>): OpResult {
   if (act.threshold !== undefined && (act.threshold < 1 || act.threshold > MAX_THRESHOLD)) {
     throw new UserError(`threshold=${act.threshold}: expected 1..${MAX_THRESHOLD} accesses`);
   }
+  if (act.granularity !== undefined && !GRANULARITIES.includes(act.granularity)) {
+    throw new UserError(
+      `granularity=${act.granularity}: expected 64KiB, 2MiB, 16MiB or 16GiB, as hardware counts`,
+    );
+  }
   const { driver } = deviceOf(c, act.device);
   driver.policy = act.policy;
-  if (act.threshold !== undefined) driver.threshold = act.threshold;
+  if (act.threshold !== undefined) driver.counters.threshold = act.threshold;
+  if (act.granularity !== undefined) driver.counters.setGranularity(act.granularity);
   if (act.words.length > 0) driver.evicts = act.words.includes('evict');
   return { ret: 0 };
 }

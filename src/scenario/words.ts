@@ -58,7 +58,7 @@ export const TASK_USAGE = {
   device_compute:
     'DEVICE R [OFF PAGES] [strided] [random] [hot] [reading] [atomic] [shared] [passes=N] ' +
     '[stride=N] [seed=N] [accesses=N]',
-  device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N]',
+  device_policy: 'DEVICE POLICY [evict] [keep] [threshold=N] [granularity=SIZE]',
   device_prefetch: 'DEVICE|cpu R [OFF PAGES]',
   device_advise: 'DEVICE R [OFF PAGES] device|cpu|none',
   device_alloc: 'DEVICE R PAGES',
