@@ -5,6 +5,7 @@
 import type { Comparison, DesignOutcome, PageName } from '../lab/comparison.ts';
 import { FATAL } from '../lab/deaths.ts';
 import type { Scenario } from '../scenario/ops.ts';
+import { commandText } from './table.ts';
 import { sameRun, shellWord } from './words.ts';
 
 /** Explanations offered of one comparison. */
@@ -51,7 +52,7 @@ export function hintText(
     if (told.size === MOST_HINTS || told.has(key)) continue;
     if (hint.rank === RANK.alike && told.size > 0) continue;
     const command = `cdmlab explain ${shellWord(name)}${optionsOf(hint, outcomes, scenario)}`;
-    told.set(key, `  ${command}${sameRun(options)}`);
+    told.set(key, commandText(`${command}${sameRun(options)}`, '  '));
   }
   return told.size === 0 ? '' : `Ask why:\n${[...told.values()].join('\n')}`;
 }

@@ -5,7 +5,7 @@ import type { Comparison, DesignOutcome } from '../lab/comparison.ts';
 import { nrNotSurvived, nrRefused } from '../lab/story.ts';
 import { timeText } from './estimate_text.ts';
 import type { Io } from './io.ts';
-import { fits, formatTable } from './table.ts';
+import { fits, formatTable, paragraph } from './table.ts';
 
 interface Column {
   /** Header where there is room, and where there is not; none: the column is left out there. */
@@ -13,6 +13,10 @@ interface Column {
   readonly narrow: string | undefined;
   readonly of: (o: DesignOutcome) => string;
 }
+
+/** What a narrow table leaves out. */
+const NARROWED =
+  'A wider terminal shows pages there at the end too, and moves there and away apart.';
 
 /** One table over many designs, as wide as the terminal allows. */
 export function outcomeTable(io: Io, { outcomes }: Pick<Comparison, 'outcomes'>): string {
@@ -70,5 +74,6 @@ export function outcomeTable(io: Io, { outcomes }: Pick<Comparison, 'outcomes'>)
   const star = outcomes.some((o) => o.notModelled !== undefined)
     ? '\n* did not run to the end: the numbers are of the steps before.'
     : '';
-  return (fits(wide) ? wide : draw('narrow')) + star;
+  if (fits(wide)) return wide + star;
+  return `${draw('narrow')}${star}\n\n${paragraph(NARROWED)}`;
 }

@@ -151,6 +151,21 @@ export function paragraph(text: string, indent = ''): string {
     .join('\n');
 }
 
+/** A command under an indent: one that is too long goes on in further lines, as shells take it. */
+export function commandText(command: string, indent = ''): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const part of command.split(/ (?=--)/)) {
+    const longer = line === '' ? part : `${line} ${part}`;
+    // Room for the sign that the command goes on.
+    if (line !== '' && widthOf(longer) > MAX_COLUMNS - 2 - indent.length) {
+      lines.push(`${line} \\`);
+      line = `  ${part}`;
+    } else line = longer;
+  }
+  return [...lines, line].map((text) => indent + text).join('\n');
+}
+
 /** `scenario  hybrid-flow`: lines of a name and what stands under it. */
 export const facts = (rows: readonly (readonly [string, string])[]): string =>
   formatTable(['', ''], rows);

@@ -19,6 +19,9 @@ const file = (name: string, text: string): string => {
   return path;
 };
 
+/** With commands that go on in further lines in one, as a shell takes them. */
+const joined = (out: string): string => out.replaceAll(/ \\\n +/g, ' ');
+
 const longest = (out: string): number =>
   Math.max(
     ...out
@@ -82,7 +85,7 @@ describe('an OOM kill of another task', () => {
       task: 'hog',
       askedBy: 'top',
     });
-    const hint = /^ {2}cdmlab (explain .*)$/m.exec(out)?.[1] as string;
+    const hint = /^ {2}cdmlab (explain .*)$/m.exec(joined(out))?.[1] as string;
     expect(hint).toContain('--at 7');
     expect(cdmlab(...hint.split(' ')).out).toMatch(
       /zonelist +hog killed by the OOM killer: top found no page/,
@@ -163,6 +166,33 @@ app touch buf
   });
 });
 
+test('[TBL1] paths of files, tables of /proc, pools and commands are within 80 columns', () => {
+  const path = file(
+    'a-scenario-with-a-long-name-of-its-own.cdm',
+    `machine ac922
+task app
+sys hugetlb
+sys read /proc/buddyinfo
+sys write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/no_such_file_at_all 4
+app mmap buffer 64 anon
+app mbind buffer 0 64 bind 250
+app touch buffer
+`,
+  );
+  const narrow = { COLUMNS: '80' };
+  const run = cdmlabWith(narrow, 'run', path).out;
+  expect(longest(run.replace(/^again.*$/m, ''))).toBeLessThanOrEqual(80);
+  expect(run).toMatch(/^ +node 250: nr 0 free 0 surplus 0/m);
+  expect(run).toMatch(/^ +Node 0, zone Normal( \d+)+$/m);
+  const told = cdmlabWith(narrow, 'compare', path, '--designs', 'stock,hmm').out;
+  const [tables = '', commands = ''] = told.split('Ask why:');
+  expect(longest(tables)).toBeLessThanOrEqual(80);
+  expect(tables).toContain('A wider terminal shows pages there at the end too');
+  expect(commands).toMatch(/^ {2}cdmlab explain \S+a-scenario\S+\.cdm \\\n {4}--page buffer:0 /m);
+  const wide = cdmlabWith({ COLUMNS: '120' }, 'compare', path, '--designs', 'stock,hmm').out;
+  expect(wide).not.toContain('A wider terminal');
+});
+
 describe('Ask why', () => {
   /** A refusal that all designs share, before a kill that only some do. */
   const SHARED_REFUSAL = `machine thread
@@ -178,7 +208,9 @@ app touch more
   test('[HINT1] [HINT2] kills come first, and two designs are named only where they differ', () => {
     const path = file('shared_refusal.cdm', SHARED_REFUSAL);
     const { out } = cdmlab('compare', path, '--designs', 'stock,zonelist,limited-node');
-    const hints = [...out.matchAll(/^ {2}cdmlab (explain .*)$/gm)].map((m) => m[1] as string);
+    const hints = [...joined(out).matchAll(/^ {2}cdmlab (explain .*)$/gm)].map(
+      (m) => m[1] as string,
+    );
     expect(hints[0]).toMatch(/--page more:\d+ --at 6 --designs stock,zonelist$/);
     for (const hint of hints) {
       const told = JSON.parse(cdmlab(...hint.split(' '), '--json').out) as { nid?: number }[];

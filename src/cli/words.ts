@@ -128,11 +128,16 @@ function valueWords(value: unknown): string {
   if (!entries.some(([, v]) => isObject(v))) {
     return entries.map(([key, v]) => `${key}:${valueWords(v)}`).join(' ') || 'none';
   }
-  return entries
-    .map(([key, v]) =>
-      isObject(v) && !Array.isArray(v) ? `${key}: ${rowWords(v)}` : `${key}: ${valueWords(v)}`,
-    )
-    .join('\n');
+  return entries.flatMap(([key, v]) => entryLines(key, v)).join('\n');
+}
+
+/** `node 0: free 3`: an entry in a line, and of one that holds rows a line each. */
+function entryLines(key: string, value: unknown): string[] {
+  if (!isObject(value) || Array.isArray(value)) return [`${key}: ${valueWords(value)}`];
+  const rows = Object.entries(value);
+  const isOfRows = rows.length > 0 && rows.every(([, v]) => isObject(v) && !Array.isArray(v));
+  if (!isOfRows) return [`${key}: ${rowWords(value)}`];
+  return rows.map(([name, row]) => `${key.replace(/s$/, '')} ${name}: ${rowWords(row)}`);
 }
 
 /** `node 0 zone Normal free 64951`. */

@@ -72,6 +72,8 @@ export interface MatrixInput {
   readonly costs?: readonly Figure[] | undefined;
   /** Told before each run of a scenario under a design. */
   readonly onProgress?: ((text: string) => void) | undefined;
+  /** Told after each step of a design. */
+  readonly onStep?: ((text: string) => void) | undefined;
   /** Given each whole comparison, before it is reduced. */
   readonly onComparison?: ((name: string, comparison: Comparison) => void) | undefined;
 }
@@ -101,7 +103,7 @@ export function runMatrix(input: MatrixInput): Matrix {
       onProgress: (done, total, design) =>
         input.onProgress?.(`${told(design.id)} done, ${done} of ${total}`),
       onStep: (done, total, design) =>
-        input.onProgress?.(`${told(design.id)}, step ${done} of ${total}`),
+        input.onStep?.(`${told(design.id)}, step ${done} of ${total}`),
     });
     input.onComparison?.(name, comparison);
     return {

@@ -220,7 +220,7 @@ function refusalText(outcomes: readonly DesignOutcome[]): string {
   if (groups.length === 0) return '';
   const parts = groups.flatMap(({ designs, told }) => [
     paragraph(designs.join(', '), '  '),
-    formatTable(['', ''], told, { indent: '    ' }),
+    formatTable(['', ''], told, { indent: '    ', breaksWords: true }),
   ]);
   return `Refused, or not survived:\n${parts.join('\n')}`;
 }

@@ -47,6 +47,7 @@ export function compareAll(io: Io, options: CompareAllOptions, pages: Pages): vo
     scenarios,
     costs: readCosts(options.cost ?? []),
     onProgress: (text) => io.progress(text),
+    onStep: (text) => io.progress(text),
     onComparison: (name, comparison) => {
       if (!isFile) writeWholeFile(join(out, fileOf(name)), pages.comparison(comparison));
     },

@@ -244,7 +244,7 @@ function machineText(io: Io, machine: Machine): string {
   ]);
   const parts = [
     paragraph(machineWords(summary)),
-    paragraph(machine.note),
+    ...(machine.note === '' ? [] : [paragraph(machine.note)]),
     formatTable(['node', 'CPUs', 'memory', 'zone', 'device'], nodes, { right: [0, 2], head: bold }),
     `Distances, from the row to the column:\n${formatTable(['', ...ids], distances, {
       right: ids.map((_, i) => i + 1),

@@ -222,9 +222,13 @@ function stepTable(io: Io, steps: readonly Step[]): string {
 
 /** A line of its own below a step, with what marks it. */
 const below = (mark: string, text: string): string =>
-  wrap(text, MAX_COLUMNS - 6, true)
+  wrap(asWide(text, MAX_COLUMNS - 6), MAX_COLUMNS - 6, true)
     .map((line, i) => (i === 0 && mark !== '' ? `   ${mark}  ${line}` : `      ${line}`))
     .join('\n');
+
+/** A line of a table in a file of /proc, with fewer blanks where it would not fit. */
+const asWide = (text: string, columns: number): string =>
+  text.length > columns ? text.replaceAll(/ {2,}/g, ' ') : text;
 
 const lineWords = ({ op }: Step): string =>
   op.place?.line === undefined ? '' : ` in line ${op.place.line}`;
