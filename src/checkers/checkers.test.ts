@@ -58,7 +58,11 @@ const broken: readonly [string, RegExp, (k: Kernel, vpn: number, f: Frame) => vo
     /has 2 owners: .*list of CPU/,
     (k, _vpn, f) => k.mem.pcp.put(0 as ZoneIndex, 0, 1, f),
   ],
-  ['[FRM1] frames', /does not exist or is untouched, but is free/, (k) => k.mem.buddy.free(0 as ZoneIndex, 0 as Frame, 0, 1)],
+  [
+    '[FRM1] frames',
+    /does not exist or is untouched, but is free/,
+    (k) => k.mem.buddy.free(0 as ZoneIndex, 0 as Frame, 0, 1),
+  ],
   [
     '[FRM1] frames',
     /untouched/,
