@@ -153,16 +153,16 @@ describe('run', () => {
 
   test('what is not modelled is named after the steps before it, exit code 2', () => {
     const path = file(
-      'boost.cdm',
+      'scale.cdm',
       'machine thread\ntask app\napp cpu 0\n' +
-        'sys write /proc/sys/vm/watermark_boost_factor 15000\n',
+        'sys write /proc/sys/vm/watermark_scale_factor 15000\n',
     );
     const { code, out, err } = cdmlab('run', path);
     expect(code).toBe(2);
     expect(out).toContain('app cpu 0');
-    expect(err).toMatch(/^not modelled: .*boost.cdm:4: .*watermark_boost_factor/);
+    expect(err).toMatch(/^not modelled: .*scale.cdm:4: .*watermark_scale_factor/);
     const parsed = JSON.parse(cdmlab('run', path, '--json').out) as { notModelled: string };
-    expect(parsed.notModelled).toContain('watermark_boost_factor');
+    expect(parsed.notModelled).toContain('watermark_scale_factor');
   });
 
   test('--json holds whole results', () => {
@@ -367,7 +367,7 @@ describe.skipIf(!hasShared)('conform', () => {
   test('what is not modelled is named, and a difference is exit code 1', () => {
     const records = gunzipSync(readFileSync(join(ORACLE, 'errno.jsonl.gz'))).toString();
     const record = JSON.parse(records.split('\n')[0] as string) as { ops: unknown[] };
-    const op = 'sys write /proc/sys/vm/watermark_boost_factor 15000';
+    const op = 'sys write /proc/sys/vm/watermark_scale_factor 15000';
     record.ops.push({ op, result: { ret: 0 } });
     const { code, out } = cdmlab('conform', file('gap.record', `${JSON.stringify(record)}\n`));
     expect(code).toBe(1);

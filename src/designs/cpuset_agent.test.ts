@@ -4,46 +4,39 @@
 //          "Re: [PATCH V3 0/4] Define coherent device memory node".
 import { describe, expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
 import { breaches } from '../checkers/promise.ts';
 import type { Design } from '../hooks/design.ts';
 import { compareDesigns } from '../lab/compare.ts';
 import { loadScenario } from '../lab/load_scenario.ts';
-import { buildMachine } from '../machine/build.ts';
 import { cpuset, cpusetV1, makeCpuset } from './cpuset_agent.ts';
 import { stock } from './stock.ts';
 
-const fail = (path: readonly (string | number)[], message: string): never => {
-  throw new Error(`${path.join('.')}: ${message}`);
-};
-
 /** Two nodes with CPUs, and two devices of one memory block each. */
 const machine = (isLate: boolean) =>
-  buildMachine(
-    {
-      name: 'agents',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', memory: '128MiB' },
-        { id: 1, cpus: '2-3', memory: '64MiB' },
-        ...[2, 3].map((id) => ({
-          id,
-          memory: '128MiB',
-          memoryZone: 'movable' as const,
-          device: `gpu${id - 2}`,
-          ...(isLate ? { offlineAtStart: true } : {}),
-        })),
-      ],
-      distances: [
-        [10, 20, 40, 40],
-        [20, 10, 80, 80],
-        [40, 80, 10, 80],
-        [40, 80, 80, 10],
-      ],
-      devices: [2, 3].map((id) => ({ name: `gpu${id - 2}`, kind: 'device', homeNode: 0 })),
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'agents',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', memory: '128MiB' },
+      { id: 1, cpus: '2-3', memory: '64MiB' },
+      ...[2, 3].map((id) => ({
+        id,
+        memory: '128MiB',
+        memoryZone: 'movable' as const,
+        device: `gpu${id - 2}`,
+        ...(isLate ? { offlineAtStart: true } : {}),
+      })),
+    ],
+    distances: [
+      [10, 20, 40, 40],
+      [20, 10, 80, 80],
+      [40, 80, 10, 80],
+      [40, 80, 80, 10],
+    ],
+    devices: [2, 3].map((id) => ({ name: `gpu${id - 2}`, kind: 'device', homeNode: 0 })),
+  });
 
 const run = (text: string, design: Design, isLate = false) => {
   const played = play(text, { machine: machine(isLate), design });
@@ -213,22 +206,19 @@ describe('what is known against it', () => {
   // Linux, Documentation/ABI/testing/sysfs-kernel-mm-numa: demotion "should not be enabled on
   // systems which need strict cpuset location guarantees".
   test('[AGT6] kernel pages and page tables may go where the cpuset may not', () => {
-    const inBoot = buildMachine(
-      {
-        name: 'boot',
-        arch: 'ppc64',
-        nodes: [
-          { id: 0, cpus: '0', memory: '128MiB' },
-          { id: 1, memory: '64MiB', device: 'gpu0' },
-        ],
-        distances: [
-          [10, 40],
-          [40, 10],
-        ],
-        devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-      },
-      fail,
-    );
+    const inBoot = machineFrom({
+      name: 'boot',
+      arch: 'ppc64',
+      nodes: [
+        { id: 0, cpus: '0', memory: '128MiB' },
+        { id: 1, memory: '64MiB', device: 'gpu0' },
+      ],
+      distances: [
+        [10, 40],
+        [40, 10],
+      ],
+      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+    });
     const { kernel } = play(
       `
       T0 mmap R0 8GiB anon

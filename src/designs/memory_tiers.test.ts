@@ -2,48 +2,42 @@
 // count as far.
 import { describe, expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import { distanceOf, memoryTiers } from './memory_tiers.ts';
 import { stock } from './stock.ts';
 
-const fail = (path: readonly (string | number)[], message: string): never => {
-  throw new Error(`${path.join('.')}: ${message}`);
-};
 const GB = 1e9;
 
 /** RAM and a device, whose memory CPUs reach with so much latency and bandwidth. */
 const machine = (latencyNs?: number, bandwidthBytesPerS?: number) =>
-  buildMachine(
-    {
-      name: 'tiers',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '256MiB' },
-        { id: 1, memory: '128MiB', memoryZone: 'movable', device: 'gpu0' },
-      ],
-      distances: [
-        [10, 20],
-        [20, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-      ...(latencyNs === undefined || bandwidthBytesPerS === undefined
-        ? {}
-        : {
-            links: [
-              {
-                from: 'node:0',
-                to: 'node:0',
-                latencyNs: 120,
-                bandwidthBytesPerS: 400 * GB,
-                source: 'chosen',
-              },
-              { from: 'node:0', to: 'node:1', latencyNs, bandwidthBytesPerS, source: 'chosen' },
-            ],
-          }),
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'tiers',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '256MiB' },
+      { id: 1, memory: '128MiB', memoryZone: 'movable', device: 'gpu0' },
+    ],
+    distances: [
+      [10, 20],
+      [20, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+    ...(latencyNs === undefined || bandwidthBytesPerS === undefined
+      ? {}
+      : {
+          links: [
+            {
+              from: 'node:0',
+              to: 'node:0',
+              latencyNs: 120,
+              bandwidthBytesPerS: 400 * GB,
+              source: 'chosen',
+            },
+            { from: 'node:0', to: 'node:1', latencyNs, bandwidthBytesPerS, source: 'chosen' },
+          ],
+        }),
+  });
 
 const tiersOf = (m: ReturnType<typeof machine>, design = memoryTiers): string[] =>
   play('T0 get_mempolicy', { machine: m, design })

@@ -3,43 +3,37 @@
 //          self-tests of the author's tree; 2026-02-22 for the fourth posting.
 import { describe, expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { NotModelled, UserError } from '../base/assert.ts';
 import type { NodeId } from '../base/ids.ts';
 import { checkAll } from '../checkers/index.ts';
 import { breaches } from '../checkers/promise.ts';
 import type { Design } from '../hooks/design.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { buildMachine } from '../machine/build.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_PRIVATE } from '../mm/gfp.ts';
 import { FAILURE } from '../mm/internal.ts';
 import { makePrivateNode, PRIVATE_CAPS, type PrivateCap, privateNode } from './private_node.ts';
 import { makePrivateNodeV4, type NpOp, privateNodeV4 } from './private_node_v4.ts';
 
-const fail = (path: readonly (string | number)[], message: string): never => {
-  throw new Error(`${path.join('.')}: ${message}`);
-};
 /** Two nodes with CPUs, and a device with one memory block of its own. */
 const machine = () =>
-  buildMachine(
-    {
-      name: 'private',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', memory: '192MiB' },
-        { id: 1, cpus: '2-3', memory: '64MiB' },
-        { id: 2, memory: '128MiB', memoryZone: 'movable', device: 'gpu0' },
-        { id: 3, cpus: '4' },
-      ],
-      distances: [
-        [10, 20, 40, 30],
-        [20, 10, 60, 20],
-        [40, 60, 10, 80],
-        [30, 20, 80, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'private',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', memory: '192MiB' },
+      { id: 1, cpus: '2-3', memory: '64MiB' },
+      { id: 2, memory: '128MiB', memoryZone: 'movable', device: 'gpu0' },
+      { id: 3, cpus: '4' },
+    ],
+    distances: [
+      [10, 20, 40, 30],
+      [20, 10, 60, 20],
+      [40, 60, 10, 80],
+      [30, 20, 80, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 const withCaps = (...caps: PrivateCap[]): Design => makePrivateNode('private-node', caps);
 const run = (text: string, design: Design = privateNode) => {
   const played = play(text, { machine: machine(), design });
@@ -392,22 +386,19 @@ describe('what is not let in', () => {
 
 describe('tiers', () => {
   const slow = () =>
-    buildMachine(
-      {
-        name: 'slow',
-        arch: 'x86_64',
-        nodes: [
-          { id: 0, cpus: '0', memory: '256MiB' },
-          { id: 1, memory: '32MiB', memoryZone: 'movable', isKmem: true, device: 'gpu0' },
-        ],
-        distances: [
-          [10, 20],
-          [20, 10],
-        ],
-        devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-      },
-      fail,
-    );
+    machineFrom({
+      name: 'slow',
+      arch: 'x86_64',
+      nodes: [
+        { id: 0, cpus: '0', memory: '256MiB' },
+        { id: 1, memory: '32MiB', memoryZone: 'movable', isKmem: true, device: 'gpu0' },
+      ],
+      distances: [
+        [10, 20],
+        [20, 10],
+      ],
+      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+    });
   test('[PRV9] pages go down to the node with DEMOTION, and to none without', () => {
     const demotes = (design: Design): string[] => {
       const { kernel: k } = play(
@@ -446,27 +437,24 @@ describe('transparent huge pages', () => {
 
 describe('a known hole', () => {
   const two = () =>
-    buildMachine(
-      {
-        name: 'two',
-        arch: 'x86_64',
-        nodes: [
-          { id: 0, cpus: '0', memory: '96MiB' },
-          { id: 1, memory: '8MiB', memoryZone: 'movable', device: 'gpu0' },
-          { id: 2, memory: '32MiB', memoryZone: 'movable', device: 'gpu1' },
-        ],
-        distances: [
-          [10, 20, 40],
-          [20, 10, 30],
-          [40, 30, 10],
-        ],
-        devices: [
-          { name: 'gpu0', kind: 'device', homeNode: 0 },
-          { name: 'gpu1', kind: 'device', homeNode: 0 },
-        ],
-      },
-      fail,
-    );
+    machineFrom({
+      name: 'two',
+      arch: 'x86_64',
+      nodes: [
+        { id: 0, cpus: '0', memory: '96MiB' },
+        { id: 1, memory: '8MiB', memoryZone: 'movable', device: 'gpu0' },
+        { id: 2, memory: '32MiB', memoryZone: 'movable', device: 'gpu1' },
+      ],
+      distances: [
+        [10, 20, 40],
+        [20, 10, 30],
+        [40, 30, 10],
+      ],
+      devices: [
+        { name: 'gpu0', kind: 'device', homeNode: 0 },
+        { name: 'gpu1', kind: 'device', homeNode: 0 },
+      ],
+    });
   // The third list of a node holds every private node, and only MPOL_BIND confines a walk: the
   // author's tree later narrows all other modes to system memory. Lucero, 2026-02-25, had asked how
   // an owner is kept from another owner's node.

@@ -3,10 +3,10 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { judge, smallest } from '../../test/support/workloads.ts';
 import { NotModelled } from '../base/assert.ts';
 import { findDesign, MAIN_DESIGNS } from '../designs/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import { parseScenario } from '../scenario/parser.ts';
 
@@ -16,41 +16,36 @@ const MIB = 1024 ** 2;
 const SOURCE = 'made up for a test';
 
 /** Two nodes with CPUs, and two devices of 8 and 4 MiB, whose caches hold 256 and 64 pages. */
-const machine: Machine = buildMachine(
-  {
-    name: 'two-devices',
-    arch: 'x86_64',
-    nodes: [
-      { id: 0, cpus: '0', ranges: [{ start: 0, size: 48 * MIB }] },
-      { id: 1, cpus: '1', ranges: [{ start: 4 * GIB, size: 8 * MIB }] },
-      { id: 2, ranges: [{ start: 5 * GIB, size: 8 * MIB }], memoryZone: 'movable', device: 'gpu0' },
-      { id: 3, ranges: [{ start: 6 * GIB, size: 4 * MIB }], memoryZone: 'movable', device: 'gpu1' },
-    ],
-    distances: [
-      [10, 20, 40, 60],
-      [20, 10, 60, 40],
-      [40, 60, 10, 80],
-      [60, 40, 80, 10],
-    ],
-    devices: [
-      {
-        name: 'gpu0',
-        kind: 'device',
-        homeNode: 0,
-        cache: { size: '1MiB', holds: 'all', isCoherent: true, isWriteBack: true, source: SOURCE },
-      },
-      {
-        name: 'gpu1',
-        kind: 'device',
-        homeNode: 1,
-        cache: { size: '256KiB', holds: 'elsewhere', isCoherent: true, source: SOURCE },
-      },
-    ],
-  },
-  (_path, message) => {
-    throw new Error(message);
-  },
-);
+const machine: Machine = machineFrom({
+  name: 'two-devices',
+  arch: 'x86_64',
+  nodes: [
+    { id: 0, cpus: '0', ranges: [{ start: 0, size: 48 * MIB }] },
+    { id: 1, cpus: '1', ranges: [{ start: 4 * GIB, size: 8 * MIB }] },
+    { id: 2, ranges: [{ start: 5 * GIB, size: 8 * MIB }], memoryZone: 'movable', device: 'gpu0' },
+    { id: 3, ranges: [{ start: 6 * GIB, size: 4 * MIB }], memoryZone: 'movable', device: 'gpu1' },
+  ],
+  distances: [
+    [10, 20, 40, 60],
+    [20, 10, 60, 40],
+    [40, 60, 10, 80],
+    [60, 40, 80, 10],
+  ],
+  devices: [
+    {
+      name: 'gpu0',
+      kind: 'device',
+      homeNode: 0,
+      cache: { size: '1MiB', holds: 'all', isCoherent: true, isWriteBack: true, source: SOURCE },
+    },
+    {
+      name: 'gpu1',
+      kind: 'device',
+      homeNode: 1,
+      cache: { size: '256KiB', holds: 'elsewhere', isCoherent: true, source: SOURCE },
+    },
+  ],
+});
 
 /** The ten, those whose drivers keep the memory twice as often, and files on devices. */
 const KEPT = ['hmm', 'hmm-coherent', 'hmm-files', 'driver'];

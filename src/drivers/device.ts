@@ -196,6 +196,10 @@ export class Device {
     return run.fault;
   }
 
+  #visitOne(need: Need, vpn: number, isWatched: boolean): Fault {
+    return isWatched ? this.#block(need, vpn, vpn + 1) : this.#reach(need, vpn, vpn + 1);
+  }
+
   /** As #reach, where there are caches. */
   #block(need: Need, startVpn: number, endVpn: number): Fault {
     const { pageTable } = need.task.mm;
@@ -262,9 +266,10 @@ export class Device {
       let nrHere = 0;
       for (let i = 0; i < n; i++) {
         const vpn = startVpn + (out[i] as number);
-        if (!isWatched && driver.isHereEntry(leaves.get(vpn))) nrHere++;
+        const pte = leaves.get(vpn);
+        if (driver.isHereEntry(pte) && !isWatched) nrHere++;
         else {
-          const fault = (isWatched ? this.#block : this.#reach).call(this, need, vpn, vpn + 1);
+          const fault = this.#visitOne(need, vpn, isWatched);
           if (fault !== FAULT.OK) return this.#stop(nrHere, fault);
         }
         if (vpn >= blockStart && vpn < blockEnd) continue;

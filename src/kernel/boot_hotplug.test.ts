@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import { ZONE_DMA32, ZONE_MOVABLE } from '../mm/gfp.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -20,28 +20,23 @@ const range = (startMib: number, sizeMib: number) => ({
   size: sizeMib * MIB,
 });
 
-const machine = buildMachine(
-  {
-    name: 'boot-blocks',
-    arch: 'x86_64',
-    nodes: [
-      { id: 0, cpus: '0', ranges: [range(0, 512)] },
-      { id: 1, cpus: '1', ranges: [range(512, 512)] },
-      { id: 2, ranges: [range(1024, 320)] },
-      { id: 3, ranges: [range(8192, 256)], memoryZone: 'movable', device: 'gpu0' },
-    ],
-    distances: [
-      [10, 20, 30, 40],
-      [20, 10, 30, 60],
-      [30, 30, 10, 60],
-      [40, 60, 60, 10],
-    ],
-    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-  },
-  (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  },
-);
+const machine = machineFrom({
+  name: 'boot-blocks',
+  arch: 'x86_64',
+  nodes: [
+    { id: 0, cpus: '0', ranges: [range(0, 512)] },
+    { id: 1, cpus: '1', ranges: [range(512, 512)] },
+    { id: 2, ranges: [range(1024, 320)] },
+    { id: 3, ranges: [range(8192, 256)], memoryZone: 'movable', device: 'gpu0' },
+  ],
+  distances: [
+    [10, 20, 30, 40],
+    [20, 10, 30, 60],
+    [30, 30, 10, 60],
+    [40, 60, 60, 10],
+  ],
+  devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+});
 
 const run = (text: string, input: PlayInput = {}) => {
   const played = play(text, { machine, ...input });

@@ -2,30 +2,25 @@
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { judge } from '../../test/support/workloads.ts';
 import { markedAreas } from '../designs/marked_areas.ts';
 import { stock } from '../designs/stock.ts';
-import { buildMachine } from '../machine/build.ts';
 import { parseScenario } from '../scenario/parser.ts';
 
-const machine = buildMachine(
-  {
-    name: 'pieces',
-    arch: 'x86_64',
-    nodes: [
-      { id: 0, cpus: '0-1', memory: '64MiB' },
-      { id: 2, memory: '24MiB', memoryZone: 'movable', device: 'gpu0' },
-    ],
-    distances: [
-      [10, 20],
-      [20, 10],
-    ],
-    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-  },
-  (_path, message) => {
-    throw new Error(message);
-  },
-);
+const machine = machineFrom({
+  name: 'pieces',
+  arch: 'x86_64',
+  nodes: [
+    { id: 0, cpus: '0-1', memory: '64MiB' },
+    { id: 2, memory: '24MiB', memoryZone: 'movable', device: 'gpu0' },
+  ],
+  distances: [
+    [10, 20],
+    [20, 10],
+  ],
+  devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+});
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
 const FIRST = `

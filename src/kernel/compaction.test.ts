@@ -1,13 +1,13 @@
 // Compaction: what it makes of memory in pieces, for whom, and what it leaves alone.
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
 import { allocatorGate } from '../designs/allocator_gate.ts';
 import { byPage } from '../designs/by_page.ts';
 import { markedAreas } from '../designs/marked_areas.ts';
 import { privateNode } from '../designs/private_node.ts';
 import { makePrivateNodeV4 } from '../designs/private_node_v4.ts';
-import { buildMachine } from '../machine/build.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Kernel } from './kernel.ts';
 import { pteFrame } from './page_table.ts';
@@ -17,24 +17,19 @@ const POOL2 = '/sys/devices/system/node/node2/hugepages/hugepages-2048kB/nr_huge
 const COMPACT2 = '/sys/devices/system/node/node2/compact';
 
 /** A node with a CPU, and a device of 32 MiB. */
-const machine = buildMachine(
-  {
-    name: 'pieces',
-    arch: 'x86_64',
-    nodes: [
-      { id: 0, cpus: '0', memory: '64MiB' },
-      { id: 2, memory: '32MiB', memoryZone: 'movable', device: 'gpu0' },
-    ],
-    distances: [
-      [10, 20],
-      [20, 10],
-    ],
-    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-  },
-  (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  },
-);
+const machine = machineFrom({
+  name: 'pieces',
+  arch: 'x86_64',
+  nodes: [
+    { id: 0, cpus: '0', memory: '64MiB' },
+    { id: 2, memory: '32MiB', memoryZone: 'movable', device: 'gpu0' },
+  ],
+  distances: [
+    [10, 20],
+    [20, 10],
+  ],
+  devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+});
 
 /**
  * Node 2, 8192 pages, is filled but for 4 MiB, and every second page moves away: half of the node

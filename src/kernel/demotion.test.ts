@@ -1,41 +1,34 @@
 // Pages on their way down the tiers of memory.
 import { describe, expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
 import { checkAll } from '../checkers/index.ts';
 import { byPage } from '../designs/by_page.ts';
 import { stock } from '../designs/stock.ts';
 import type { Design } from '../hooks/design.ts';
-import { buildMachine } from '../machine/build.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import { canDemote, demotePages } from './demotion.ts';
 import type { Kernel } from './kernel.ts';
 import { pteFrame } from './page_table.ts';
 
-const fail = (path: readonly (string | number)[], message: string): never => {
-  throw new Error(`${path.join('.')}: ${message}`);
-};
-
 /** A node with CPUs, and two of slower memory, the nearer one small and of a device. */
 const machine = () =>
-  buildMachine(
-    {
-      name: 'slow',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '256MiB' },
-        { id: 1, memory: '4MiB', memoryZone: 'movable', isKmem: true, device: 'gpu0' },
-        { id: 2, memory: '128MiB', memoryZone: 'movable', isKmem: true },
-      ],
-      distances: [
-        [10, 20, 40],
-        [20, 10, 30],
-        [40, 30, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'slow',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '256MiB' },
+      { id: 1, memory: '4MiB', memoryZone: 'movable', isKmem: true, device: 'gpu0' },
+      { id: 2, memory: '128MiB', memoryZone: 'movable', isKmem: true },
+    ],
+    distances: [
+      [10, 20, 40],
+      [20, 10, 30],
+      [40, 30, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 function demoted(nrPages: number, design: Design, more = ''): { k: Kernel; left: number } {
   const { kernel: k, session } = play(

@@ -2,34 +2,29 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { stock } from '../designs/stock.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { OpResult } from '../scenario/ops.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { Runner } from '../scenario/runner.ts';
 import { stateHash } from './state_hash.ts';
 
-const machine = buildMachine(
-  {
-    name: 'small',
-    arch: 'x86_64',
-    nodes: [
-      { id: 0, cpus: '0', memory: '64MiB' },
-      { id: 1, cpus: '1', memory: '16MiB' },
-      { id: 2, memory: '128MiB', memoryZone: 'movable', device: 'gpu' },
-    ],
-    distances: [
-      [10, 20, 40],
-      [20, 10, 40],
-      [40, 40, 10],
-    ],
-    devices: [{ name: 'gpu', kind: 'device', homeNode: 0 }],
-  },
-  (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  },
-);
+const machine = machineFrom({
+  name: 'small',
+  arch: 'x86_64',
+  nodes: [
+    { id: 0, cpus: '0', memory: '64MiB' },
+    { id: 1, cpus: '1', memory: '16MiB' },
+    { id: 2, memory: '128MiB', memoryZone: 'movable', device: 'gpu' },
+  ],
+  distances: [
+    [10, 20, 40],
+    [20, 10, 40],
+    [40, 40, 10],
+  ],
+  devices: [{ name: 'gpu', kind: 'device', homeNode: 0 }],
+});
 
 const NAMES = { tasks: { T0: 0 }, regions: { R0: 0, R1: 1 } };
 

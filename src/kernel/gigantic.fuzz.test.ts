@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
 import { DEFAULT_DESIGNS } from '../designs/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import { generateScenario, machineNodes } from '../scenario/generate.ts';
 import { parseOpLine } from '../scenario/parser.ts';
 import { Runner } from '../scenario/runner.ts';
@@ -14,27 +14,22 @@ const H = 'hugepages/hugepages-1048576kB/nr_hugepages';
 const POOL = `/sys/kernel/mm/${H}`;
 
 /** Two nodes with CPUs and a plugged device, 64 KiB pages: 1 GiB is 16384 of them. */
-const MACHINE = buildMachine(
-  {
-    name: 'pair',
-    arch: 'ppc64',
-    pageBytes: '64KiB',
-    nodes: [
-      { id: 0, cpus: '0', memory: '3GiB' },
-      { id: 1, cpus: '1', memory: '3GiB' },
-      { id: 2, memory: '2GiB', memoryZone: 'movable', device: 'gpu0' },
-    ],
-    distances: [
-      [10, 20, 40],
-      [20, 10, 60],
-      [40, 60, 10],
-    ],
-    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-  },
-  (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  },
-);
+const MACHINE = machineFrom({
+  name: 'pair',
+  arch: 'ppc64',
+  pageBytes: '64KiB',
+  nodes: [
+    { id: 0, cpus: '0', memory: '3GiB' },
+    { id: 1, cpus: '1', memory: '3GiB' },
+    { id: 2, memory: '2GiB', memoryZone: 'movable', device: 'gpu0' },
+  ],
+  distances: [
+    [10, 20, 40],
+    [20, 10, 60],
+    [40, 60, 10],
+  ],
+  devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+});
 
 const line = (...parts: (string | fc.Arbitrary<string | number>)[]): fc.Arbitrary<string> =>
   fc

@@ -1,9 +1,9 @@
 // Pages of 1 GiB: which stretches of memory can be one, what boot sets apart, what programs get.
 import { describe, expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
 import { DEFAULT_DESIGNS, findDesign } from '../designs/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -14,27 +14,22 @@ const GIB_PAGES = 16384;
 
 /** Two nodes of 4 and 3 GiB with CPUs and a plugged device of 3 GiB, with pages of 64 KiB. */
 const large = (device: 'movable' | 'boot' = 'movable'): Machine =>
-  buildMachine(
-    {
-      name: 'large',
-      arch: 'ppc64',
-      pageBytes: '64KiB',
-      nodes: [
-        { id: 0, cpus: '0', memory: '4GiB' },
-        { id: 1, cpus: '1', memory: '3GiB' },
-        { id: 2, memory: '3GiB', memoryZone: device, device: 'gpu0' },
-      ],
-      distances: [
-        [10, 20, 40],
-        [20, 10, 60],
-        [40, 60, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    (path, message) => {
-      throw new Error(`${path.join('.')}: ${message}`);
-    },
-  );
+  machineFrom({
+    name: 'large',
+    arch: 'ppc64',
+    pageBytes: '64KiB',
+    nodes: [
+      { id: 0, cpus: '0', memory: '4GiB' },
+      { id: 1, cpus: '1', memory: '3GiB' },
+      { id: 2, memory: '3GiB', memoryZone: device, device: 'gpu0' },
+    ],
+    distances: [
+      [10, 20, 40],
+      [20, 10, 60],
+      [40, 60, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 const on = (text: string, device?: 'movable' | 'boot', design = findDesign('stock')) =>
   play(text, { machine: large(device), design });

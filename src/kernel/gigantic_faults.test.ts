@@ -3,31 +3,26 @@
 // four of them.
 import { describe, expect, test } from 'vitest';
 import { play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
-import { buildMachine } from '../machine/build.ts';
 
 const H = 'hugepages/hugepages-1048576kB';
 const NODE = '/sys/devices/system/node';
 const MEMORY = '/sys/devices/system/memory';
 
-const MACHINE = buildMachine(
-  {
-    name: 'pair',
-    arch: 'ppc64',
-    pageBytes: '64KiB',
-    nodes: [
-      { id: 0, cpus: '0', memory: '4GiB' },
-      { id: 1, cpus: '1', memory: '4GiB' },
-    ],
-    distances: [
-      [10, 20],
-      [20, 10],
-    ],
-  },
-  (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  },
-);
+const MACHINE = machineFrom({
+  name: 'pair',
+  arch: 'ppc64',
+  pageBytes: '64KiB',
+  nodes: [
+    { id: 0, cpus: '0', memory: '4GiB' },
+    { id: 1, cpus: '1', memory: '4GiB' },
+  ],
+  distances: [
+    [10, 20],
+    [20, 10],
+  ],
+});
 
 const run = (text: string) => {
   const played = play(text, { machine: MACHINE });

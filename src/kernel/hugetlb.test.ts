@@ -1,10 +1,10 @@
 // Areas of huge pages as programs see them: promises, faults, copies, moves; and the pool's files.
 import { describe, expect, test } from 'vitest';
 import { bench, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { NotModelled } from '../base/assert.ts';
 import { checkAll } from '../checkers/index.ts';
 import { findDesign, THREAD_DESIGNS } from '../designs/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import { gh200 } from '../machine/presets/gh200.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -408,24 +408,19 @@ describe('designs', () => {
     sound(kernel);
   });
 
-  const BOOT_DEVICE = buildMachine(
-    {
-      name: 'boot-device-x86',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '128MiB' },
-        { id: 1, memory: '128MiB', device: 'gpu0' },
-      ],
-      distances: [
-        [10, 20],
-        [20, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    (path, message) => {
-      throw new Error(`${path.join('.')}: ${message}`);
-    },
-  );
+  const BOOT_DEVICE = machineFrom({
+    name: 'boot-device-x86',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '128MiB' },
+      { id: 1, memory: '128MiB', device: 'gpu0' },
+    ],
+    distances: [
+      [10, 20],
+      [20, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
   test.each(THREAD_DESIGNS)('[HUG13] $id: a device of boot memory, and its directory', (design) => {
     const isKept = isolating.includes(design);

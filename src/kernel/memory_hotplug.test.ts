@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
 import { DESIGNS, findDesign } from '../designs/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_MOVABLE, ZONE_NORMAL } from '../mm/gfp.ts';
 import type { Kernel } from './kernel.ts';
@@ -20,39 +20,34 @@ const BLOCK = (128 * MIB) / 4096;
 const range = (start: number, sizeMib: number) => ({ start, size: sizeMib * MIB });
 
 const machine = (ramMib = 192): Machine =>
-  buildMachine(
-    {
-      name: 'plugs',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', ranges: [range(4 * GIB, ramMib)] },
-        { id: 1, cpus: '1', ranges: [range(5 * GIB, ramMib)] },
-        { id: 2, ranges: [range(6 * GIB, 256)], memoryZone: 'movable', device: 'gpu0' },
-        { id: 3, ranges: [range(7 * GIB, 384)], memoryZone: 'movable' },
-        {
-          id: 4,
-          ranges: [range(8 * GIB, 256)],
-          memoryZone: 'movable',
-          device: 'gpu1',
-          offlineAtStart: true,
-        },
-      ],
-      distances: [
-        [10, 20, 40, 30, 40],
-        [20, 10, 60, 30, 60],
-        [40, 60, 10, 50, 80],
-        [30, 30, 50, 10, 50],
-        [40, 60, 80, 50, 10],
-      ],
-      devices: [
-        { name: 'gpu0', kind: 'device', homeNode: 0 },
-        { name: 'gpu1', kind: 'device', homeNode: 0 },
-      ],
-    },
-    (path, message) => {
-      throw new Error(`${path.join('.')}: ${message}`);
-    },
-  );
+  machineFrom({
+    name: 'plugs',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', ranges: [range(4 * GIB, ramMib)] },
+      { id: 1, cpus: '1', ranges: [range(5 * GIB, ramMib)] },
+      { id: 2, ranges: [range(6 * GIB, 256)], memoryZone: 'movable', device: 'gpu0' },
+      { id: 3, ranges: [range(7 * GIB, 384)], memoryZone: 'movable' },
+      {
+        id: 4,
+        ranges: [range(8 * GIB, 256)],
+        memoryZone: 'movable',
+        device: 'gpu1',
+        offlineAtStart: true,
+      },
+    ],
+    distances: [
+      [10, 20, 40, 30, 40],
+      [20, 10, 60, 30, 60],
+      [40, 60, 10, 50, 80],
+      [30, 30, 50, 10, 50],
+      [40, 60, 80, 50, 10],
+    ],
+    devices: [
+      { name: 'gpu0', kind: 'device', homeNode: 0 },
+      { name: 'gpu1', kind: 'device', homeNode: 0 },
+    ],
+  });
 
 const run = (text: string, input: PlayInput = {}) => {
   const played = play(text, { machine: machine(), ...input });

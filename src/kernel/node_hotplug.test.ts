@@ -3,36 +3,31 @@
 // Machine: nodes 0 and 1 with CPUs, 512 and 256 MiB at boot; nodes 2 to 4 plugged.
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_MOVABLE } from '../mm/gfp.ts';
 import type { Kernel } from './kernel.ts';
 
 const machine = (offlineAtStart: boolean): Machine =>
-  buildMachine(
-    {
-      name: 'plugs',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '512MiB' },
-        { id: 1, cpus: '1', memory: '256MiB' },
-        { id: 2, memory: '512MiB', memoryZone: 'movable', offlineAtStart },
-        { id: 3, memory: '512MiB', memoryZone: 'movable', offlineAtStart },
-        { id: 4, memory: '1536MiB', memoryZone: 'movable', offlineAtStart },
-      ],
-      distances: [
-        [10, 20, 40, 42, 50],
-        [20, 10, 44, 46, 54],
-        [40, 44, 10, 60, 62],
-        [42, 46, 60, 10, 64],
-        [50, 54, 62, 64, 10],
-      ],
-    },
-    (path, message) => {
-      throw new Error(`${path.join('.')}: ${message}`);
-    },
-  );
+  machineFrom({
+    name: 'plugs',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '512MiB' },
+      { id: 1, cpus: '1', memory: '256MiB' },
+      { id: 2, memory: '512MiB', memoryZone: 'movable', offlineAtStart },
+      { id: 3, memory: '512MiB', memoryZone: 'movable', offlineAtStart },
+      { id: 4, memory: '1536MiB', memoryZone: 'movable', offlineAtStart },
+    ],
+    distances: [
+      [10, 20, 40, 42, 50],
+      [20, 10, 44, 46, 54],
+      [40, 44, 10, 60, 62],
+      [42, 46, 60, 10, 64],
+      [50, 54, 62, 64, 10],
+    ],
+  });
 
 const run = (text: string, input: PlayInput = {}) => {
   const played = play(text, { machine: machine(false), ...input });

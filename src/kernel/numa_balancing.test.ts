@@ -1,12 +1,8 @@
 // NUMA balancing, time and memory tiers, by what happens to the pages of tasks that work.
 import { describe, expect, test } from 'vitest';
 import { bench, play } from '../../test/support/play.ts';
-import { buildMachine } from '../machine/build.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import type { Machine } from '../machine/machine.ts';
-
-const fail = (path: readonly (string | number)[], message: string): never => {
-  throw new Error(`${path.join('.')}: ${message}`);
-};
 
 const ON = 'sys write /proc/sys/kernel/numa_balancing 1';
 const QUICK = `${ON}
@@ -14,25 +10,22 @@ const QUICK = `${ON}
 
 /** Two nodes with CPUs, and slow memory of the dax/kmem driver: node 2 near node 0, 3 near 1. */
 const tiered = (fastMib = 128): Machine =>
-  buildMachine(
-    {
-      name: 'tiered',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', memory: `${fastMib}MiB` },
-        { id: 1, cpus: '2-3', memory: `${fastMib}MiB` },
-        { id: 2, memory: '256MiB', memoryZone: 'movable', isKmem: true },
-        { id: 3, memory: '256MiB', memoryZone: 'movable', isKmem: true },
-      ],
-      distances: [
-        [10, 20, 30, 40],
-        [20, 10, 40, 30],
-        [30, 40, 10, 40],
-        [40, 30, 40, 10],
-      ],
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'tiered',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', memory: `${fastMib}MiB` },
+      { id: 1, cpus: '2-3', memory: `${fastMib}MiB` },
+      { id: 2, memory: '256MiB', memoryZone: 'movable', isKmem: true },
+      { id: 3, memory: '256MiB', memoryZone: 'movable', isKmem: true },
+    ],
+    distances: [
+      [10, 20, 30, 40],
+      [20, 10, 40, 30],
+      [30, 40, 10, 40],
+      [40, 30, 40, 10],
+    ],
+  });
 
 const vmstat = (played: ReturnType<typeof play>): Readonly<Record<string, number>> =>
   played.last['vmstat'] as Readonly<Record<string, number>>;

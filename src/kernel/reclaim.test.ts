@@ -1,9 +1,9 @@
 // Reclaim and swap: which pages leave a full node, who drives them out, and where they come back.
 import { describe, expect, test } from 'vitest';
 import { type Played, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { stock } from '../designs/stock.ts';
 import type { Design } from '../hooks/design.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ZONE_MOVABLE } from '../mm/gfp.ts';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE } from '../mm/lru.ts';
@@ -19,26 +19,21 @@ const range = (startMib: number, sizeMib: number) => ({
 
 /** A node for the kernel and two small ones, the second a device. */
 const tight = (): Machine =>
-  buildMachine(
-    {
-      name: 'tight',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', ranges: [range(0, 64)] },
-        { id: 1, cpus: '2', ranges: [range(8192, 16)] },
-        { id: 2, ranges: [range(16384, 16)], memoryZone: 'movable', device: 'gpu0' },
-      ],
-      distances: [
-        [10, 20, 40],
-        [20, 10, 60],
-        [40, 60, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    (_path, message) => {
-      throw new Error(message);
-    },
-  );
+  machineFrom({
+    name: 'tight',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', ranges: [range(0, 64)] },
+      { id: 1, cpus: '2', ranges: [range(8192, 16)] },
+      { id: 2, ranges: [range(16384, 16)], memoryZone: 'movable', device: 'gpu0' },
+    ],
+    distances: [
+      [10, 20, 40],
+      [20, 10, 60],
+      [40, 60, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 const event = (k: Kernel, name: keyof typeof EVENT): number => k.mem.stat.event(EVENT[name]);
 

@@ -3,9 +3,9 @@
 //          min_free_kbytes_sysctl_handler; mm/vmscan.c: node_reclaim_mode, node_reclaim.
 // Omits    all others: "not modelled", by name.
 // Holds    SCT1 zone_reclaim_mode changes no placement: a node without page cache and slab has
-//          nothing for node_reclaim, and the walk goes on to the next zone. SCT2 marks are never
-//          boosted (DEV-3), which is what a factor of 0 asks for. SCT3 min_free_kbytes spreads over
-//          the zones anew, at once.
+//          nothing for node_reclaim, and the walk goes on to the next zone. SCT2
+//          watermark_boost_factor takes any number, and holds from the next boost on. SCT3
+//          min_free_kbytes spreads over the zones anew, at once.
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL } from '../base/errno.ts';
 import type { Kernel } from './kernel.ts';
@@ -51,7 +51,10 @@ export function writeSysctl(k: Kernel, name: string, value: string): number {
     else k.mem.dirty.backgroundRatio = number;
     return 0;
   }
-  if (name === 'watermark_boost_factor' && number === 0) return 0;
+  if (name === 'watermark_boost_factor') {
+    k.mem.buddy.boostFactor = number;
+    return 0;
+  }
   throw new NotModelled(`/proc/sys/vm/${name} of ${number}`);
 }
 
@@ -60,6 +63,7 @@ export function readSysctl(k: Kernel, name: string): string {
   if (name === 'zone_reclaim_mode') return String(k.zoneReclaimMode);
   if (name === 'swappiness') return String(k.swappiness);
   if (name === 'min_free_kbytes') return String(k.mem.minFreeKb);
+  if (name === 'watermark_boost_factor') return String(k.mem.buddy.boostFactor);
   if (name === 'dirty_ratio') return String(k.mem.dirty.ratio);
   if (name === 'dirty_background_ratio') return String(k.mem.dirty.backgroundRatio);
   const ofCompaction = k.compaction.readSysctl(name);

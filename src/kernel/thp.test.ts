@@ -1,8 +1,8 @@
 // Transparent huge pages: who gets them, from where, and what becomes of them.
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import { cxl } from '../machine/presets/cxl.ts';
 import {
   __GFP_DIRECT_RECLAIM,
@@ -34,23 +34,18 @@ function run(text: string, input: PlayInput = {}) {
 
 /** A node with a CPU, and a DIMM of one memory block. */
 const plugged = () =>
-  buildMachine(
-    {
-      name: 'plugged',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '256MiB' },
-        { id: 1, memory: '128MiB', memoryZone: 'movable' },
-      ],
-      distances: [
-        [10, 20],
-        [20, 10],
-      ],
-    },
-    (path, message) => {
-      throw new Error(`${path.join('.')}: ${message}`);
-    },
-  );
+  machineFrom({
+    name: 'plugged',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '256MiB' },
+      { id: 1, memory: '128MiB', memoryZone: 'movable' },
+    ],
+    distances: [
+      [10, 20],
+      [20, 10],
+    ],
+  });
 
 const event = (k: Kernel, name: keyof typeof EVENT): number => k.mem.stat.event(EVENT[name]);
 

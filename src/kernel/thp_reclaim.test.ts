@@ -1,10 +1,10 @@
 // Reclaim of transparent huge pages: which go whole, which in pieces, and how they come back.
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { checkAll } from '../checkers/index.ts';
 import { stock } from '../designs/stock.ts';
 import type { Design } from '../hooks/design.ts';
-import { buildMachine } from '../machine/build.ts';
 import { LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, LRU_UNEVICTABLE } from '../mm/lru.ts';
 import { EVENT } from '../mm/vmstat_items.ts';
 import type { Kernel } from './kernel.ts';
@@ -17,25 +17,20 @@ const range = (startMib: number, sizeMib: number) => ({
 
 /** A node for the kernel, and two small ones. */
 const tight = () =>
-  buildMachine(
-    {
-      name: 'tight',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', ranges: [range(0, 64)] },
-        { id: 1, cpus: '2', ranges: [range(8192, 16)] },
-        { id: 2, ranges: [range(16384, 16)], memoryZone: 'movable', isKmem: true },
-      ],
-      distances: [
-        [10, 20, 40],
-        [20, 10, 60],
-        [40, 60, 10],
-      ],
-    },
-    (_path, message) => {
-      throw new Error(message);
-    },
-  );
+  machineFrom({
+    name: 'tight',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', ranges: [range(0, 64)] },
+      { id: 1, cpus: '2', ranges: [range(8192, 16)] },
+      { id: 2, ranges: [range(16384, 16)], memoryZone: 'movable', isKmem: true },
+    ],
+    distances: [
+      [10, 20, 40],
+      [20, 10, 60],
+      [40, 60, 10],
+    ],
+  });
 
 /** Plays a text with huge pages and swap; no judge may find anything afterwards. */
 function run(text: string, input: PlayInput = {}, nrSlots = 9000) {

@@ -3,9 +3,9 @@
 // quotations. docs/CLAIMS.md shows the same table.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { nodeId } from '../base/ids.ts';
 import { findDesign } from '../designs/index.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine, MemoryZone } from '../machine/machine.ts';
 import { __GFP_THISNODE, GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../mm/gfp.ts';
 import { parseScenario } from '../scenario/parser.ts';
@@ -21,26 +21,21 @@ const MORE_THAN_RAM = 800;
 
 /** A CPU node of 64 MiB and a device of 32, hot-plugged or there at boot; pages of 64 KiB. */
 const machineOf = (memoryZone: MemoryZone): Machine =>
-  buildMachine(
-    {
-      name: 'small',
-      note: 'One node of RAM and one device.',
-      arch: 'ppc64',
-      pageBytes: '64KiB',
-      nodes: [
-        { id: 0, cpus: '0-1', memory: '64MiB' },
-        { id: 1, memory: '32MiB', memoryZone, device: 'gpu0' },
-      ],
-      distances: [
-        [10, 80],
-        [80, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    (_path, message) => {
-      throw new Error(message);
-    },
-  );
+  machineFrom({
+    name: 'small',
+    note: 'One node of RAM and one device.',
+    arch: 'ppc64',
+    pageBytes: '64KiB',
+    nodes: [
+      { id: 0, cpus: '0-1', memory: '64MiB' },
+      { id: 1, memory: '32MiB', memoryZone, device: 'gpu0' },
+    ],
+    distances: [
+      [10, 80],
+      [80, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 function ran(design: string, text: string, zone: MemoryZone = 'movable') {
   const machine = machineOf(zone);

@@ -138,10 +138,10 @@ describe('steps', () => {
 
   test('end at what is not modelled, which is named', () => {
     const o = only(
-      'app mmap buf 4 anon\nsys write /proc/sys/vm/watermark_boost_factor 9\napp cpu 1\n',
+      'app mmap buf 4 anon\nsys write /proc/sys/vm/watermark_scale_factor 9\napp cpu 1\n',
     );
     expect(o.steps).toHaveLength(1);
-    expect(o.notModelled).toMatch(/^test.cdm:4: .*watermark_boost_factor/);
+    expect(o.notModelled).toMatch(/^test.cdm:4: .*watermark_scale_factor/);
   });
 });
 

@@ -43,8 +43,15 @@ export function designPage(design: Design, matrix: Matrix): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function decisionPoints({ decisionPoints: points }: Design): string {
-  if (points.length === 0) return '## Decision points\n\nNone.';
+function decisionPoints({ decisionPoints: points, agent }: Design): string {
+  if (points.length === 0) {
+    const who =
+      agent === undefined
+        ? ''
+        : ' An agent in user space hears of memory that comes and goes, and answers with system ' +
+          'calls and writes to cpusets.';
+    return `## Decision points\n\nNone: the kernel stays as it is.${who}`;
+  }
   const rows = points.map(
     (p) => `| \`${p.kernelFunction}\` | \`${p.answer}\` | ${cell(p.change)} |`,
   );

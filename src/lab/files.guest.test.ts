@@ -1,9 +1,9 @@
 // /proc and /sys as text against a stock kernel that is booted for it: every file that the model
 // shows, and how its counters grow. Skipped where QEMU, a kernel or a compiler is missing.
 import { describe, expect, test } from 'vitest';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { stock } from '../designs/stock.ts';
 import { doctorRows, guestTools } from '../guest/host.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import { textFiles, View } from '../observe/files.ts';
 import { parseScenario } from '../scenario/parser.ts';
@@ -21,27 +21,22 @@ const MINUTES = 60_000;
 
 /** Two nodes with CPUs and memory, one of plugged memory, one with a CPU and no memory. */
 const machine = (): Machine =>
-  buildMachine(
-    {
-      name: 'files',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', memory: '384MiB' },
-        { id: 1, cpus: '2', memory: '256MiB' },
-        { id: 2, cpus: '3' },
-        { id: 3, memory: '256MiB', memoryZone: 'movable' },
-      ],
-      distances: [
-        [10, 20, 30, 40],
-        [20, 10, 30, 40],
-        [30, 30, 10, 40],
-        [40, 40, 40, 10],
-      ],
-    },
-    (_path, message) => {
-      throw new Error(message);
-    },
-  );
+  machineFrom({
+    name: 'files',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', memory: '384MiB' },
+      { id: 1, cpus: '2', memory: '256MiB' },
+      { id: 2, cpus: '3' },
+      { id: 3, memory: '256MiB', memoryZone: 'movable' },
+    ],
+    distances: [
+      [10, 20, 30, 40],
+      [20, 10, 30, 40],
+      [30, 30, 10, 40],
+      [40, 40, 40, 10],
+    ],
+  });
 
 async function onKernel(text: string): Promise<KernelRun> {
   const scenario = parseScenario(text.trim().replace(/^\s+/gm, ''), {

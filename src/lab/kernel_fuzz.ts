@@ -200,7 +200,8 @@ async function judgeAll(
   }
   for (const [i, { outcome }] of all.entries()) {
     const isSure = outcome !== undefined && outcome.verdict !== 'different';
-    if (isSure || cases.length === 1) continue;
+    // Alone already, but for families whose cases never share a boot: those are asked again.
+    if (isSure || (cases.length === 1 && cases[0]?.family !== 'gigantic')) continue;
     all[i] = (await boot([cases[i] as GivenCase]))[0] as Judged;
     second.add(i);
   }

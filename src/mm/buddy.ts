@@ -7,6 +7,7 @@
 //          order below the largest. BUD3 a block lies in one zone.
 import { assert } from '../base/assert.ts';
 import type { Frame, ZoneIndex } from '../base/ids.ts';
+import { boostWatermark, WATERMARK_BOOST_FACTOR } from './boost.ts';
 import { BLOCK_TYPE_BITS, BuddyLists, ORDER_MASK } from './buddy_lists.ts';
 import {
   MIGRATE_HIGHATOMIC,
@@ -16,7 +17,7 @@ import {
   MIGRATE_TYPES,
   MIGRATE_UNMOVABLE,
 } from './gfp.ts';
-import { ALLOC_NOFRAGMENT } from './internal.ts';
+import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from './internal.ts';
 import { KIND_ANON, KIND_BUDDY, KIND_FILE, KIND_NONE, KIND_SHMEM, NIL } from './memmap.ts';
 import { zoneWatermarkOk } from './watermark.ts';
 
@@ -28,6 +29,13 @@ const FALLBACKS: readonly (readonly number[])[] = [
 ];
 
 export class Buddy extends BuddyLists {
+  /** /proc/sys/vm/watermark_boost_factor. */
+  boostFactor = WATERMARK_BOOST_FACTOR;
+  /** Zone whose marks were raised and whose daemon has not answered yet, or NIL. */
+  boostedZone: number = NIL;
+  /** The request lets the daemon of that zone's node be woken. */
+  boostWakes = false;
+
   /** Puts whole page blocks into a zone, for movable pages (move_pfn_range_to_zone). */
   moveToZone(start: number, end: number, z: ZoneIndex): void {
     const code = (z << BLOCK_TYPE_BITS) | MIGRATE_MOVABLE;
@@ -270,13 +278,13 @@ export class Buddy extends BuddyLists {
       const other = this.#fallbackType(z, o, type);
       if (other === NIL) continue;
       if (this.#canSteal(o, type) || type !== MIGRATE_MOVABLE || o <= order) {
-        this.#steal(z, o, other, type);
+        this.#steal(z, o, other, type, allocFlags);
         return true;
       }
       for (let small = order; small <= this.maxOrder; small++) {
         const from = this.#fallbackType(z, small, type);
         if (from === NIL) continue;
-        this.#steal(z, small, from, type);
+        this.#steal(z, small, from, type, allocFlags);
         return true;
       }
     }
@@ -299,8 +307,9 @@ export class Buddy extends BuddyLists {
     );
   }
 
-  #steal(z: number, order: number, from: number, type: number): void {
+  #steal(z: number, order: number, from: number, type: number, allocFlags: number): void {
     const block = this.#take(z, order, from);
+    if (order < this.pageblockOrder) this.#boost(z, allocFlags);
     if (order >= this.pageblockOrder) {
       for (let f = block; f < block + (1 << order); f += 1 << this.pageblockOrder) {
         this.setPageblockType(f, type);
@@ -309,6 +318,13 @@ export class Buddy extends BuddyLists {
       this.#stealPageblock(z, block, order, from, type);
     }
     this.addBlock(z, block, order, type, false);
+  }
+
+  /** A page block comes to hold pages of two types: marks go up, so that it may not recur. */
+  #boost(z: number, allocFlags: number): void {
+    if (!boostWatermark(this.zones, z, 1 << this.pageblockOrder, this.boostFactor)) return;
+    this.boostedZone = z;
+    this.boostWakes ||= (allocFlags & ALLOC_KSWAPD) !== 0;
   }
 
   /**

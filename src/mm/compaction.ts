@@ -10,6 +10,7 @@
 // Holds    CPT4 a request has every zone of its list compacted that its mask names, whether it may
 //          use the zone or not. CPT5 what failed is put off, for longer each time.
 import type { ZoneIndex } from '../base/ids.ts';
+import { boostsOf, takeBack } from './boost.ts';
 import { type CompactParts, type IsEnough, ZoneRun } from './compact_run.ts';
 import { type CompactMode, type CompactRun, MODE } from './compact_targets.ts';
 import {
@@ -287,6 +288,24 @@ export class Compaction {
         this.afterKswapd(nid, order, highest, false);
       } else if ((gfp & __GFP_DIRECT_RECLAIM) === 0) this.wake(nid, order, highest);
     }
+  }
+
+  /**
+   * The marks of a zone were raised where nothing can be reclaimed: kswapd finds next to nothing,
+   * and takes that back.
+   */
+  wakeBoosted(z: number): void {
+    const { zones, gate } = this.#p;
+    const nid = zones.nid[z] as number;
+    const highest = zones.type[z] as number;
+    if (!gate.kswapdRuns(nid)) return;
+    takeBack(zones, boostsOf(zones, nid, highest));
+    this.wakeForBlock(nid, highest);
+  }
+
+  /** kswapd has answered raised marks: there is likely room now to make whole page blocks. */
+  wakeForBlock(nid: number, highest: number): void {
+    this.wake(nid, this.#p.buddy.pageblockOrder, highest);
   }
 
   /** Daemons that were woken do their work (kcompactd_do_work). */

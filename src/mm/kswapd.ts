@@ -3,7 +3,7 @@
 // Models   linux@v6.1 mm/vmscan.c: wakeup_kswapd, balance_pgdat, pgdat_balanced,
 //          kswapd_shrink_node, try_to_free_pages, do_try_to_free_pages, shrink_zones, node_reclaim;
 //          mm/page_alloc.c: wake_all_kswapds, should_reclaim_retry.
-// Omits    boosted watermarks (DEV-3), throttling. The daemon runs to its end at the
+// Omits    throttling. The daemon runs to its end at the
 //          moment it is woken, as one does that has a CPU of its own and is faster than who wakes
 //          it (SPEC RCL6).
 // Hooks    kswapdRuns, directReclaim.
@@ -11,6 +11,7 @@
 //          RCL7 a request reclaims only from nodes of its list, mask and cpuset.
 
 import type { ZoneIndex } from '../base/ids.ts';
+import { boostsOf, takeBack } from './boost.ts';
 import type { Compaction } from './compaction.ts';
 import { __GFP_DIRECT_RECLAIM, MAX_NR_ZONES } from './gfp.ts';
 import { ALLOC_WMARK_MIN } from './internal.ts';
@@ -45,7 +46,10 @@ export interface ReclaimParts {
   readonly stat: VmStat;
   readonly vmscan: Vmscan;
   readonly gate: ReclaimGate;
-  readonly compaction: Pick<Compaction, 'isReady' | 'afterKswapd' | 'kswapdsSleep' | 'wake'>;
+  readonly compaction: Pick<
+    Compaction,
+    'isReady' | 'afterKswapd' | 'kswapdsSleep' | 'wake' | 'wakeForBlock'
+  >;
   /** Does something as the daemon of a node. */
   readonly asKswapd: (nid: number, run: () => void) => void;
   /** Tells whoever keeps a record: `by` the daemon or a request, from a node, so many pages. */
@@ -60,6 +64,12 @@ const RECLAIM_UNMAP = 4;
 const NODE_RECLAIM_PRIORITY = 4;
 /** /proc/sys/vm/min_unmapped_ratio, in percent. */
 const MIN_UNMAPPED_PERCENT = 1;
+
+const sumOf = (numbers: Iterable<number>): number => {
+  let sum = 0;
+  for (const n of numbers) sum += n;
+  return sum;
+};
 
 export class Reclaim implements Reclaimer {
   /** /proc/sys/vm/zone_reclaim_mode. */
@@ -101,7 +111,8 @@ export class Reclaim implements Reclaimer {
       if (!request.cpusetAllows(nid) || !gate.kswapdRuns(nid)) continue;
       const { order, highest, gfp } = request;
       const isTired = vmscan.node(nid).kswapdFailures >= MAX_RECLAIM_RETRIES;
-      if (isTired || this.#isBalanced(nid, order, highest)) {
+      const isBoosted = boostsOf(this.#p.zones, nid, highest).size > 0;
+      if (isTired || (!isBoosted && this.#isBalanced(nid, order, highest))) {
         if ((gfp & __GFP_DIRECT_RECLAIM) === 0) compaction.wake(nid, order, highest);
         continue;
       }
@@ -109,6 +120,15 @@ export class Reclaim implements Reclaimer {
       compaction.afterKswapd(nid, order, highest, leavesRest);
     }
     request.resume();
+  }
+
+  wakeBoosted(z: number): void {
+    const { zones, vmscan, gate, compaction } = this.#p;
+    const nid = zones.nid[z] as number;
+    const highest = zones.type[z] as number;
+    if (!gate.kswapdRuns(nid) || vmscan.node(nid).kswapdFailures >= MAX_RECLAIM_RETRIES) return;
+    this.#balance(nid, 0, highest);
+    compaction.afterKswapd(nid, 0, highest, false);
   }
 
   /** Is a zone that the request may use above its high mark (pgdat_balanced)? */
@@ -127,25 +147,56 @@ export class Reclaim implements Reclaimer {
 
   /** One run of a node's daemon (balance_pgdat). Returns the order that it was after in the end. */
   #balance(nid: number, order: number, highest: number): number {
-    const { vmscan, asKswapd, note, zones, stat } = this.#p;
+    const { vmscan, asKswapd, note, zones, stat, compaction } = this.#p;
     let nrToReclaim = 0;
     for (const z of this.#zonesUpTo(nid, highest)) {
       nrToReclaim += Math.max(zones.wmarkHigh[z] as number, SWAP_CLUSTER_MAX);
     }
     const sc = scanControl({ nrToReclaim, order, reclaimIdx: highest, isKswapd: true });
+    const boosts = boostsOf(zones, nid, highest);
+    let isEnough = false;
     asKswapd(nid, () => {
       stat.count(EVENT.pageoutrun, 1);
-      while (sc.priority >= 1 && !this.#isBalanced(nid, sc.order, highest)) {
-        const before = sc.nrReclaimed;
-        sc.nrScanned = 0;
-        this.#shrinkNode(nid, sc);
-        if (sc.order > 0 && sc.nrReclaimed >= 2 << sc.order) sc.order = 0;
-        if (sc.nrScanned < nrToReclaim || sc.nrReclaimed === before) sc.priority--;
-      }
+      isEnough = this.#runBalance(nid, sc, highest, sumOf(boosts.values()));
     });
-    if (sc.nrReclaimed === 0) vmscan.node(nid).kswapdFailures++;
+    if (!isEnough && sc.nrReclaimed === 0) vmscan.node(nid).kswapdFailures++;
+    if (boosts.size > 0) {
+      takeBack(zones, boosts);
+      compaction.wakeForBlock(nid, highest);
+    }
     note('kswapd', nid, sc.nrReclaimed);
     return sc.order;
+  }
+
+  /**
+   * Looks at the lists harder and harder until a zone is above its high mark. While all it is for
+   * are raised marks, it writes nothing and swaps nothing, does not look very hard, and stops when
+   * it finds nothing. Returns whether it stopped because that was enough.
+   * @param boost pages by which marks are raised.
+   */
+  #runBalance(nid: number, sc: ScanControl, highest: number, boost: number): boolean {
+    let left = boost;
+    while (sc.priority >= 1) {
+      const isBalanced = this.#isBalanced(nid, sc.order, highest);
+      if (!isBalanced && left > 0) {
+        left = 0;
+        sc.priority = DEF_PRIORITY;
+      }
+      if (isBalanced && left === 0) return true;
+      sc.mayWritepage = left === 0;
+      sc.maySwap = left === 0;
+      const isHardest = left > 0 && sc.priority === DEF_PRIORITY - 2;
+      const before = sc.nrReclaimed;
+      sc.nrScanned = 0;
+      this.#shrinkNode(nid, sc);
+      if (sc.order > 0 && sc.nrReclaimed >= 2 << sc.order) sc.order = 0;
+      const nrFreed = sc.nrReclaimed - before;
+      left -= Math.min(left, nrFreed);
+      if (left > 0 && nrFreed === 0) return false;
+      const raises = !isHardest && sc.nrScanned < sc.nrToReclaim;
+      if (raises || nrFreed === 0) sc.priority--;
+    }
+    return false;
   }
 
   #shrinkNode(nid: number, sc: ScanControl): void {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { machineOf, machineShape } from '../../test/support/machines.ts';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { type Frame, nodeId } from '../base/ids.ts';
 import { checkBuddyShape } from '../checkers/buddy_shape.ts';
 import { checkFrames } from '../checkers/frames.ts';
@@ -9,7 +10,6 @@ import { allocatorGate } from '../designs/allocator_gate.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { stock } from '../designs/stock.ts';
 import { Kernel } from '../kernel/kernel.ts';
-import { buildMachine } from '../machine/build.ts';
 import { type NodeSpec, nodeSizeBytes } from '../machine/machine.ts';
 import { findPreset, presets } from '../machine/presets/index.ts';
 import type { MachineFile } from '../machine/schema.ts';
@@ -22,10 +22,7 @@ const MIB = 1024 ** 2;
 
 const preset = (name: string) => findPreset(name) as NonNullable<ReturnType<typeof findPreset>>;
 
-const machine = (file: Omit<MachineFile, 'name'>) =>
-  buildMachine({ name: 'm', ...file }, (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  });
+const machine = (file: Omit<MachineFile, 'name'>) => machineFrom({ name: 'm', ...file });
 
 /** Rows of zones that hold memory: those of hot-plugged nodes may be empty. */
 const filled = (mem: Memory): number[] =>

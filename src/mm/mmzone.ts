@@ -43,6 +43,8 @@ export class Zones {
   readonly wmarkMin: Int32Array;
   readonly wmarkLow: Int32Array;
   readonly wmarkHigh: Int32Array;
+  /** Pages by which the marks are raised for now, counted in them (watermark_boost). */
+  readonly watermarkBoost: Int32Array;
   /** lowmem_reserve: zone * MAX_NR_ZONES + highest zone type of the request. */
   readonly lowmemReserve: Int32Array;
   /** Pages held back for high-order atomic requests. */
@@ -76,6 +78,7 @@ export class Zones {
     this.wmarkMin = i32();
     this.wmarkLow = i32();
     this.wmarkHigh = i32();
+    this.watermarkBoost = i32();
     this.lowmemReserve = new Int32Array(nr * MAX_NR_ZONES);
     this.reservedHighatomic = i32();
     this.pcpBatch = i32();

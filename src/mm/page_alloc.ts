@@ -6,6 +6,7 @@
 import type { NodeId } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { MASK_NONE, MASK_REQUEST } from '../hooks/design.ts';
+import type { Buddy } from './buddy.ts';
 import type { Compaction } from './compaction.ts';
 import { ATTEMPT } from './decision_log.ts';
 import { directReclaim } from './direct.ts';
@@ -28,7 +29,9 @@ import {
   FAILURE,
   gfpToAllocFlags,
   isForReclaim,
+  type PageAllocatorParts,
 } from './internal.ts';
+import { NIL } from './memmap.ts';
 import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 import { MAX_RECLAIM_RETRIES, type Reclaimer, type ReclaimRequest } from './reclaim.ts';
 import { findsSlab } from './slab.ts';
@@ -39,6 +42,12 @@ export class PageAllocator extends ZoneWalker {
   reclaimer: Reclaimer | null = null;
   /** What moves pages together for requests of more than one page. */
   compaction: Compaction | null = null;
+  readonly #buddy: Buddy;
+
+  constructor(parts: PageAllocatorParts) {
+    super(parts);
+    this.#buddy = parts.buddy;
+  }
 
   /**
    * Allocates blocks of 2^order frames into `out` (__alloc_pages).
@@ -47,11 +56,27 @@ export class PageAllocator extends ZoneWalker {
    * @returns how many were given; 0 means failure, and `failure` says which.
    */
   alloc(gfp: number, order: number, nid: NodeId, nodemask: Nodemask | null, want: number): number {
+    if (this.#buddy.boostedZone !== NIL) this.answerBoost();
     if (order === 0) {
       const n = this.takeAgain(gfp, nid, nodemask, want);
       if (n > 0) return n;
     }
     return this.#allocAnew(gfp, order, nid, nodemask, want);
+  }
+
+  /**
+   * Marks were raised while a request was served, and the daemon of the node was woken: it runs
+   * now, between requests (the end of rmqueue).
+   */
+  answerBoost(): void {
+    const buddy = this.#buddy;
+    const z = buddy.boostedZone;
+    if (z === NIL) return;
+    const { boostWakes } = buddy;
+    buddy.boostedZone = NIL;
+    buddy.boostWakes = false;
+    if (boostWakes) (this.reclaimer ?? this.compaction)?.wakeBoosted(z);
+    this.forgetRequest();
   }
 
   /** A request unlike the last one, or for which the straight first step was not enough. */

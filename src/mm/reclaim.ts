@@ -20,7 +20,7 @@ export interface ScanControl {
   readonly reclaimIdx: number;
   order: number;
   readonly isKswapd: boolean;
-  readonly maySwap: boolean;
+  maySwap: boolean;
   readonly mayUnmap: boolean;
   mayWritepage: boolean;
   /** Pages do not go down to a slower tier, they leave memory. */
@@ -177,6 +177,8 @@ export interface ReclaimRequest {
 export interface Reclaimer {
   /** Wakes the daemons of the list's nodes (wake_all_kswapds). */
   wakeKswapds(request: ReclaimRequest): void;
+  /** The marks of a zone were raised: the daemon of its node frees as much (wakeup_kswapd). */
+  wakeBoosted(z: number): void;
   /** Frees a few pages of the nodes of a request's list. @returns how many. */
   tryToFree(request: ReclaimRequest): number;
   /** Could a zone pass if all that can be reclaimed were free (should_reclaim_retry)? */

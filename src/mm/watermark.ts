@@ -2,7 +2,7 @@
 // Models   linux@v6.1 mm/page_alloc.c: __setup_per_zone_wmarks, calculate_min_free_kbytes,
 //          setup_per_zone_lowmem_reserve, zone_watermark_fast, __zone_watermark_ok;
 //          mm/khugepaged.c: set_recommended_min_free_kbytes.
-// Omits    watermark boosting (kswapd undoes it; SPEC DEV-3), CMA.
+// Omits    CMA. Boosts are in boost.ts.
 // Holds    WMK1 min <= low <= high in every zone.
 import type { ZoneIndex } from '../base/ids.ts';
 import {
@@ -73,6 +73,7 @@ export function setupPerZoneWmarks(zones: Zones, minFreeKb: number, pageBytes: n
     zones.wmarkMin[z] = min;
     zones.wmarkLow[z] = min + gap;
     zones.wmarkHigh[z] = min + 2 * gap;
+    zones.watermarkBoost[z] = 0;
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { ATTEMPT, type DecisionLog, VERDICT, type Verdict } from './decision_log.ts';
 import { FirstStep } from './first_step.ts';
 import {
+  __GFP_ATOMIC,
   __GFP_HARDWALL,
   __GFP_KSWAPD_RECLAIM,
   __GFP_THISNODE,
@@ -33,6 +34,8 @@ import {
   ALLOC_NON_BLOCK,
   ALLOC_OOM,
   ALLOC_WMARK_LOW,
+  ALLOC_WMARK_MASK,
+  ALLOC_WMARK_MIN,
   cpusetNodeAllowed,
   MAX_RUN,
   type PageAllocatorParts,
@@ -286,7 +289,7 @@ export class ZoneWalker extends PageFreer {
       }
       this.nrAdmitted++;
       const mark = wmarkPages(zones, z, allocFlags);
-      if (!this.#isAboveMark(z, mark, allocFlags)) {
+      if (!this.#isAboveMark(z, mark, gfp, allocFlags)) {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
         this.#refused[nrRefused++] = z;
         continue;
@@ -315,9 +318,16 @@ export class ZoneWalker extends PageFreer {
     return 0;
   }
 
-  #isAboveMark(z: ZoneIndex, mark: number, allocFlags: number): boolean {
+  #isAboveMark(z: ZoneIndex, mark: number, gfp: number, allocFlags: number): boolean {
     if (allocFlags & ALLOC_NO_WATERMARKS) return true;
-    return zoneWatermarkOk(this.parts.zones, z, this.order, mark, this.highest, allocFlags);
+    const { zones } = this.parts;
+    const { order, highest } = this;
+    if (zoneWatermarkOk(zones, z, order, mark, highest, allocFlags)) return true;
+    const boost = zones.watermarkBoost[z] as number;
+    if (boost === 0 || order > 0 || (gfp & __GFP_ATOMIC) === 0) return false;
+    // An atomic request for one page leaves a raised min mark out of account.
+    if ((allocFlags & ALLOC_WMARK_MASK) !== ALLOC_WMARK_MIN) return false;
+    return zoneWatermarkOk(zones, z, order, mark - boost, highest, allocFlags);
   }
 
   #logSkipped(log: DecisionLog, from: number, to: number): void {

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type MachineShape, machineOf, machineShape } from '../../test/support/machines.ts';
 import { check } from '../../test/support/property.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { stock } from '../designs/stock.ts';
 import { Kernel } from '../kernel/kernel.ts';
-import { buildMachine } from '../machine/build.ts';
 import { captureMachine } from '../machine/capture.ts';
 import type { Machine, MemoryRange } from '../machine/machine.ts';
 import { readTextFile, textFiles, View } from './files.ts';
@@ -83,23 +83,18 @@ test('[PRC12] a machine read back from its own files is the same machine', () =>
 });
 
 test('[PRC12] a node whose blocks are all offline is read back with its memory', () => {
-  const machine = buildMachine(
-    {
-      name: 'offline',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '256MiB' },
-        { id: 1, memory: '256MiB', memoryZone: 'movable', offlineAtStart: true },
-      ],
-      distances: [
-        [10, 40],
-        [40, 10],
-      ],
-    },
-    (_path, message) => {
-      throw new Error(message);
-    },
-  );
+  const machine = machineFrom({
+    name: 'offline',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '256MiB' },
+      { id: 1, memory: '256MiB', memoryZone: 'movable', offlineAtStart: true },
+    ],
+    distances: [
+      [10, 40],
+      [40, 10],
+    ],
+  });
   const again = throughFiles(machine);
   expect(shownPart(again)).toEqual(shownPart(machine));
   expect(again.nodes[1]?.offlineAtStart).toBe(true);

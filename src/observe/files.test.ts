@@ -1,11 +1,11 @@
 // /proc and /sys as text, as far as no real kernel is needed to judge it.
 import { describe, expect, test } from 'vitest';
 import { bench, play } from '../../test/support/play.ts';
+import { machineFrom } from '../../test/support/small_machine.ts';
 import { allocatorGate } from '../designs/allocator_gate.ts';
 import { stock } from '../designs/stock.ts';
 import { zonelist } from '../designs/zonelist.ts';
 import type { Design } from '../hooks/design.ts';
-import { buildMachine } from '../machine/build.ts';
 import type { Machine } from '../machine/machine.ts';
 import { EVENT, NODE_ITEM, VM_EVENTS } from '../mm/vmstat_items.ts';
 import { isTextFile, readTextFile, textFiles, View } from './files.ts';
@@ -16,24 +16,19 @@ const NODE = '/sys/devices/system/node';
 
 /** Two nodes: one to boot from, one whose memory is a device's, two blocks. */
 const plugged = (): Machine =>
-  buildMachine(
-    {
-      name: 'plugged',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0', memory: '256MiB' },
-        { id: 1, memory: '256MiB', memoryZone: 'movable', device: 'gpu0' },
-      ],
-      distances: [
-        [10, 40],
-        [40, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    (_path, message) => {
-      throw new Error(message);
-    },
-  );
+  machineFrom({
+    name: 'plugged',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0', memory: '256MiB' },
+      { id: 1, memory: '256MiB', memoryZone: 'movable', device: 'gpu0' },
+    ],
+    distances: [
+      [10, 40],
+      [40, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 const viewOf = (text: string, design: Design = stock, machine: Machine = bench()): View => {
   const { session } = play(text, { design, machine });

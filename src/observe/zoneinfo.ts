@@ -47,7 +47,7 @@ function pagesText(view: View, z: ZoneIndex | undefined): string {
   const { zones } = view.k.mem;
   const of = (column: ArrayLike<number>): number => (z === undefined ? 0 : (column[z] as number));
   const rows: readonly (readonly [string, number])[] = [
-    ['boost', 0],
+    ['boost', of(zones.watermarkBoost)],
     ['min', of(zones.wmarkMin)],
     ['low', of(zones.wmarkLow)],
     ['high', of(zones.wmarkHigh)],

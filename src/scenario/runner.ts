@@ -82,6 +82,7 @@ export class Runner {
     const alive = [...this.tasks].filter(([, task]) => task.isAlive).map(([name]) => name);
     try {
       const result = this.#withDead(op.act, alive, this.#runAct(op.act));
+      this.kernel.allocator.answerBoost();
       this.kernel.compaction.core.runWoken();
       return this.kernel.panic === undefined ? this.#withAgent(op.act, result) : result;
     } catch (error) {

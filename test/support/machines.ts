@@ -1,9 +1,9 @@
 // Small machines of every odd kind, as fast-check arbitraries: they shrink to two plain nodes.
 // Holds    The first node has CPUs, boot memory and at least 64 MiB, so that a kernel starts.
 import fc from 'fast-check';
-import { buildMachine } from '../../src/machine/build.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { MachineFile } from '../../src/machine/schema.ts';
+import { machineFrom } from './small_machine.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -125,9 +125,7 @@ export function machineOf(shape: MachineShape): Machine {
     }),
   );
   const file = { name: 'drawn', arch: shape.build, pageBytes, nodes, distances, devices };
-  return buildMachine(file, (path, message) => {
-    throw new Error(`${path.join('.')}: ${message}`);
-  });
+  return machineFrom(file);
 }
 
 const nodesFirstId = (shape: MachineShape): number =>

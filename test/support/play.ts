@@ -4,19 +4,15 @@ import { stock } from '../../src/designs/stock.ts';
 import type { Design } from '../../src/hooks/design.ts';
 import type { Kernel, KernelOptions } from '../../src/kernel/kernel.ts';
 import { Session, type Step } from '../../src/lab/session.ts';
-import { buildMachine } from '../../src/machine/build.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { OpResult } from '../../src/scenario/ops.ts';
 import { parseScenario } from '../../src/scenario/parser.ts';
+import { machineFrom } from './small_machine.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 const range = (start: number, sizeMib: number) => ({ start, size: sizeMib * MIB });
-
-const fail = (path: readonly (string | number)[], message: string): never => {
-  throw new Error(`${path.join('.')}: ${message}`);
-};
 
 /**
  * The machine of most tests, 4 KiB pages: nodes 0 and 1 with CPUs 0-1 and 2-3 and memory, node 2
@@ -28,49 +24,43 @@ export const bench = (): Machine => benchOf(1);
 export const smallBench = (): Machine => benchOf(2);
 
 const benchOf = (part: number): Machine =>
-  buildMachine(
-    {
-      name: 'bench',
-      arch: 'x86_64',
-      nodes: [
-        { id: 0, cpus: '0-1', ranges: [range(0, 64 / part), range(4 * GIB, 128 / part)] },
-        { id: 1, cpus: '2-3', ranges: [range(5 * GIB, 128 / part)] },
-        { id: 2, ranges: [range(6 * GIB, 64 / part)], memoryZone: 'movable', device: 'gpu0' },
-        { id: 3, cpus: '4' },
-        { id: 7 },
-      ],
-      distances: [
-        [10, 20, 40, 30, 50],
-        [20, 10, 60, 20, 50],
-        [40, 60, 10, 80, 50],
-        [30, 20, 80, 10, 50],
-        [50, 50, 50, 50, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'bench',
+    arch: 'x86_64',
+    nodes: [
+      { id: 0, cpus: '0-1', ranges: [range(0, 64 / part), range(4 * GIB, 128 / part)] },
+      { id: 1, cpus: '2-3', ranges: [range(5 * GIB, 128 / part)] },
+      { id: 2, ranges: [range(6 * GIB, 64 / part)], memoryZone: 'movable', device: 'gpu0' },
+      { id: 3, cpus: '4' },
+      { id: 7 },
+    ],
+    distances: [
+      [10, 20, 40, 30, 50],
+      [20, 10, 60, 20, 50],
+      [40, 60, 10, 80, 50],
+      [30, 20, 80, 10, 50],
+      [50, 50, 50, 50, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 /** Two nodes with CPUs, and a device whose memory is ordinary boot memory (node 2). */
 export const bootDevice = (): Machine =>
-  buildMachine(
-    {
-      name: 'boot-device',
-      arch: 'ppc64',
-      nodes: [
-        { id: 0, cpus: '0-1', memory: '128MiB' },
-        { id: 1, cpus: '2-3', memory: '64MiB' },
-        { id: 2, memory: '64MiB', device: 'gpu0' },
-      ],
-      distances: [
-        [10, 20, 40],
-        [20, 10, 80],
-        [40, 80, 10],
-      ],
-      devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-    },
-    fail,
-  );
+  machineFrom({
+    name: 'boot-device',
+    arch: 'ppc64',
+    nodes: [
+      { id: 0, cpus: '0-1', memory: '128MiB' },
+      { id: 1, cpus: '2-3', memory: '64MiB' },
+      { id: 2, memory: '64MiB', device: 'gpu0' },
+    ],
+    distances: [
+      [10, 20, 40],
+      [20, 10, 80],
+      [40, 80, 10],
+    ],
+    devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
+  });
 
 export interface Played {
   readonly kernel: Kernel;
