@@ -211,9 +211,10 @@ export class Device {
       }
       let end = vpn + 1;
       while (end < endVpn && !this.#isAnswered(need, pageTable.get(end))) end++;
+      const before = this.#done;
       const fault = this.#reach(need, vpn, end);
+      this.#noteReached(need, vpn, vpn + this.#done - before);
       if (fault !== FAULT.OK) return fault;
-      this.#noteReached(need, vpn, end);
       vpn = end;
     }
     return FAULT.OK;

@@ -183,6 +183,23 @@ describe('coherence', () => {
     );
   });
 
+  test('[DCH3] what a device had written before it stopped is news to others too', () => {
+    run(
+      `
+      T0 mmap R0 8 anon
+      T0 touch R0
+      T0 device_policy gpu0 stay
+      T0 device_policy gpu1 stay
+      T0 munmap R0 6 1
+      T0 device_compute gpu0 R0 0 6
+      T0 device_compute gpu1 R0 0 8 -> SIGSEGV; computed 6
+      T0 device_compute gpu0 R0 0 6 reading -> remote 6
+      T0 device_compute gpu1 R0 0 6 reading -> cached 6
+      `,
+      cached({ sizeBytes: 64 * 65536 }, findPreset('thread') as Machine),
+    );
+  });
+
   test('[DCH4] writes go through a cache that does not keep them, and it keeps the page', () => {
     run(
       `${START}

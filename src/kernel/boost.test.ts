@@ -1,4 +1,5 @@
-// Marks that are raised since page blocks of different types were mixed, and who answers it.
+// Marks that are raised since page blocks of different types were mixed, and who answers it; what
+// is done about memory in pieces.
 import { describe, expect, test } from 'vitest';
 import { type PlayInput, play } from '../../test/support/play.ts';
 import { nodeId } from '../base/ids.ts';
@@ -7,7 +8,13 @@ import { stock } from '../designs/stock.ts';
 import type { Design } from '../hooks/design.ts';
 import { buildMachine } from '../machine/build.ts';
 import { setBoost } from '../mm/boost.ts';
-import { __GFP_KSWAPD_RECLAIM, GFP_ATOMIC, MIGRATE_UNMOVABLE } from '../mm/gfp.ts';
+import {
+  __GFP_KSWAPD_RECLAIM,
+  GFP_ATOMIC,
+  GFP_TRANSHUGE,
+  MIGRATE_UNMOVABLE,
+  ZONE_MOVABLE,
+} from '../mm/gfp.ts';
 import { ALLOC_KSWAPD } from '../mm/internal.ts';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from '../mm/lru.ts';
 import { KIND_KERNEL, NIL } from '../mm/memmap.ts';
@@ -129,5 +136,44 @@ describe('watermark boost', () => {
     expect(String(more('sys read /proc/zoneinfo').value)).toMatch(/boost {4}512\n/);
     more('sys write /proc/sys/vm/min_free_kbytes 2000');
     expect(k.mem.zones.watermarkBoost[zoneOf1(k)]).toBe(0);
+  });
+});
+
+describe('memory in pieces', () => {
+  test('[CPT6] reclaim for a large block frees nothing where a zone is ready to be compacted', () => {
+    const { kernel: k } = run(PIECES);
+    const z = zoneOf1(k);
+    const request = {
+      gfp: GFP_TRANSHUGE,
+      order: 9,
+      highest: ZONE_MOVABLE,
+      zones: [z],
+      nodemask: null,
+      allocFlags: 0,
+      cpusetAllows: () => true,
+      hasSlab: true,
+      resume: () => {},
+    };
+    const nrFiles = files(k);
+    expect(k.reclaim?.reclaim.tryToFree(request)).toBe(1);
+    expect(files(k)).toBe(nrFiles);
+    expect(k.reclaim?.reclaim.tryToFree({ ...request, order: 3 })).toBeGreaterThanOrEqual(32);
+  });
+
+  test('[CPT8] kcompactd that was woken in vain remembers the order, and looks when time passes', () => {
+    const { kernel: k, more } = run(PIECES);
+    const { core } = k.compaction;
+    core.proactiveness = 0;
+    mixBlocks(k, 0);
+    const { zones } = k.mem;
+    const z = zoneOf1(k);
+    for (const marks of [zones.wmarkMin, zones.wmarkLow]) marks[z] = zones.free[z] as number;
+    core.wake(1, 9, ZONE_MOVABLE);
+    more('T0 cpu 2');
+    expect(event(k, 'compact_daemon_wake')).toBe(0);
+    more('sys sleep 600');
+    expect(event(k, 'compact_daemon_wake')).toBe(1);
+    more('sys sleep 600');
+    expect(event(k, 'compact_daemon_wake')).toBe(1);
   });
 });

@@ -7,9 +7,11 @@
 // Holds    CPT7 pages that somebody else has isolated, to move them or to reclaim them, stay.
 import { EINVAL } from '../base/errno.ts';
 import type { Frame, NodeId } from '../base/ids.ts';
+import type { DesignAnswers } from '../hooks/design.ts';
 import { Compaction } from '../mm/compaction.ts';
 import { LRU_SWAPCACHE, LRU_UNEVICTABLE_PAGE, LRU_WRITEBACK } from '../mm/lru.ts';
 import { KIND_ANON, KIND_FILE, KIND_SHMEM } from '../mm/memmap.ts';
+import type { AddressSpace } from './address_space.ts';
 import { asDaemon } from './daemons.ts';
 import type { Kernel } from './kernel.ts';
 import { trackPages } from './lru_track.ts';
@@ -38,9 +40,16 @@ export class KernelCompaction {
   readonly #k: Kernel;
   /** Pages that are being moved meanwhile, by the call that does it. */
   readonly #isolated: Isolated[] = [];
+  readonly #ask: DesignAnswers['isolateMigratepagesBlock'];
+  /** What a design is asked about, one page after another. */
+  readonly #asked = { nid: 0 as NodeId, isMarked: false };
+  readonly #noteMark = (space: AddressSpace, vpn: number): void => {
+    if (space.lookup(vpn)?.isMarked === true) this.#asked.isMarked = true;
+  };
 
   constructor(k: Kernel) {
     this.#k = k;
+    this.#ask = k.design.answers.isolateMigratepagesBlock;
     const { mem, design } = k;
     const { zones, buddy, pcp, stat } = mem;
     this.core = new Compaction({
@@ -87,20 +96,19 @@ export class KernelCompaction {
     }
     const hasMapping = kind !== KIND_ANON || (lru.isInUse && lru.has(f, LRU_SWAPCACHE));
     if (!hasMapping && held.isPinned(f)) return false;
-    if (this.#isolated.some((one) => isAmong(one, f))) return false;
-    return this.#isLetBy(f);
+    for (let i = 0; i < this.#isolated.length; i++) {
+      if (isAmong(this.#isolated[i] as Isolated, f)) return false;
+    }
+    return this.#ask === undefined || this.#isLetBy(f);
   }
 
   /** Does the design let the page move, by its node and the areas that map it? */
   #isLetBy(f: Frame): boolean {
-    const ask = this.#k.design.answers.isolateMigratepagesBlock;
-    if (ask === undefined) return true;
-    const nid = this.#k.allocator.nidOf(f);
-    let isMarked = false;
-    forEachMapping(this.#k, f, (space, vpn) => {
-      isMarked ||= space.lookup(vpn)?.isMarked === true;
-    });
-    return ask({ nid, isMarked }, this.#k.states);
+    const asked = this.#asked;
+    asked.nid = this.#k.allocator.nidOf(f);
+    asked.isMarked = false;
+    forEachMapping(this.#k, f, this.#noteMark);
+    return this.#ask?.(asked, this.#k.states) ?? true;
   }
 
   #move(f: Frame, target: Frame): boolean {

@@ -11,6 +11,9 @@ export function asDaemon(k: Kernel, nid: number, run: () => void): void {
   const cpu = idle.find((c) => mem.nodeOfCpu[c] === nid) ?? idle[0] ?? before.cpu;
   const { memsAllowed, hardwallMems } = k.kthread;
   allocator.current = { cpu: cpuId(cpu) as Cpu, memsAllowed, hardwallMems };
-  run();
-  allocator.current = before;
+  try {
+    run();
+  } finally {
+    allocator.current = before;
+  }
 }

@@ -107,12 +107,26 @@ export function migrateFrames(
   cause: MoveCause,
   release?: Release,
 ): number {
+  k.compaction.isolate(frames);
+  try {
+    return migrateIsolated(k, frames, target, cause, release);
+  } finally {
+    k.compaction.putBack();
+  }
+}
+
+function migrateIsolated(
+  k: Kernel,
+  frames: readonly Frame[],
+  target: TargetSource,
+  cause: MoveCause,
+  release: Release | undefined,
+): number {
   const { stat, held } = k.mem;
   const busy: Frame[] = [];
   const ofSplit: Frame[] = [];
   const targetFor = k.mem.charges === null ? target : forOwner(k, k.mem.charges, target);
   const many = release === undefined ? target.many : undefined;
-  k.compaction.isolate(frames);
   for (let i = 0; i < frames.length; i++) {
     const nrMoved = many === undefined ? 0 : moveRun(k, frames, i, many, cause);
     if (nrMoved > 0) {
@@ -131,7 +145,6 @@ export function migrateFrames(
       const parts = isThp ? splitToMove(k, old) : undefined;
       if (parts === undefined) {
         stat.count(PGMIGRATE_FAIL, smallPagesOf(k, [...frames.slice(i), ...busy]));
-        k.compaction.putBack();
         return -ENOMEM;
       }
       stat.count(EVENT.thp_migration_split, 1);
@@ -140,7 +153,6 @@ export function migrateFrames(
   }
   const left = ofSplit.length === 0 ? 0 : migrateFrames(k, ofSplit, target, cause, release);
   const stayed = busy.length === 0 || left < 0 ? 0 : tryAgain(k, busy, target);
-  k.compaction.putBack();
   if (left < 0) return left;
   return stayed < 0 ? stayed : left + stayed;
 }

@@ -268,9 +268,8 @@ export class ZoneRun {
         }
         first = low;
       }
-      const size = this.#passedOver(low);
+      const size = this.#passedOver(low, givesUp);
       if (size > 0) {
-        run.migrateScanned += size - 1;
         low += size - 1;
         continue;
       }
@@ -278,10 +277,8 @@ export class ZoneRun {
       if (hugeSize === 1 && this.#p.pages.canIsolate(low)) {
         if (!isMarked) {
           isMarked = true;
-          if (this.#marksAtOnce(low)) {
-            low = end;
-            break;
-          }
+          // The block is looked at, if the page is its first: others look elsewhere.
+          if (!run.ignoresSkip && low % this.#blockPages === 0) this.#zones.setSkipped(low);
         }
         this.#pages.push(low);
         nr++;
@@ -289,7 +286,6 @@ export class ZoneRun {
         low++;
         break;
       }
-      run.migrateScanned += hugeSize - 1;
       low += hugeSize - 1;
       if (!givesUp) continue;
       this.#pages.length = 0;
@@ -309,23 +305,21 @@ export class ZoneRun {
     run.migrateAt = low;
   }
 
-  /** Pages of a free block that begins at a frame, 0 for a frame that is not free. */
-  #passedOver(f: number): number {
+  /**
+   * Pages of a free block that begins at a frame, 0 for a frame that is not free. Of untouched
+   * memory, which is whole blocks of the largest order, only the first page says so: page blocks
+   * behind it are looked at page by page, and by those who give up once in each block they want.
+   */
+  #passedOver(f: number, givesUp: boolean): number {
     const { buddy } = this.#p;
-    if (buddy.isUntouched(this.run.z, f)) return this.#blockPages;
+    const { run } = this;
+    if (buddy.isUntouched(run.z, f)) {
+      const nrLooks = givesUp ? this.#blockPages >> run.order : this.#blockPages;
+      if (f % (1 << buddy.maxOrder) !== 0) run.migrateScanned += Math.max(nrLooks, 1) - 1;
+      return this.#blockPages;
+    }
     const order = buddy.freeOrder(f);
     return order < 0 ? 0 : 1 << order;
-  }
-
-  /**
-   * The first page that is taken marks its block, if it is the block's first, so that others look
-   * elsewhere. True when it was marked before: then the block is left (test_and_set_skip).
-   */
-  #marksAtOnce(f: number): boolean {
-    if (this.run.ignoresSkip || f % this.#blockPages !== 0) return false;
-    const wasMarked = this.#zones.isSkipped(f);
-    this.#zones.setSkipped(f);
-    return wasMarked;
   }
 
   /**

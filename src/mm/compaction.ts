@@ -77,7 +77,9 @@ export class Compaction {
   readonly state: CompactZones;
   readonly #p: CompactionParts;
   /** Nodes whose daemon was woken and has not run yet. */
-  readonly #woken = new Map<number, Wakeup>();
+  readonly #woken = new Set<number>();
+  /** What daemons were asked for since they ran last, whether that woke them or not. */
+  readonly #asked = new Map<number, Wakeup>();
   /** Nodes whose kswapd is about to go back to sleep. */
   readonly #falling = new Set<number>();
   /** Runs of kswapd by node that freed nothing, while there is nothing to free. */
@@ -232,12 +234,12 @@ export class Compaction {
   }
 
   /**
-   * kswapd of a node has run for a request. Where it freed so much that only the order was left to
-   * wish for, it leaves the rest to kcompactd (kswapd_try_to_sleep).
+   * kswapd of a node has run for a request. Where it freed enough, or gives up, it goes to sleep
+   * and leaves what is left to wish for to kcompactd (kswapd_try_to_sleep).
    */
-  afterKswapd(nid: number, order: number, highest: number, leavesRest: boolean): void {
+  afterKswapd(nid: number, order: number, highest: number, sleeps: boolean): void {
     this.#falling.add(nid);
-    if (leavesRest) this.wake(nid, order, highest);
+    if (sleeps) this.wake(nid, order, highest);
   }
 
   /**
@@ -251,17 +253,22 @@ export class Compaction {
     this.#falling.clear();
   }
 
-  /** Wakes the daemon of a node, which runs when the operation is over (wakeup_kcompactd). */
+  /**
+   * Wakes the daemon of a node, which runs when the operation is over. If no zone is suitable it
+   * sleeps on, and remembers the order for when it is woken again, or looks by itself
+   * (wakeup_kcompactd).
+   */
   wake(nid: number, order: number, highest: number): void {
     if (order === 0 || !this.#p.gate.daemonRuns(nid)) return;
-    const isOf = (z: ZoneIndex): boolean =>
-      this.state.suitable(z, order, ALLOC_WMARK_MIN, highest) === COMPACT.CONTINUE;
-    if (!this.#zonesUpTo(nid, highest).some(isOf)) return;
-    const was = this.#woken.get(nid);
-    this.#woken.set(nid, {
+    const was = this.#asked.get(nid);
+    const asked = {
       order: Math.max(order, was?.order ?? 0),
       highest: Math.min(highest, was?.highest ?? highest),
-    });
+    };
+    this.#asked.set(nid, asked);
+    const isOf = (z: ZoneIndex): boolean =>
+      this.state.suitable(z, asked.order, ALLOC_WMARK_MIN, asked.highest) === COMPACT.CONTINUE;
+    if (this.#zonesUpTo(nid, asked.highest).some(isOf)) this.#woken.add(nid);
   }
 
   /**
@@ -313,9 +320,15 @@ export class Compaction {
     if (this.#woken.size === 0) return;
     const woken = [...this.#woken];
     this.#woken.clear();
-    for (const [nid, { order, highest }] of woken) {
-      this.#p.asDaemon(nid, () => this.#work(nid, order, highest));
-    }
+    for (const nid of woken) this.#answer(nid);
+  }
+
+  /** The daemon of a node does what it was asked for. */
+  #answer(nid: number): void {
+    const asked = this.#asked.get(nid);
+    if (asked === undefined) return;
+    this.#asked.delete(nid);
+    this.#p.asDaemon(nid, () => this.#work(nid, asked.order, asked.highest));
   }
 
   #work(nid: number, order: number, highest: number): void {
@@ -347,6 +360,11 @@ export class Compaction {
     for (const nid of nodes) {
       const next = this.#nextCheck.get(nid) ?? CHECK_MS;
       if (nowMs < next) continue;
+      if (this.#asked.has(nid)) {
+        this.#answer(nid);
+        this.#nextCheck.set(nid, nowMs - (nowMs % CHECK_MS) + CHECK_MS);
+        continue;
+      }
       // What a daemon found at one moment it would find again: nothing changes while time passes.
       const wait = this.#proact(nid) ? CHECK_MS : CHECK_MS * BACK_OFF;
       this.#nextCheck.set(nid, nowMs - (nowMs % CHECK_MS) + wait);

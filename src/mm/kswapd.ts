@@ -116,8 +116,10 @@ export class Reclaim implements Reclaimer {
         if ((gfp & __GFP_DIRECT_RECLAIM) === 0) compaction.wake(nid, order, highest);
         continue;
       }
-      const leavesRest = this.#balance(nid, order, highest) < order;
-      compaction.afterKswapd(nid, order, highest, leavesRest);
+      const rest = this.#balance(nid, order, highest);
+      const isTiredNow = vmscan.node(nid).kswapdFailures >= MAX_RECLAIM_RETRIES;
+      const sleeps = isTiredNow || this.#isBalanced(nid, rest, highest);
+      compaction.afterKswapd(nid, order, highest, sleeps);
     }
     request.resume();
   }
@@ -231,19 +233,36 @@ export class Reclaim implements Reclaimer {
       reclaimIdx: highest,
       isKswapd: false,
     });
-    const nodes = this.#nodesOf(request).filter(
-      (nid) =>
-        request.cpusetAllows(nid) &&
-        this.#p.gate.mayReclaim(nid, request) &&
-        !this.#isReady(nid, order, highest),
-    );
-    return nodes.length === 0 ? 0 : this.#freeFrom(nodes, sc);
+    let isReady = false;
+    // Asked anew before each look: what was freed may be enough to compact.
+    const nodes = (): number[] => {
+      const found = this.#zonesToShrink(request);
+      isReady ||= found.isReady;
+      return found.nids;
+    };
+    const freed = this.#freeFrom(nodes, sc, () => isReady);
+    return freed === 0 && isReady ? 1 : freed;
   }
 
-  /** Is compaction the better means for every zone of a node (shrink_zones)? */
-  #isReady(nid: number, order: number, highest: number): boolean {
-    const own = this.#zonesUpTo(nid, highest) as ZoneIndex[];
-    return own.every((z) => this.#p.compaction.isReady(z, order, highest));
+  /**
+   * Nodes of a request's list that are looked at, each once, and whether some zone is passed over
+   * since it has so much free that compaction is the better means (shrink_zones).
+   */
+  #zonesToShrink(request: ReclaimRequest): { nids: number[]; isReady: boolean } {
+    const { zones, gate, compaction } = this.#p;
+    const { order, highest } = request;
+    const nids: number[] = [];
+    let isReady = false;
+    for (let i = 0; i < request.zones.length; i++) {
+      const z = request.zones[i] as ZoneIndex;
+      const nid = zones.nid[z] as number;
+      if ((zones.type[z] as number) > highest) continue;
+      if (request.nodemask !== null && !request.nodemask.has(nid)) continue;
+      if (!request.cpusetAllows(nid)) continue;
+      if (compaction.isReady(z, order, highest)) isReady = true;
+      else if (nids.at(-1) !== nid && gate.mayReclaim(nid, request)) nids.push(nid);
+    }
+    return { nids, isReady };
   }
 
   /**
@@ -259,26 +278,28 @@ export class Reclaim implements Reclaimer {
       isKswapd: false,
       target: group,
     });
-    return this.#freeFrom(
-      nids.filter((nid, i) => nid !== nids[i - 1]),
-      sc,
-    );
+    const nodes = nids.filter((nid, i) => nid !== nids[i - 1]);
+    return this.#freeFrom(() => nodes, sc);
   }
 
-  /** Looks at nodes harder and harder until enough is freed (do_try_to_free_pages). */
-  #freeFrom(nodes: readonly number[], sc: ScanControl): number {
+  /**
+   * Looks at nodes harder and harder until enough is freed, or something else will do
+   * (do_try_to_free_pages).
+   */
+  #freeFrom(nodes: () => readonly number[], sc: ScanControl, isDone = () => false): number {
     const freed = new Map<number, number>();
     for (;;) {
       while (sc.priority >= 0 && sc.nrReclaimed < sc.nrToReclaim) {
         sc.nrScanned = 0;
-        for (const nid of nodes) {
+        for (const nid of nodes()) {
           const before = sc.nrReclaimed;
           this.#shrinkNode(nid, sc);
           freed.set(nid, (freed.get(nid) ?? 0) + sc.nrReclaimed - before);
         }
         sc.priority--;
+        if (isDone()) break;
       }
-      if (sc.nrReclaimed > 0) break;
+      if (sc.nrReclaimed > 0 || isDone()) break;
       if (sc.skippedDeactivate) {
         sc.forceDeactivate = true;
         sc.skippedDeactivate = false;

@@ -3,13 +3,13 @@
 
 export const MATRIX_STYLE = `
 :root {
-  --kept: #e4f1e4; --leaked: #ecd9f5; --killed: #f9dcd6; --stuck: #f6d3e0; --refused: #fbe8cf;
-  --spilled: #f5f0cd; --unknown: var(--track);
+  --kept: #e4f1e4; --leaked: #ecd9f5; --killed: #f9dcd6; --sigbus: #fad8c4; --stuck: #f6d3e0;
+  --refused: #fbe8cf; --spilled: #f5f0cd; --unknown: var(--track);
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
-    --kept: #1e3526; --leaked: #43275a; --killed: #55241c; --stuck: #55213a; --refused: #4a3313;
-    --spilled: #423d14;
+    --kept: #1e3526; --leaked: #43275a; --killed: #55241c; --sigbus: #5a2f14; --stuck: #55213a;
+    --refused: #4a3313; --spilled: #423d14;
   }
 }
 table.outcomes { font-size: .84rem; }
@@ -23,7 +23,7 @@ table.outcomes { font-size: .84rem; }
 .w-kept { background: var(--kept); }
 .w-leaked { background: var(--leaked); }
 .w-killed { background: var(--killed); }
-.w-SIGBUS { background: var(--killed); }
+.w-SIGBUS { background: var(--sigbus); }
 .w-stuck { background: var(--stuck); }
 .w-refused { background: var(--refused); }
 .w-spilled { background: var(--spilled); }
