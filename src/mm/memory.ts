@@ -131,6 +131,7 @@ export class Memory {
   hasMemoryComeLater: boolean;
   /** Memory has gone offline during the run: marks have risen while zones stayed as full. */
   hasMemoryGone = false;
+  readonly #freeWatchers = new FreeWatchers();
   readonly #segments: Segment[] = [];
   readonly #position = new Map<number, number>();
 
@@ -156,10 +157,9 @@ export class Memory {
     this.map = new MemMap(nrFrames);
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
-    const freeWatchers = new FreeWatchers();
-    this.lru = new Lru(this.buddy, this.nrNodeIds, freeWatchers);
-    this.held = new HeldPages(this.map, freeWatchers);
-    this.deviceMemory = new DeviceMemory(this.buddy, freeWatchers);
+    this.lru = new Lru(this.buddy, this.nrNodeIds, this.#freeWatchers);
+    this.held = new HeldPages(this.map, this.#freeWatchers);
+    this.deviceMemory = new DeviceMemory(this.buddy, this.#freeWatchers);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
     const { nodeCharge } = design.answers;
     this.charges =
@@ -177,7 +177,7 @@ export class Memory {
       lru: this.lru,
       held: this.held,
       deviceMemory: this.deviceMemory,
-      freeWatchers,
+      freeWatchers: this.#freeWatchers,
       dirty: this.dirty,
       charges: this.charges,
       states: this.states,
