@@ -9,10 +9,12 @@
 // Holds    PIN1 a pinned frame is not free. HWP1 a poisoned frame is nobody's once its last user is
 //          gone, and never free again.
 import { assert } from '../base/assert.ts';
+import type { FreeWatchers } from './internal.ts';
 import { KIND_ANON, KIND_NONE, KIND_POISON, type MemMap, NIL } from './memmap.ts';
 
 export class HeldPages {
   readonly #map: MemMap;
+  readonly #watchers: FreeWatchers;
   readonly #pins = new Map<number, number>();
   readonly #orphans = new Set<number>();
   #poisoned = new Uint8Array(0);
@@ -21,7 +23,8 @@ export class HeldPages {
   /** Static flag: some page is, or was, pinned or poisoned. */
   isInUse = false;
 
-  constructor(map: MemMap) {
+  constructor(map: MemMap, watchers: FreeWatchers) {
+    this.#watchers = watchers;
     this.#map = map;
   }
 
@@ -38,6 +41,7 @@ export class HeldPages {
   /** Adds one pin to a page in use. */
   pin(f: number): void {
     this.isInUse = true;
+    this.#watchers.isAny = true;
     this.#pins.set(f, (this.#pins.get(f) ?? 0) + 1);
   }
 
@@ -59,6 +63,7 @@ export class HeldPages {
   /** Marks a page, free or in use, as one that must not be used. */
   poison(f: number): void {
     this.isInUse = true;
+    this.#watchers.isAny = true;
     if (this.#poisoned.length === 0) this.#poisoned = new Uint8Array(this.#map.nrFrames);
     assert(this.#poisoned[f] === 0, 'a page is poisoned once');
     this.#poisoned[f] = 1;

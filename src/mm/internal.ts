@@ -42,6 +42,14 @@ export const ALLOC_KSWAPD = 0x800;
 /** Some of what others have to leave is for such an attempt. */
 export const ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM;
 
+/**
+ * One flag for all who want to hear of every page that is freed, so that a page costs one look
+ * while there is nobody. It is raised once and stays up.
+ */
+export class FreeWatchers {
+  isAny = false;
+}
+
 /** What the allocator works on; one file each. */
 export interface PageAllocatorParts {
   readonly zones: Zones;
@@ -51,6 +59,7 @@ export interface PageAllocatorParts {
   readonly lru: Lru;
   readonly held: HeldPages;
   readonly deviceMemory: DeviceMemory;
+  readonly freeWatchers: FreeWatchers;
   readonly dirty: DirtyLimits;
   /** Null while no design counts pages. */
   readonly charges: NodeCharges | null;

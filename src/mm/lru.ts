@@ -15,6 +15,7 @@
 //          page is on none. LRU2 counts are the pages on the lists. LRU3 a free frame has no flags.
 import { assert } from '../base/assert.ts';
 import type { Buddy } from './buddy.ts';
+import type { FreeWatchers } from './internal.ts';
 import { NIL } from './memmap.ts';
 
 export const LRU_INACTIVE_ANON = 0;
@@ -75,13 +76,15 @@ export class Lru {
   owner: Uint16Array | null = null;
   readonly nrNodeIds: number;
   readonly #buddy: Buddy;
+  readonly #watchers: FreeWatchers;
   #head: Int32Array;
   #tail: Int32Array;
   #count: Int32Array;
   readonly #nodeCount: Int32Array;
   readonly #zoneCount: Int32Array;
 
-  constructor(buddy: Buddy, nrNodeIds: number) {
+  constructor(buddy: Buddy, nrNodeIds: number, watchers: FreeWatchers) {
+    this.#watchers = watchers;
     this.#buddy = buddy;
     this.#head = new Int32Array(nrNodeIds * NR_LRU_LISTS).fill(NIL);
     this.#tail = new Int32Array(nrNodeIds * NR_LRU_LISTS).fill(NIL);
@@ -125,6 +128,7 @@ export class Lru {
     this.next = new Int32Array(nrFrames);
     this.prev = new Int32Array(nrFrames);
     this.isInUse = true;
+    this.#watchers.isAny = true;
   }
 
   /** The list that the flags of a page say (folio_lru_list). */

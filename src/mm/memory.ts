@@ -28,6 +28,7 @@ import { Buddy } from './buddy.ts';
 import { DirtyLimits } from './dirty.ts';
 import { ZONE_DEVICE, ZONE_MOVABLE, ZONE_NAMES, ZONE_NORMAL } from './gfp.ts';
 import { HeldPages } from './held_pages.ts';
+import { FreeWatchers } from './internal.ts';
 import { Lru } from './lru.ts';
 import { MemMap } from './memmap.ts';
 import { cutBlocks, type MemoryBlock } from './memory_block.ts';
@@ -130,6 +131,7 @@ export class Memory {
   hasMemoryComeLater: boolean;
   /** Memory has gone offline during the run: marks have risen while zones stayed as full. */
   hasMemoryGone = false;
+  readonly #freeWatchers = new FreeWatchers();
   readonly #segments: Segment[] = [];
   readonly #position = new Map<number, number>();
 
@@ -155,9 +157,9 @@ export class Memory {
     this.map = new MemMap(nrFrames);
     this.buddy = new Buddy(this.zones, this.map, pageblockOrder(machine.arch, machine.pageBytes));
     this.pcp = new PerCpuLists(this.buddy, this.nrCpus);
-    this.lru = new Lru(this.buddy, this.nrNodeIds);
-    this.held = new HeldPages(this.map);
-    this.deviceMemory = new DeviceMemory(this.buddy);
+    this.lru = new Lru(this.buddy, this.nrNodeIds, this.#freeWatchers);
+    this.held = new HeldPages(this.map, this.#freeWatchers);
+    this.deviceMemory = new DeviceMemory(this.buddy, this.#freeWatchers);
     this.dirty = new DirtyLimits(this.zones, this.lru, this.nrNodeIds);
     const { nodeCharge } = design.answers;
     this.charges =
@@ -175,6 +177,7 @@ export class Memory {
       lru: this.lru,
       held: this.held,
       deviceMemory: this.deviceMemory,
+      freeWatchers: this.#freeWatchers,
       dirty: this.dirty,
       charges: this.charges,
       states: this.states,

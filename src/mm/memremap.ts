@@ -12,11 +12,13 @@
 // Holds    ZDV1 no zone of such memory has managed pages, so none is in a zonelist, has watermarks
 //          or free lists, and its node has no N_MEMORY. ZDV2 a frame is in its driver's pool
 //          exactly while nobody holds it.
+
 import { assert, UserError } from '../base/assert.ts';
 import type { Frame, NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Design, DeviceMemoryType, NodesView } from '../hooks/design.ts';
 import type { Buddy } from './buddy.ts';
 import { ZONE_DEVICE } from './gfp.ts';
+import type { FreeWatchers } from './internal.ts';
 
 /** Entries that stand for a frame without mapping it have room for so many. */
 export const FRAMES_IN_ENTRIES = 2 ** 29 - 1;
@@ -67,12 +69,14 @@ export function keptMemory(
 export class DeviceMemory {
   readonly maps: DevicePagemap[] = [];
   readonly #buddy: Buddy;
+  readonly #watchers: FreeWatchers;
   /** Static flag: there is such memory. */
   isInUse = false;
   /** Static flag: there is some that CPUs cannot map. */
   hasPrivate = false;
 
-  constructor(buddy: Buddy) {
+  constructor(buddy: Buddy, watchers: FreeWatchers) {
+    this.#watchers = watchers;
     this.#buddy = buddy;
   }
 
@@ -87,6 +91,7 @@ export class DeviceMemory {
     }
     this.maps.push(map);
     this.isInUse = true;
+    this.#watchers.isAny = true;
     if (map.type === 'private') this.hasPrivate = true;
   }
 

@@ -7,21 +7,26 @@ import { BLOCK_TYPE_BITS, BLOCK_TYPE_MASK } from './buddy_lists.ts';
 import type { FrameWatch } from './frame_watch.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './gfp.ts';
 import type { HeldPages } from './held_pages.ts';
-import { type AllocTask, FAILURE, type Failure, type PageAllocatorParts } from './internal.ts';
+import {
+  type AllocTask,
+  FAILURE,
+  type Failure,
+  type FreeWatchers,
+  type PageAllocatorParts,
+} from './internal.ts';
 import type { Lru } from './lru.ts';
 import type { MemCgroups } from './memcg.ts';
 import { KIND_BUDDY, KIND_KERNEL, KIND_NONE, KIND_POISON } from './memmap.ts';
 import type { DeviceMemory } from './memremap.ts';
 import type { NodeCharges } from './node_charge.ts';
+import type { PerCpuLists } from './pcp.ts';
 
 /** The half of the page allocator that takes pages back. */
 export class PageFreer {
   /** On whose behalf pages are taken and given back. */
   current!: AllocTask;
-  /** Memory cgroups, once there are any. */
-  memcg: MemCgroups | null = null;
-  /** Caches that hold copies of frames, on machines that have such. */
-  watch: FrameWatch | null = null;
+  #memcg: MemCgroups | null = null;
+  #watch: FrameWatch | null = null;
   /** Why the last request that gave nothing failed. */
   failure: Failure = FAILURE.NONE;
   readonly #parts: PageAllocatorParts;
@@ -32,6 +37,8 @@ export class PageFreer {
   readonly #held: HeldPages;
   readonly #device: DeviceMemory;
   readonly #charges: NodeCharges | null;
+  readonly #watchers: FreeWatchers;
+  readonly #lists: PerCpuLists;
   #nrFreed = 0;
 
   constructor(parts: PageAllocatorParts) {
@@ -43,6 +50,29 @@ export class PageFreer {
     this.#held = parts.held;
     this.#device = parts.deviceMemory;
     this.#charges = parts.charges;
+    this.#watchers = parts.freeWatchers;
+    this.#lists = parts.pcp;
+    if (parts.charges !== null) this.#watchers.isAny = true;
+  }
+
+  /** Memory cgroups, once there are any. */
+  get memcg(): MemCgroups | null {
+    return this.#memcg;
+  }
+
+  set memcg(memcg: MemCgroups | null) {
+    this.#memcg = memcg;
+    if (memcg !== null) this.#watchers.isAny = true;
+  }
+
+  /** Caches that hold copies of frames, on machines that have such. */
+  get watch(): FrameWatch | null {
+    return this.#watch;
+  }
+
+  set watch(watch: FrameWatch | null) {
+    this.#watch = watch;
+    if (watch !== null) this.#watchers.isAny = true;
   }
 
   /** Node of a frame (page_to_nid). */
@@ -57,7 +87,7 @@ export class PageFreer {
 
   #uncharge(f: Frame, order: number): void {
     this.#charges?.uncharge(this.nidOf(f), f, order);
-    this.memcg?.uncharge(f, order);
+    this.#memcg?.uncharge(f, order);
   }
 
   /** Pages freed since the last call. */
@@ -71,30 +101,32 @@ export class PageFreer {
   free(f: Frame): void {
     const kind = this.#kind[f] as number;
     assert(kind > KIND_BUDDY, 'a frame is freed twice');
-    if (this.watch !== null) this.watch.freed(f, 1);
-    if (this.#lru.isInUse) this.#lru.forget(f);
-    if (this.#held.isInUse && this.#held.keeps(f)) {
-      // A broken page counts for nobody any more, a pinned one does as long as the pin holds it.
-      if (this.#kind[f] === KIND_POISON) this.#uncharge(f, 0);
-      return;
-    }
-    if (this.#charges !== null || this.memcg !== null) this.#uncharge(f, 0);
-    if (this.#device.isInUse && this.#device.has(f)) {
-      this.#device.free(f);
-      return;
-    }
+    if (this.#watchers.isAny && !this.#leaves(f)) return;
     this.#kind[f] = KIND_NONE;
     this.#nrFreed++;
     const block = this.#blocks[f >> this.#pageblockOrder] as number;
     const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
-    this.#parts.pcp.put(z, this.current.cpu, listType(block & BLOCK_TYPE_MASK), f);
+    this.#lists.put(z, this.current.cpu, listType(block & BLOCK_TYPE_MASK), f);
+  }
+
+  /** Tells whoever wants to hear of it. False when the frame does not become free here. */
+  #leaves(f: Frame): boolean {
+    this.#watch?.freed(f, 1);
+    if (this.#lru.isInUse) this.#lru.forget(f);
+    if (this.#held.isInUse && this.#held.keeps(f)) {
+      // A broken page counts for nobody any more, a pinned one does as long as the pin holds it.
+      if (this.#kind[f] === KIND_POISON) this.#uncharge(f, 0);
+      return false;
+    }
+    if (this.#charges !== null || this.#memcg !== null) this.#uncharge(f, 0);
+    if (!this.#device.isInUse || !this.#device.has(f)) return true;
+    this.#device.free(f);
+    return false;
   }
 
   /** Gives frames[from..to) back, one after another. */
   freeMany(frames: Int32Array, from: number, to: number): void {
-    const isWatched =
-      this.#lru.isInUse || this.#held.isInUse || this.#device.isInUse || this.memcg !== null;
-    if (isWatched || this.#charges !== null || this.watch !== null) {
+    if (this.#watchers.isAny) {
       for (let i = from; i < to; i++) this.free(frames[i] as Frame);
       return;
     }
@@ -112,7 +144,7 @@ export class PageFreer {
       }
       const type = listType(block & BLOCK_TYPE_MASK);
       const z = (block >> BLOCK_TYPE_BITS) as ZoneIndex;
-      this.#parts.pcp.putMany(z, this.current.cpu, type, frames, start, i);
+      this.#lists.putMany(z, this.current.cpu, type, frames, start, i);
     }
   }
 
@@ -129,9 +161,9 @@ export class PageFreer {
       return;
     }
     this.#kind[f] = KIND_NONE;
-    if (this.watch !== null) this.watch.freed(f, 1 << order);
+    this.#watch?.freed(f, 1 << order);
     if (this.#lru.isInUse) this.#lru.forget(f);
-    if (this.#charges !== null || this.memcg !== null) this.#uncharge(f, order);
+    if (this.#charges !== null || this.#memcg !== null) this.#uncharge(f, order);
     this.#nrFreed += 1 << order;
     const { buddy, pcp } = this.#parts;
     const z = buddy.zoneOf(f);
