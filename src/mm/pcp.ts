@@ -135,7 +135,8 @@ export class PerCpuLists {
    * all of them are what that many single requests would get whose other decisions are the same.
    * Returns how many; 0 when the zone has no frame for this type. `base` is listOf(zone, CPU).
    * @param mark free pages of the zone at which the next request looks elsewhere: a refill that
-   *   takes the zone down to it gives one frame, and leaves the rest to whoever comes.
+   *   takes the zone down to it gives one frame, and leaves the rest to whoever comes. So does one
+   *   for which marks were raised, since the next request comes after the daemon.
    */
   take(
     z: ZoneIndex,
@@ -152,7 +153,8 @@ export class PerCpuLists {
     if (words[ctl + RING_HEAD] === words[ctl + RING_TAIL]) {
       if (this.#refill(z, base, type, 0, type, allocFlags) === 0) return 0;
       words = this.#words;
-      if ((this.#buddy.zones.free[z] as number) <= mark) want = 1;
+      const { zones, boostedZone } = this.#buddy;
+      if ((zones.free[z] as number) <= mark || boostedZone !== NIL) want = 1;
     }
     const head = words[ctl + RING_HEAD] as number;
     const n = Math.min(want, ((words[ctl + RING_TAIL] as number) - head) | 0);
@@ -176,13 +178,14 @@ export class PerCpuLists {
     out: Int32Array,
     mark: number,
   ): number {
-    const { free } = this.#buddy.zones;
+    const buddy = this.#buddy;
+    const { free } = buddy.zones;
     let n = 0;
     do {
       const got = this.take(z, base, type, allocFlags, want - n, out, n, mark);
       if (got === 0) break;
       n += got;
-    } while (n < want && (free[z] as number) > mark);
+    } while (n < want && (free[z] as number) > mark && buddy.boostedZone === NIL);
     return n;
   }
 
