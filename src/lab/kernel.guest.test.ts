@@ -18,7 +18,7 @@ if (isSkipped) {
 }
 
 const SEED = 'suite';
-const NR_CASES = 300;
+const NR_CASES = 200;
 /** Cases that differ in some boots at least (SPEC KD-9): scenarios/regressions has them shrunk. */
 const KNOWN: readonly number[] = [91];
 /** The shrunk scenarios that differ in some boots at least (SPEC KD-9). */

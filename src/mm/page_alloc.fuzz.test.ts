@@ -296,7 +296,7 @@ describe('watching changes nothing', () => {
         seed: fc.nat(1_000_000),
         family: fc.constantFrom(...FAMILIES),
       });
-      check(run, share(150, DESIGNS.length), ({ shape, seed, family }) => {
+      check(run, share(80, DESIGNS.length), ({ shape, seed, family }) => {
         const machine = machineOf(shape);
         const scenario = scenarioFor(machine, { seed, family, nrOps: 60 });
         const [bare, watched] = [0, 1].map(() => new Runner(machine, design, scenario)) as [
