@@ -71,6 +71,7 @@ export function startReclaim(k: Kernel): KernelReclaim {
       kswapdRuns: (nid) => k.design.answers.kswapdRuns?.(nid as NodeId, k.states) ?? true,
       mayReclaim: (nid) => k.design.answers.directReclaim?.(nid as NodeId, k.states) ?? true,
     },
+    distance: (from, to) => k.mem.distance(from as NodeId, to as NodeId),
     asKswapd: (nid, run) => asDaemon(k, nid, run),
     compaction: k.compaction.core,
     note: (by, nid, n) => k.allocator.log?.noteReclaim(by, nid, n),

@@ -2,9 +2,8 @@
 // Models   linux@v6.1 kernel/sysctl.c: vm_table; mm/page_alloc.c: watermark_boost_factor;
 //          min_free_kbytes_sysctl_handler; mm/vmscan.c: node_reclaim_mode, node_reclaim.
 // Omits    all others: "not modelled", by name.
-// Holds    SCT1 zone_reclaim_mode changes no placement: a node without page cache and slab has
-//          nothing for node_reclaim, and the walk goes on to the next zone. SCT2
-//          watermark_boost_factor takes any number, and holds from the next boost on. SCT3
+// Holds    SCT1 zone_reclaim_mode frees pages of files of a near node before a walk leaves it.
+//          SCT2 watermark_boost_factor takes any number, and holds from the next boost on. SCT3
 //          min_free_kbytes spreads over the zones anew, at once.
 import { NotModelled } from '../base/assert.ts';
 import { EINVAL } from '../base/errno.ts';

@@ -29,7 +29,7 @@ import {
 } from './reclaim.ts';
 import type { Vmscan } from './vmscan.ts';
 import type { VmStat } from './vmstat.ts';
-import { EVENT } from './vmstat_items.ts';
+import { EVENT, NODE_ITEM } from './vmstat_items.ts';
 import { wmarkPages, zoneWatermarkOk } from './watermark.ts';
 
 /** Nodes on which reclaim runs, as a design may have it. */
@@ -50,6 +50,7 @@ export interface ReclaimParts {
     Compaction,
     'isReady' | 'afterKswapd' | 'kswapdsSleep' | 'wake' | 'wakeForBlock'
   >;
+  readonly distance: (from: number, to: number) => number;
   /** Does something as the daemon of a node. */
   readonly asKswapd: (nid: number, run: () => void) => void;
   /** Tells whoever keeps a record: `by` the daemon or a request, from a node, so many pages. */
@@ -60,7 +61,9 @@ export interface ReclaimParts {
 const RECLAIM_ZONE = 1;
 const RECLAIM_WRITE = 2;
 const RECLAIM_UNMAP = 4;
-/** node_reclaim looks no further than this. */
+/** A node farther from the one preferred is left alone (node_reclaim_distance). */
+const RECLAIM_DISTANCE = 30;
+/** node_reclaim starts there. */
 const NODE_RECLAIM_PRIORITY = 4;
 /** /proc/sys/vm/min_unmapped_ratio, in percent. */
 const MIN_UNMAPPED_PERCENT = 1;
@@ -314,36 +317,55 @@ export class Reclaim implements Reclaimer {
     return sc.nrReclaimed;
   }
 
+  get reclaimsNodes(): boolean {
+    return (this.zoneReclaimMode & (RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_UNMAP)) !== 0;
+  }
+
   /**
-   * Frees file pages of a full node before a walk goes on to the next, where zone_reclaim_mode asks
-   * for it.
+   * Frees file pages of a full node that is near enough, where it has more than a few of them.
    * @returns whether enough was freed to look at the node again.
    */
-  reclaimNode(nid: number, request: ReclaimRequest): boolean {
-    const { zones, lru } = this.#p;
-    const mode = this.zoneReclaimMode;
-    if ((mode & (RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_UNMAP)) === 0) return false;
-    let managed = 0;
-    for (let z = 0; z < zones.nr; z++) {
-      if (zones.nid[z] === nid) managed += zones.managed[z] as number;
-    }
-    const file = lru.count(nid, LRU_INACTIVE_FILE) + lru.count(nid, LRU_ACTIVE_FILE);
-    if (file <= Math.floor((managed * MIN_UNMAPPED_PERCENT) / 100)) return false;
-    const nrToReclaim = Math.max(1 << request.order, SWAP_CLUSTER_MAX);
+  reclaimNode(nid: number, near: number, request: ReclaimRequest): boolean {
+    const { distance, gate, stat, vmscan } = this.#p;
+    if (distance(near, nid) > RECLAIM_DISTANCE || !gate.mayReclaim(nid, request)) return false;
+    if (this.#cacheToReclaim(nid) <= this.#cacheToKeep(nid)) return false;
+    const nrPages = 1 << request.order;
     const sc = scanControl({
-      nrToReclaim,
+      nrToReclaim: Math.max(nrPages, SWAP_CLUSTER_MAX),
       order: request.order,
       reclaimIdx: request.highest,
       isKswapd: false,
       priority: NODE_RECLAIM_PRIORITY,
-      mayUnmap: (mode & RECLAIM_UNMAP) !== 0,
-      mayWritepage: (mode & RECLAIM_WRITE) !== 0,
+      mayUnmap: (this.zoneReclaimMode & RECLAIM_UNMAP) !== 0,
+      mayWritepage: (this.zoneReclaimMode & RECLAIM_WRITE) !== 0,
     });
-    while (sc.priority >= 0 && sc.nrReclaimed < nrToReclaim) {
-      this.#shrinkNode(nid, sc);
-      sc.priority--;
+    for (; sc.priority >= 0 && sc.nrReclaimed < nrPages; sc.priority--) vmscan.shrinkNode(nid, sc);
+    if (sc.nrReclaimed >= nrPages) return true;
+    stat.count(EVENT.zone_reclaim_failed, 1);
+    return false;
+  }
+
+  /** Pages of files that the mode lets go (node_pagecache_reclaimable). */
+  #cacheToReclaim(nid: number): number {
+    const { lru, stat } = this.#p;
+    const mode = this.zoneReclaimMode;
+    const listed = lru.count(nid, LRU_INACTIVE_FILE) + lru.count(nid, LRU_ACTIVE_FILE);
+    const some =
+      mode & RECLAIM_UNMAP
+        ? stat.node(NODE_ITEM.nr_file_pages, nid)
+        : Math.max(listed - stat.node(NODE_ITEM.nr_mapped, nid), 0);
+    const dirty = mode & RECLAIM_WRITE ? 0 : stat.node(NODE_ITEM.nr_dirty, nid);
+    return some - Math.min(dirty, some);
+  }
+
+  /** A hundredth of the node (min_unmapped_pages). */
+  #cacheToKeep(nid: number): number {
+    const { zones } = this.#p;
+    let n = 0;
+    for (let z = 0; z < zones.nr; z++) {
+      if (zones.nid[z] !== nid) continue;
+      n += Math.floor(((zones.managed[z] as number) * MIN_UNMAPPED_PERCENT) / 100);
     }
-    this.#p.note('direct', nid, sc.nrReclaimed);
-    return sc.nrReclaimed >= 1 << request.order;
+    return n;
   }
 }

@@ -3,7 +3,7 @@
 // Models   linux@v6.1 mm/page_alloc.c: __alloc_pages, __alloc_pages_slowpath.
 // Omits    what mm/direct.ts does for a request that the walks gave nothing.
 // Holds    ALC2 a request with a nodemask gets a page of that mask, or none.
-import type { NodeId } from '../base/ids.ts';
+import type { NodeId, ZoneIndex } from '../base/ids.ts';
 import type { Nodemask } from '../base/nodemask.ts';
 import { MASK_NONE, MASK_REQUEST } from '../hooks/design.ts';
 import type { Buddy } from './buddy.ts';
@@ -184,6 +184,23 @@ export class PageAllocator extends ZoneWalker {
       lastZone: () => this.lastZone,
       drain: () => this.pcp.drainAll(),
     });
+  }
+
+  protected override reclaimsNodes(): boolean {
+    return this.reclaimer?.reclaimsNodes === true;
+  }
+
+  /** On the task's own node, and on nodes without CPUs, for who may wait (node_reclaim). */
+  protected override reclaimNode(z: ZoneIndex, gfp: number, allocFlags: number): boolean {
+    const { zones, nodeOfCpu, states } = this.parts;
+    const nid = zones.nid[z] as number;
+    const local = nodeOfCpu[this.current.cpu] as number;
+    if ((gfp & __GFP_DIRECT_RECLAIM) === 0 || (states.cpu.has(nid) && nid !== local)) return false;
+    const near = zones.nid[this.list.zones[this.preferred] as number] as number;
+    const request = this.#request(gfp, allocFlags);
+    const isEnough = this.reclaimer?.reclaimNode(nid, near, request) === true;
+    request.resume();
+    return isEnough;
   }
 
   /** The request in progress, as reclaim sees it. */

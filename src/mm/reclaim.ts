@@ -183,6 +183,11 @@ export interface Reclaimer {
   tryToFree(request: ReclaimRequest): number;
   /** Could a zone pass if all that can be reclaimed were free (should_reclaim_retry)? */
   promises(request: ReclaimRequest): boolean;
-  /** Reclaims from a node that is full before a walk goes on to the next (node_reclaim). */
-  reclaimNode(nid: number, request: ReclaimRequest): boolean;
+  /** Does zone_reclaim_mode ask for the next? */
+  readonly reclaimsNodes: boolean;
+  /**
+   * Reclaims from a node that is full before a walk goes on to the next (node_reclaim).
+   * @param near the node that the request prefers.
+   */
+  reclaimNode(nid: number, near: number, request: ReclaimRequest): boolean;
 }

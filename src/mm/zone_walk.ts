@@ -262,7 +262,9 @@ export class ZoneWalker extends PageFreer {
     this.nrOverQuota = 0;
     const start = this.preferred === NO_ZONE ? list.length : this.preferred;
     let nrRefused = 0;
-    let isPlain = log === null && attempt === ATTEMPT.FAST && this.order === 0;
+    const reclaims = this.reclaimsNodes();
+    const most = reclaims ? 1 : want;
+    let isPlain = log === null && attempt === ATTEMPT.FAST && this.order === 0 && !reclaims;
     if (log !== null) this.#logSkipped(log, 0, start);
     const nearNid = zones.nid[list[start] as number];
     for (let i = start; i < list.length; i++) {
@@ -288,13 +290,12 @@ export class ZoneWalker extends PageFreer {
         continue;
       }
       this.nrAdmitted++;
-      const mark = wmarkPages(zones, z, allocFlags);
-      if (!this.#isAboveMark(z, mark, gfp, allocFlags)) {
+      if (!this.#passesMark(z, gfp, allocFlags)) {
         log?.step(z, VERDICT.WATERMARK, zones.free[z] as number);
         this.#refused[nrRefused++] = z;
         continue;
       }
-      const n = this.#rmqueue(z, cpu, allocFlags, Math.min(want, this.roomOn(nid)));
+      const n = this.#rmqueue(z, cpu, allocFlags, Math.min(most, this.roomOn(nid)));
       if (n === 0) {
         log?.step(z, VERDICT.NO_BLOCK, zones.free[z] as number);
         isPlain = false;
@@ -312,10 +313,11 @@ export class ZoneWalker extends PageFreer {
       return n;
     }
     log?.end(false, 0);
-    if (allocFlags & ALLOC_NOFRAGMENT) {
-      return this.getPageFromFreelist(gfp, allocFlags & ~ALLOC_NOFRAGMENT, attempt, want);
-    }
-    return 0;
+    if ((allocFlags & ALLOC_NOFRAGMENT) === 0) return 0;
+    const n = this.getPageFromFreelist(gfp, allocFlags & ~ALLOC_NOFRAGMENT, attempt, want);
+    // Requests alike try to spare page blocks first, each one anew.
+    if (this.#first.nrRefused > 0) this.#prepareFirst();
+    return n;
   }
 
   #isAboveMark(z: ZoneIndex, mark: number, gfp: number, allocFlags: number): boolean {
@@ -328,6 +330,24 @@ export class ZoneWalker extends PageFreer {
     // An atomic request for one page leaves a raised min mark out of account.
     if ((allocFlags & ALLOC_WMARK_MASK) !== ALLOC_WMARK_MIN) return false;
     return zoneWatermarkOk(zones, z, order, mark - boost, highest, allocFlags);
+  }
+
+  /** Is a zone above the mark, or is it once pages of its node are freed? */
+  #passesMark(z: ZoneIndex, gfp: number, allocFlags: number): boolean {
+    const mark = wmarkPages(this.parts.zones, z, allocFlags);
+    if (this.#isAboveMark(z, mark, gfp, allocFlags)) return true;
+    if (!this.reclaimsNodes() || !this.reclaimNode(z, gfp, allocFlags)) return false;
+    return this.#isAboveMark(z, mark, gfp, allocFlags);
+  }
+
+  /** Does a walk free pages of a node that is full before it goes on to the next? */
+  protected reclaimsNodes(): boolean {
+    return false;
+  }
+
+  /** Frees them, if it may. Returns whether that was enough to look at the zone again. */
+  protected reclaimNode(_z: ZoneIndex, _gfp: number, _allocFlags: number): boolean {
+    return false;
   }
 
   #logSkipped(log: DecisionLog, from: number, to: number): void {
