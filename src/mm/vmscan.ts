@@ -222,7 +222,7 @@ export class Vmscan {
     for (let list = 0; list < 4; list++) {
       const whole = this.#sizeUpTo(node, list, sc.reclaimIdx);
       const size = Math.floor(lessKept(whole, kept) / 2 ** sc.priority);
-      toScan[list] = Math.ceil((size * (list < LRU_INACTIVE_FILE ? anon : file)) / parts);
+      toScan[list] = Math.floor((size * (list < LRU_INACTIVE_FILE ? anon : file)) / parts);
     }
     return toScan;
   }
@@ -248,7 +248,7 @@ export class Vmscan {
   #shrinkLists(node: NodeReclaim, sc: ScanControl, target: NodeReclaim, kept: Kept): void {
     const toScan = this.#countScan(node, sc, target, kept);
     const targets = toScan.slice();
-    const scansAll = !sc.isKswapd && sc.priority === DEF_PRIORITY;
+    const scansAll = sc.target === null && !sc.isKswapd && sc.priority === DEF_PRIORITY;
     let nrReclaimed = 0;
     const left = (list: number): number => toScan[list] as number;
     while (left(LRU_INACTIVE_ANON) + left(LRU_ACTIVE_FILE) + left(LRU_INACTIVE_FILE) > 0) {
