@@ -2,33 +2,12 @@
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { check, share } from '../../test/support/property.ts';
-import { machineFrom } from '../../test/support/small_machine.ts';
+import { tightMachine } from '../../test/support/small_machine.ts';
 import { isKernelPageOfAskingTask, isMovedByCpuset, judge } from '../../test/support/workloads.ts';
 import { DESIGNS } from '../designs/index.ts';
 import { parseScenario } from '../scenario/parser.ts';
 
-const MIB = 1024 ** 2;
-const range = (startMib: number, sizeMib: number) => ({
-  start: startMib * MIB,
-  size: sizeMib * MIB,
-});
-
-/** A node for the kernel, a small one, and a small device. */
-const machine = machineFrom({
-  name: 'tight',
-  arch: 'x86_64',
-  nodes: [
-    { id: 0, cpus: '0-1', ranges: [range(0, 64)] },
-    { id: 1, cpus: '2', ranges: [range(8192, 8)] },
-    { id: 2, ranges: [range(16384, 8)], memoryZone: 'movable', device: 'gpu0' },
-  ],
-  distances: [
-    [10, 20, 40],
-    [20, 10, 60],
-    [40, 60, 10],
-  ],
-  devices: [{ name: 'gpu0', kind: 'device', homeNode: 0 }],
-});
+const machine = tightMachine(8);
 
 const task = fc.constantFrom('T0', 'T0', 'T1');
 const region = fc.constantFrom('R0', 'R1', 'R2');
